@@ -1,0 +1,117 @@
+public import Bytes
+internal import CSodium
+
+/// Sixty-four octets of an Ed25519 signature.
+public struct Signature: Canonical, Hashable, Sendable {
+    public static let byteCount = 64
+
+    private let r: Words
+    private let s: Words
+
+    public init(octets: RawSpan) {
+        precondition(octets.byteCount == Self.byteCount)
+        r = Words(octets.extracting(0..<32))
+        s = Words(octets.extracting(32..<64))
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        self.init(octets: try reader.take(Self.byteCount))
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        r.write(to: &writer)
+        s.write(to: &writer)
+    }
+
+    /// No one's signature: fills the field of a value that is about to be signed.
+    public static let zero = Signature(octets: [UInt8](repeating: 0, count: 64).octetBytes)
+}
+
+/// What a signature is for. Two domains never share a constant, so that no signature made for one purpose
+/// is one for another.
+public struct SigningDomain: Hashable, Sendable {
+    public let name: String
+
+    public init(_ name: String) {
+        self.name = name
+    }
+
+    /// The bytes that are signed: `"earshot" ‖ 0 ‖ domain ‖ 0 ‖ network ‖ message`.
+    public func preimage(network: Digest, message: RawSpan) -> [UInt8] {
+        var writer = ByteWriter(capacity: 48 + name.utf8.count + message.byteCount)
+        writer.raw(Array("earshot".utf8))
+        writer.integer(UInt8(0))
+        writer.raw(Array(name.utf8))
+        writer.integer(UInt8(0))
+        network.encode(to: &writer)
+        writer.raw(message)
+        return writer.bytes
+    }
+}
+
+extension NodeID {
+    /// Whether this key signed exactly these bytes. Refuses non-canonical and small-order keys and
+    /// signatures, as libsodium's detached verification does.
+    public func signed(_ preimage: RawSpan, with signature: Signature) -> Bool {
+        Sodium.start()
+        let key = octets
+        let signature = signature.encoded()
+        return unsafe preimage.withUnsafeBytes { message in
+            unsafe crypto_sign_verify_detached(signature, message.octets, UInt64(message.count), key) == 0
+        }
+    }
+}
+
+/// A node's signing key.
+///
+/// A class, because machines, runtime and simulator share the one secret; libsodium guards its page (locked,
+/// fenced, not dumped) and wipes it when the last owner goes.
+@safe public final class SigningKey: @unchecked Sendable {
+    // @unchecked: the page is written once, before the initialiser returns, and only read afterwards.
+    public static let seedByteCount = 32
+    private static let secretByteCount = 64
+
+    public let nodeID: NodeID
+    private let secret: UnsafeMutablePointer<UInt8>
+
+    /// Derives the key pair of a 32-byte seed (RFC 8032).
+    public init(seed: RawSpan) {
+        precondition(seed.byteCount == Self.seedByteCount)
+        Sodium.start()
+        guard let page = unsafe sodium_malloc(Self.secretByteCount) else {
+            fatalError("the system refuses to lock a page for a secret key; raise the limit on locked memory")
+        }
+        let secret = unsafe page.assumingMemoryBound(to: UInt8.self)
+        let key = unsafe [UInt8](unsafeUninitializedCapacity: 32) { key, count in
+            count = 32
+            let status = unsafe seed.withUnsafeBytes { seed in
+                unsafe crypto_sign_seed_keypair(key.baseAddress!, secret, seed.octets!)
+            }
+            precondition(status == 0)
+        }
+        _ = unsafe sodium_mprotect_readonly(page)
+        unsafe self.secret = secret
+        nodeID = NodeID(octets: key.octetBytes)
+    }
+
+    deinit {
+        unsafe sodium_free(secret)
+    }
+
+    /// Signs the domain's preimage of the message; deterministic (RFC 8032).
+    public func sign(_ message: RawSpan, domain: SigningDomain, network: Digest) -> Signature {
+        sign(preimage: domain.preimage(network: network, message: message).octetBytes)
+    }
+
+    public func sign(preimage: RawSpan) -> Signature {
+        let signature = unsafe [UInt8](unsafeUninitializedCapacity: Signature.byteCount) { signature, count in
+            count = Signature.byteCount
+            let status = unsafe preimage.withUnsafeBytes { message in
+                unsafe crypto_sign_detached(
+                    signature.baseAddress!, nil, message.octets, UInt64(message.count), secret)
+            }
+            precondition(status == 0)
+        }
+        return Signature(octets: signature.octetBytes)
+    }
+}
