@@ -24,5 +24,8 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: strict),
         .target(name: "Chance", swiftSettings: strict),
         .target(name: "Identity", dependencies: ["Bytes", "CSodium"], swiftSettings: strict),
+        .target(name: "Geo", dependencies: ["Bytes", "CH3"], swiftSettings: strict),
+        // Floor 1: messages and storage.
+        .target(name: "Wire", dependencies: ["Bytes", "Identity", "Geo"], swiftSettings: strict),
     ]
 )

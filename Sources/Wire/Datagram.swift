@@ -1,0 +1,173 @@
+public import Bytes
+public import Identity
+
+/// A piece of a message too large for one datagram.
+public struct Chunk: Canonical, Hashable, Sendable {
+    /// Fits a datagram of 1,200 octets beside the datagram's own head and the chunk's.
+    public static let byteCountMax = 1_024
+    /// Of the largest message.
+    public static let countMax = Message.byteCountMax / byteCountMax
+
+    /// Of the whole message's encoding.
+    public let message: Digest
+    public let index: UInt16
+    public let count: UInt16
+    public let octets: [UInt8]
+
+    public init(message: Digest, index: UInt16, count: UInt16, octets: [UInt8]) {
+        self.message = message
+        self.index = index
+        self.count = count
+        self.octets = octets
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        message = try Digest(from: &reader)
+        index = try reader.integer()
+        count = try reader.integer()
+        guard index < count, Int(count) <= Self.countMax else { throw .tooLong }
+        octets = try reader.octets(max: Self.byteCountMax)
+        // All but the last are full, so that there is one way to cut a message.
+        guard !octets.isEmpty, index == count - 1 || octets.count == Self.byteCountMax else {
+            throw .nonCanonical
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        message.encode(to: &writer)
+        writer.integer(index)
+        writer.integer(count)
+        writer.octets(octets)
+    }
+}
+
+/// The first sixteen octets of a message's digest.
+public struct ShortID: Canonical, Hashable, Comparable, Sendable {
+    public let high: UInt64
+    public let low: UInt64
+
+    public init(_ digest: Digest) {
+        let octets = digest.octets
+        func word(_ start: Int) -> UInt64 { (0..<8).reduce(0) { $0 << 8 | UInt64(octets[start + $1]) } }
+        high = word(0)
+        low = word(8)
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        high = try reader.integer()
+        low = try reader.integer()
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.integer(high)
+        writer.integer(low)
+    }
+
+    public static func < (left: ShortID, right: ShortID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+}
+
+/// One thing in a datagram. Tags are frozen.
+public enum Frame: Canonical, Hashable, Sendable {
+    /// Signed contact cards; `asks` wants the receiver's in return.
+    case records([NodeRecord], asks: Bool)
+    /// A whole message.
+    case message([UInt8])
+    case chunk(Chunk)
+    /// Messages the sender holds and has not pushed.
+    case have([ShortID])
+    /// Messages the sender wants pushed.
+    case want([ShortID])
+    case ping(nonce: UInt64)
+    case pong(nonce: UInt64)
+    case goodbye
+
+    public static let recordsMax = 4
+    public static let messageByteCountMax = 1_100
+    public static let idsMax = 64
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .records(try reader.list(max: Self.recordsMax), asks: try reader.bool())
+        case 1: self = .message(try reader.octets(max: Self.messageByteCountMax))
+        case 2: self = .chunk(try Chunk(from: &reader))
+        case 3: self = .have(try reader.list(max: Self.idsMax))
+        case 4: self = .want(try reader.list(max: Self.idsMax))
+        case 5: self = .ping(nonce: try reader.integer())
+        case 6: self = .pong(nonce: try reader.integer())
+        case 7: self = .goodbye
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .records(let records, let asks):
+            writer.uleb128(0)
+            writer.list(records)
+            writer.bool(asks)
+        case .message(let octets):
+            writer.uleb128(1)
+            writer.octets(octets)
+        case .chunk(let chunk):
+            writer.uleb128(2)
+            chunk.encode(to: &writer)
+        case .have(let ids):
+            writer.uleb128(3)
+            writer.list(ids)
+        case .want(let ids):
+            writer.uleb128(4)
+            writer.list(ids)
+        case .ping(let nonce):
+            writer.uleb128(5)
+            writer.integer(nonce)
+        case .pong(let nonce):
+            writer.uleb128(6)
+            writer.integer(nonce)
+        case .goodbye: writer.uleb128(7)
+        }
+    }
+}
+
+/// What travels in one UDP datagram on loopback, until sessions replace its head: who speaks in which network,
+/// then frames to the end.
+public struct Datagram: Hashable, Sendable {
+    public static let byteCountMax = 1_200
+    public static let framesMax = 32
+    public static let magic: UInt32 = 0x4541_5231
+
+    /// The first eight octets of the network's identity: other networks' datagrams are dropped unread.
+    public let network: UInt64
+    public let sender: NodeID
+    public let frames: [Frame]
+
+    public init(network: UInt64, sender: NodeID, frames: [Frame]) {
+        self.network = network
+        self.sender = sender
+        self.frames = frames
+    }
+
+    public init(decoding bytes: RawSpan) throws(DecodeError) {
+        guard bytes.byteCount <= Self.byteCountMax else { throw .tooLong }
+        var reader = ByteReader(bytes)
+        guard try reader.integer(UInt32.self) == Self.magic else { throw .unknown }
+        network = try reader.integer()
+        sender = try NodeID(from: &reader)
+        var frames: [Frame] = []
+        while reader.remaining > 0 {
+            guard frames.count < Self.framesMax else { throw .tooLong }
+            frames.append(try Frame(from: &reader))
+        }
+        self.frames = frames
+    }
+
+    public func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: Self.byteCountMax)
+        writer.integer(Self.magic)
+        writer.integer(network)
+        sender.encode(to: &writer)
+        for frame in frames { frame.encode(to: &writer) }
+        return writer.bytes
+    }
+}

@@ -1,0 +1,273 @@
+public import Bytes
+public import Identity
+
+/// Everything that nodes say to each other above the datagram. The first five are gossip: validated once,
+/// then forwarded. The rest is asked of and answered to one peer.
+public enum Message: Canonical, Hashable, Sendable {
+    case bundle(Bundle)
+    case transaction(Transaction)
+    case vote(Vote)
+    case certificate(Certificate)
+    case proposal(Proposal)
+
+    /// What a validator holds of an epoch's consensus, so that peers push what is missing.
+    case summary(Summary)
+    /// Asks for finalised headers from an epoch on.
+    case finalityRequest(from: Epoch, count: UInt8)
+    case finality([FinalHeader])
+    /// Asks what a header's roots stand for: the body and the list of evidence items.
+    case contentsRequest(Digest)
+    case contents(Contents)
+    /// Asks for bundles by id.
+    case bundlesRequest([Digest])
+    /// Asks for a header by digest (a vote or certificate named it).
+    case proposalRequest(Epoch, View)
+    case transactionStatusRequest(Digest)
+    case transactionStatus(Digest, TransactionStatus)
+
+    /// Bundles asked for at once; each may be 8 KiB.
+    public static let bundlesRequestMax = 32
+    /// Finalised headers answered at once.
+    public static let finalityMax = 8
+    /// The whole encoding of the largest message, `contents` of a full block.
+    public static let byteCountMax = 8 << 20
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .bundle(try Bundle(from: &reader))
+        case 1: self = .transaction(try Transaction(from: &reader))
+        case 2: self = .vote(try Vote(from: &reader))
+        case 3: self = .certificate(try Certificate(from: &reader))
+        case 4: self = .proposal(try Proposal(from: &reader))
+        case 5: self = .summary(try Summary(from: &reader))
+        case 6: self = .finalityRequest(from: try reader.integer(), count: try reader.integer())
+        case 7: self = .finality(try reader.list(max: Self.finalityMax))
+        case 8: self = .contentsRequest(try Digest(from: &reader))
+        case 9: self = .contents(try Contents(from: &reader))
+        case 10: self = .bundlesRequest(try reader.list(max: Self.bundlesRequestMax))
+        case 11: self = .proposalRequest(try reader.integer(), try reader.integer())
+        case 12: self = .transactionStatusRequest(try Digest(from: &reader))
+        case 13: self = .transactionStatus(try Digest(from: &reader), try TransactionStatus(from: &reader))
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .bundle(let bundle): write(0, bundle, &writer)
+        case .transaction(let transaction): write(1, transaction, &writer)
+        case .vote(let vote): write(2, vote, &writer)
+        case .certificate(let certificate): write(3, certificate, &writer)
+        case .proposal(let proposal): write(4, proposal, &writer)
+        case .summary(let summary): write(5, summary, &writer)
+        case .finalityRequest(let from, let count):
+            write(6, from, &writer)
+            writer.integer(count)
+        case .finality(let headers):
+            writer.uleb128(7)
+            writer.list(headers)
+        case .contentsRequest(let digest): write(8, digest, &writer)
+        case .contents(let contents): write(9, contents, &writer)
+        case .bundlesRequest(let ids):
+            writer.uleb128(10)
+            writer.list(ids)
+        case .proposalRequest(let epoch, let view):
+            write(11, epoch, &writer)
+            writer.integer(view)
+        case .transactionStatusRequest(let id): write(12, id, &writer)
+        case .transactionStatus(let id, let status):
+            write(13, id, &writer)
+            status.encode(to: &writer)
+        }
+    }
+
+    private func write(_ tag: UInt32, _ value: some Canonical, _ writer: inout ByteWriter) {
+        writer.uleb128(tag)
+        value.encode(to: &writer)
+    }
+
+    /// Whether it is forwarded to others once validated.
+    public var isGossip: Bool {
+        switch self {
+        case .bundle, .transaction, .vote, .certificate, .proposal: true
+        default: false
+        }
+    }
+
+    /// Of the whole encoding.
+    public var id: Digest { Digest(of: encoded()) }
+}
+
+/// Which votes and certificates a validator holds of an epoch.
+public struct Summary: Canonical, Hashable, Sendable {
+    /// Views spoken of at once: the current one and those below it down to the highest notarization.
+    public static let viewsMax = 32
+
+    public struct ViewState: Canonical, Hashable, Sendable {
+        public let view: View
+        /// One bitmap over the committee's indices a kind of vote, in the order of `Ballot.Kind`.
+        public let notarizes: [UInt8]
+        public let nullifies: [UInt8]
+        public let finalizes: [UInt8]
+        public let notarization: Digest?
+        public let isNullified: Bool
+        public let hasProposal: Bool
+
+        public init(
+            view: View, notarizes: [UInt8], nullifies: [UInt8], finalizes: [UInt8], notarization: Digest?,
+            isNullified: Bool, hasProposal: Bool
+        ) {
+            self.view = view
+            self.notarizes = notarizes
+            self.nullifies = nullifies
+            self.finalizes = finalizes
+            self.notarization = notarization
+            self.isNullified = isNullified
+            self.hasProposal = hasProposal
+        }
+
+        public init(from reader: inout ByteReader) throws(DecodeError) {
+            view = try reader.integer()
+            notarizes = try reader.octets(max: Certificate.seatsMax / 8)
+            nullifies = try reader.octets(max: Certificate.seatsMax / 8)
+            finalizes = try reader.octets(max: Certificate.seatsMax / 8)
+            notarization = try reader.option()
+            isNullified = try reader.bool()
+            hasProposal = try reader.bool()
+        }
+
+        public func encode(to writer: inout ByteWriter) {
+            writer.integer(view)
+            writer.octets(notarizes)
+            writer.octets(nullifies)
+            writer.octets(finalizes)
+            writer.option(notarization)
+            writer.bool(isNullified)
+            writer.bool(hasProposal)
+        }
+    }
+
+    public let epoch: Epoch
+    /// The sender's current view; 0 if it has not begun the epoch.
+    public let view: View
+    public let views: [ViewState]
+    /// The last epoch that is final at the sender.
+    public let lastFinal: Epoch
+
+    public init(epoch: Epoch, view: View, views: [ViewState], lastFinal: Epoch) {
+        precondition(views.count <= Self.viewsMax)
+        self.epoch = epoch
+        self.view = view
+        self.views = views
+        self.lastFinal = lastFinal
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        epoch = try reader.integer()
+        view = try reader.integer()
+        views = try reader.list(max: Self.viewsMax)
+        lastFinal = try reader.integer()
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        writer.integer(epoch)
+        writer.integer(view)
+        writer.list(views)
+        writer.integer(lastFinal)
+    }
+}
+
+/// What stands behind a header: checked against its roots by whoever receives it.
+public struct Contents: Canonical, Hashable, Sendable {
+    public let header: Header
+    public let body: Body
+    /// Strictly ascending by author.
+    public let items: [EvidenceItem]
+
+    public init(header: Header, body: Body, items: [EvidenceItem]) {
+        self.header = header
+        self.body = body
+        self.items = items
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        header = try Header(from: &reader)
+        body = try Body(from: &reader)
+        items = try reader.list(max: Block.entriesMax)
+        for index in items.indices.dropFirst() where items[index - 1].author >= items[index].author {
+            throw .nonCanonical
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        header.encode(to: &writer)
+        body.encode(to: &writer)
+        writer.list(items)
+    }
+
+    /// Whether body and items are what the header commits to.
+    public var matchesHeader: Bool {
+        body.root == header.transactionsRoot && EvidenceSummary(items: items.map(\.item)) == header.evidence
+    }
+}
+
+/// What became of a transaction, as one node sees it.
+public enum TransactionStatus: Canonical, Hashable, Sendable {
+    /// Never heard of it, or forgotten.
+    case unknown
+    /// Valid and waiting for a block.
+    case pending
+    case final(Epoch)
+    case refused(TransactionFault)
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .unknown
+        case 1: self = .pending
+        case 2: self = .final(try reader.integer())
+        case 3: self = .refused(try TransactionFault(from: &reader))
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .unknown: writer.uleb128(0)
+        case .pending: writer.uleb128(1)
+        case .final(let epoch):
+            writer.uleb128(2)
+            writer.integer(epoch)
+        case .refused(let fault):
+            writer.uleb128(3)
+            fault.encode(to: &writer)
+        }
+    }
+}
+
+/// Why a transaction cannot be executed. Tags are frozen.
+public enum TransactionFault: UInt8, Canonical, Sendable, CaseIterable, Error {
+    case badSignature = 0
+    case badConsent = 1
+    case wrongNonce = 2
+    case expired = 3
+    case expiryTooFar = 4
+    case feeTooLow = 5
+    case insufficientBalance = 6
+    case alreadyRegistered = 7
+    case notRegistered = 8
+    case notOwner = 9
+    case stakeTooLow = 10
+    case insufficientStake = 11
+    case tooManyChanges = 12
+    case implausibleLocation = 13
+    case invalidKey = 14
+    case zeroAmount = 15
+    case poolFull = 16
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        guard let fault = TransactionFault(rawValue: try reader.integer()) else { throw .unknown }
+        self = fault
+    }
+
+    public func encode(to writer: inout ByteWriter) { writer.integer(rawValue) }
+}
