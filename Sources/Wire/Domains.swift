@@ -1,3 +1,4 @@
+internal import Bytes
 public import Identity
 
 /// Every signing domain of the protocol. Two never share a constant: a signature made for one purpose is
@@ -21,3 +22,10 @@ public typealias Epoch = UInt64
 public typealias View = UInt32
 /// 10⁻⁸ of a token.
 public typealias Amount = UInt64
+
+extension SigningDomain {
+    /// The bytes that are signed, of a message held as an array.
+    public func preimage(network: Digest, message: [UInt8]) -> [UInt8] {
+        preimage(network: network, message: message.octetBytes)
+    }
+}

@@ -24,6 +24,9 @@ public enum Message: Canonical, Hashable, Sendable {
     case proposalRequest(Epoch, View)
     case transactionStatusRequest(Digest)
     case transactionStatus(Digest, TransactionStatus)
+    /// Asks what an account holds, as of the last final block.
+    case accountRequest(NodeID)
+    case account(NodeID, Account, lastFinal: Epoch)
 
     /// Bundles asked for at once; each may be 8 KiB.
     public static let bundlesRequestMax = 32
@@ -48,6 +51,10 @@ public enum Message: Canonical, Hashable, Sendable {
         case 11: self = .proposalRequest(try reader.integer(), try reader.integer())
         case 12: self = .transactionStatusRequest(try Digest(from: &reader))
         case 13: self = .transactionStatus(try Digest(from: &reader), try TransactionStatus(from: &reader))
+        case 14: self = .accountRequest(try NodeID(from: &reader))
+        case 15:
+            self = .account(
+                try NodeID(from: &reader), try Account(from: &reader), lastFinal: try reader.integer())
         default: throw .unknown
         }
     }
@@ -78,6 +85,11 @@ public enum Message: Canonical, Hashable, Sendable {
         case .transactionStatus(let id, let status):
             write(13, id, &writer)
             status.encode(to: &writer)
+        case .accountRequest(let id): write(14, id, &writer)
+        case .account(let id, let account, let lastFinal):
+            write(15, id, &writer)
+            account.encode(to: &writer)
+            writer.integer(lastFinal)
         }
     }
 

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Foundation
+import Identity
+import Records
+import Runtime
+
+struct KeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys", abstract: "Make and show a node's keys.", subcommands: [New.self, Show.self])
+
+    struct New: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a new key file, readable by its owner alone.",
+            discussion: """
+                With --data, an empty store for the key is made beside it: a node votes only with a store that knows \
+                everything its key has signed, and this one knows that it has signed nothing.
+                """)
+
+        @Argument(help: "The key file to make; an existing file is never overwritten.")
+        var file: String
+
+        @Option(help: ArgumentHelp("Make an empty store for this key.", valueName: "directory"))
+        var data: String?
+
+        @Option(help: "Make the key from a public number: FOR TESTS ONLY, refused on real networks.")
+        var seed: UInt64?
+
+        @Flag(help: "Seal the key with the passphrase in EARSHOT_PASSPHRASE.")
+        var sealed = false
+
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let octets = seed.map { TestnetPlan.keySeed($0, index: 0) } ?? Entropy.octets(32)
+            let secret = SecretSeed(octets: octets.span.octetBytes)
+            let keyFile: KeyFile
+            if sealed {
+                guard let passphrase = ProcessInfo.processInfo.environment["EARSHOT_PASSPHRASE"], !passphrase.isEmpty
+                else { throw RuntimeError("put the passphrase into the environment variable EARSHOT_PASSPHRASE") }
+                let text = Array(passphrase.utf8)
+                keyFile = try KeyFile(
+                    sealing: secret, passphrase: text.span.octetBytes, salt: Entropy.octets(SealedSeed.saltByteCount),
+                    isTestOnly: seed != nil)
+            } else {
+                keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)
+            }
+            try KeyFileStore.create(keyFile, path: file)
+            let keys = NodeKeys(seed: secret)
+            if let data {
+                let store = try NodeStore(at: data, readOnly: false)
+                guard try store.genesis() == nil else {
+                    throw RuntimeError("\(data) already belongs to a network; name an empty directory")
+                }
+                try store.markVirgin(for: keys.signing.nodeID)
+            }
+            if seed != nil {
+                complain("WARNING: \(file) follows from a public number. Anybody can sign with it. For tests only.")
+            }
+            try Show.show(keys, isTestOnly: seed != nil, output)
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show the public side of a key file.")
+
+        @Argument(help: "The key file.")
+        var file: String
+
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let isTestOnly = try KeyFileStore.load(path: file).isTestOnly
+            try Self.show(try NodeKeys.load(file, for: nil), isTestOnly: isTestOnly, output)
+        }
+
+        struct Document: Encodable {
+            let node: String
+            let hex: String
+            let vrf: String
+            let testOnly: Bool
+        }
+
+        static func show(_ keys: NodeKeys, isTestOnly: Bool, _ output: OutputOptions) throws {
+            let id = keys.signing.nodeID
+            if output.json {
+                try printJSON(
+                    Document(node: id.text, hex: id.hex, vrf: keys.vrf.publicKey.hex, testOnly: isTestOnly))
+            } else {
+                print("node   \(id.text)\nvrf    \(keys.vrf.publicKey.hex)")
+                if isTestOnly { print("kind   for tests only: made from a public seed") }
+            }
+        }
+    }
+}

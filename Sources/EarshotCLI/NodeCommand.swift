@@ -1,0 +1,126 @@
+import ArgumentParser
+import Foundation
+import Logging
+import NIOPosix
+import Radio
+import Runtime
+import ServiceLifecycle
+
+/// Runs until SIGINT, SIGTERM or, if asked, the end of standard input.
+func runUntilStopped(_ service: any Service, stopOnEOF: Bool, logger: Logger) async throws {
+    var services: [any Service] = [service]
+    if stopOnEOF { services.append(EndOfInput()) }
+    let group = ServiceGroup(
+        configuration: ServiceGroupConfiguration(
+            services: services.map {
+                .init(
+                    service: $0, successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup)
+            },
+            gracefulShutdownSignals: [.sigint, .sigterm], logger: logger))
+    try await group.run()
+}
+
+/// Ends when standard input does: the parent that held its other end is gone.
+struct EndOfInput: Service {
+    func run() async throws {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        let thread = Thread {
+            while let data = try? FileHandle.standardInput.read(upToCount: 64), !data.isEmpty {}
+            continuation.finish()
+        }
+        thread.start()
+        for await _ in stream.cancelOnGracefulShutdown() {}
+    }
+}
+
+func makeLogger(_ label: String, level: String) throws -> Logger {
+    guard let level = Logger.Level(rawValue: level) else {
+        throw RuntimeError(
+            "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = level
+    return logger
+}
+
+struct NodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node", abstract: "Run one node.",
+        discussion: """
+            The configuration is a TOML file:
+
+              key = "node.key"            # from `earshot keys new`
+              data = "data"               # the node's store
+              genesis = "genesis.toml"
+              bootstrap = "local.peers"   # earshot://<node id>@host:port, one a line
+              roles = ["validator", "hotspot"]
+              listen = "127.0.0.1:21000"  # gossip
+              radio = "127.0.0.1:21001"   # where the packet forwarder sends to
+
+            Stop it with Ctrl-C or SIGTERM.
+            """)
+
+    @Option(help: ArgumentHelp("The node's configuration file.", valueName: "file"))
+    var config: String
+
+    @Flag(help: "Take it on your word that no other store of this key is in use, and vote.")
+    var soleCopy = false
+
+    @Option(help: "Log level: trace, debug, info, notice, warning, error, critical.")
+    var logLevel: String?
+
+    @Flag(help: .hidden)
+    var stopOnEof = false
+
+    func run() async throws {
+        let config = try NodeConfig.read(config)
+        let logger = try makeLogger("earshot", level: logLevel ?? config.logLevel)
+        let service = NodeService(config: config, isSoleCopy: soleCopy, logger: logger)
+        try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger)
+    }
+}
+
+struct EtherCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ether", abstract: "Run the radio medium of a testnet: one emulated packet forwarder a node.")
+
+    @Argument(help: "The ether's JSON file, as `earshot testnet` writes it.")
+    var file: String
+
+    @Flag(help: .hidden)
+    var stopOnEof = false
+
+    func run() async throws {
+        let logger = try makeLogger("ether", level: "info")
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
+        }
+        try await runUntilStopped(
+            EtherService(config: try EtherConfig(json: Array(data)), logger: logger), stopOnEOF: stopOnEof,
+            logger: logger)
+    }
+}
+
+struct EtherService: Service {
+    let config: EtherConfig
+    let logger: Logger
+
+    func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let ether = try Ether(config: config, group: group)
+        try await ether.start()
+        logger.info("the ether is up", metadata: ["forwarders": "\(config.nodes.count)"])
+        try? await gracefulShutdown()
+        if let stats = await ether.stats() {
+            logger.info(
+                "the ether ends",
+                metadata: [
+                    "transmissions": "\(stats.transmissions)", "receptions": "\(stats.receptions)",
+                    "tooWeak": "\(stats.tooWeak)", "collided": "\(stats.collided)",
+                ])
+        }
+        await ether.stop()
+        try await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,123 @@
+import Chance
+import Identity
+import Wire
+
+/// The bundles a node holds of one epoch: at most two an author, and when the first of each came.
+struct EvidencePool {
+    private struct Slot {
+        var first: Bundle
+        var firstID: Digest
+        var second: Bundle?
+        var heldSince: Instant
+    }
+
+    let epoch: Epoch
+    private var slots: [NodeID: Slot] = [:]
+    private var authorByID: [Digest: NodeID] = [:]
+    /// Bundles beyond two an author that a header names: held because the network may have agreed on them.
+    private var asked: [Digest: Bundle] = [:]
+    /// As many as one header could name.
+    static let askedMax = 1_024
+
+    init(epoch: Epoch) {
+        self.epoch = epoch
+    }
+
+    var count: Int { slots.count }
+
+    func contains(_ id: Digest) -> Bool { authorByID[id] != nil || asked[id] != nil }
+
+    /// Whether another bundle of this author would be kept.
+    func hasRoom(for author: NodeID) -> Bool { slots[author]?.second == nil }
+
+    /// Keeps a verified third bundle of an author, which a header names.
+    mutating func insertAsked(_ bundle: Bundle) {
+        if asked.count < Self.askedMax { asked[bundle.id] = bundle }
+    }
+
+    /// Keeps a verified bundle; false if it is known or one too many.
+    mutating func insert(_ bundle: Bundle, at now: Instant) -> Bool {
+        precondition(bundle.epoch == epoch)
+        let id = bundle.id
+        guard authorByID[id] == nil else { return false }
+        if var slot = slots[bundle.author] {
+            guard slot.second == nil else { return false }
+            // A conflict names the lower id first, so that it has one encoding.
+            if id < slot.firstID {
+                slot.second = slot.first
+                slot.first = bundle
+                slot.firstID = id
+            } else {
+                slot.second = bundle
+            }
+            slots[bundle.author] = slot
+        } else {
+            slots[bundle.author] = Slot(first: bundle, firstID: id, second: nil, heldSince: now)
+        }
+        authorByID[id] = bundle.author
+        return true
+    }
+
+    /// What is held of one author.
+    func entry(of author: NodeID) -> EvidenceEntry? {
+        guard let slot = slots[author] else { return nil }
+        return slot.second.map { .conflict(slot.first, $0) } ?? .bundle(slot.first)
+    }
+
+    /// The entry that a header's item stands for, if it is held here.
+    func entry(for item: EvidenceItem) -> EvidenceEntry? {
+        guard let slot = slots[item.author] else { return nil }
+        if slot.firstID == item.item { return .bundle(slot.first) }
+        if let bundle = asked[item.item], bundle.author == item.author { return .bundle(bundle) }
+        guard let second = slot.second else { return nil }
+        if second.id == item.item { return .bundle(second) }
+        let conflict = EvidenceEntry.conflict(slot.first, second)
+        return conflict.item == item.item ? conflict : nil
+    }
+
+    /// The bundles behind an item, for a peer that asks for it.
+    func bundles(for item: Digest) -> [Bundle] {
+        if let author = authorByID[item], let slot = slots[author] {
+            return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
+        }
+        // Conflicts are rare: looking through the authors costs only those who ask for one.
+        for (author, slot) in slots {
+            if let second = slot.second, EvidenceEntry.conflictItem(author: author, epoch: epoch) == item {
+                return [slot.first, second]
+            }
+        }
+        return []
+    }
+
+    /// Everything held, ordered by author; above the limits the authors lowest by BLAKE2b(R(e) ‖ author).
+    func entries(randomness: Digest, parameters: Parameters) -> [EvidenceEntry] {
+        let authors = slots.keys.sorted()
+        let all = authors.map { entry(of: $0)! }
+        var bytes = 0
+        for entry in all { bytes += entry.bundles.reduce(0) { $0 + $1.encoded().count } }
+        guard all.count > Int(parameters.bundlesMax) || bytes > Int(parameters.evidenceBytesMax) else { return all }
+        let ranked = all.map { (rank: Self.rank($0.author, randomness), entry: $0) }.sorted { $0.rank < $1.rank }
+        var chosen: [EvidenceEntry] = []
+        var room = Int(parameters.evidenceBytesMax)
+        for (_, entry) in ranked.prefix(Int(parameters.bundlesMax)) {
+            let size = entry.bundles.reduce(0) { $0 + $1.encoded().count }
+            guard size <= room else { break }
+            room -= size
+            chosen.append(entry)
+        }
+        return chosen.sorted { $0.author < $1.author }
+    }
+
+    private static func rank(_ author: NodeID, _ randomness: Digest) -> Digest {
+        Digest(of: randomness.octets + author.octets)
+    }
+
+    /// Authors of whom a bundle was held at `instant`, ascending.
+    func authors(heldBy instant: Instant) -> [NodeID] {
+        slots.filter { $0.value.heldSince <= instant }.keys.sorted()
+    }
+
+    var bundles: [Bundle] {
+        slots.keys.sorted().flatMap { entry(of: $0)!.bundles }
+    }
+}

@@ -1,0 +1,176 @@
+import Bytes
+import Consensus
+import Coverage
+import Identity
+import Ledger
+import Wire
+
+/// What executing a block gives.
+struct Executed {
+    let verdicts: [BeaconVerdict]
+    let verdictsRoot: Digest
+    let outcome: BlockOutcome
+    /// R(epoch + 1).
+    let nextRandomness: Digest
+}
+
+/// Why a block is not one that this epoch can have: an objective reason, the same on every node.
+enum BlockFault: Error, Equatable {
+    case wrongPlace(String)
+    case badRandomness
+    case badEvidence
+    case badTransactions
+    case badCertificate
+    case verdictsRoot(computed: Digest)
+    case stateRoot(computed: Digest)
+    case execution
+}
+
+/// The chain as far as it is final here: everything the next block is executed against.
+struct Chain {
+    let genesis: Genesis
+    let network: Digest
+    var ledger: Ledger
+    /// The last final header; nil at genesis.
+    var last: FinalHeader?
+    /// R of the open epoch.
+    var randomness: Digest
+    /// R of the epoch before: the leader order.
+    var previousRandomness: Digest
+    /// Final blocks' evidence that verdicts still need: of the last two epochs, ascending.
+    var recent: [Block]
+    /// Memo of VRF checks made by workers, dropped when an epoch closes.
+    var vrfOutputs: [VRFCheckKey: VRFOutput?] = [:]
+
+    struct VRFCheckKey: Hashable {
+        let key: VRFPublicKey
+        let proof: VRFProof
+        let alpha: [UInt8]
+    }
+
+    var openEpoch: Epoch { (last?.header.epoch ?? 0) + 1 }
+
+    /// The digest that the next header names as its parent: block 0 is the genesis.
+    var parent: Digest { last?.header.digest ?? network }
+
+    var committee: Committee { ledger.committee(for: openEpoch) }
+
+    func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
+        if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }
+        return key.verify(proof, alpha: alpha.octetBytes)
+    }
+
+    /// Whether this author may speak in the open epoch.
+    func isRegistered(_ author: NodeID) -> Bool {
+        if ledger.device(author)?.version(at: openEpoch) != nil { return true }
+        return committee.index(of: author) != nil
+    }
+
+    /// R(b) for the epochs that verdicts of the open epoch need.
+    private func randomness(of epoch: Epoch, next: Digest) -> Digest? {
+        if epoch == openEpoch + 1 { return next }
+        if epoch == openEpoch { return randomness }
+        if epoch == openEpoch - 1, openEpoch == 1 { return previousRandomness }
+        return recent.first { $0.header.epoch == epoch }?.header.randomness
+    }
+
+    /// Executes a block of the open epoch. The roots in the header are not looked at: a builder has none yet.
+    func execute(
+        builder: NodeID, randomnessProof: VRFProof, body: Body, evidence: [EvidenceEntry]
+    ) throws(BlockFault) -> Executed {
+        let epoch = openEpoch
+        guard let seat = committee.index(of: builder) else { throw .wrongPlace("the builder has no seat") }
+        let alpha = Randomness.alpha(network: network, epoch: epoch, randomness: randomness)
+        guard let output = verifyVRF(committee.seats[seat].vrfKey, randomnessProof, alpha) else {
+            throw .badRandomness
+        }
+        let next = Randomness.next(after: randomness, output: output, epoch: epoch)
+        let ledger = ledger
+        let input = JudgeInput(
+            epoch: epoch, network: network, parameters: genesis.parameters,
+            randomness: { randomness(of: $0, next: next) },
+            evidence: evidence,
+            previousEvidence: recent.first { $0.header.epoch + 1 == epoch }?.evidence ?? [],
+            earlierEvidence: recent.first { $0.header.epoch + 2 == epoch }?.evidence ?? [],
+            device: { ledger.device($0) },
+            activity: { ledger.activity($0) },
+            hotspots: { ledger.hotspots },
+            verifyVRF: { verifyVRF($0, $1, $2) })
+        let judged = Judge.judge(input)
+        let outcome: BlockOutcome
+        do throws(ExecutionFault) {
+            outcome = try ledger.execute(
+                BlockInput(
+                    epoch: epoch, randomness: randomness, builder: builder, transactions: body.transactions,
+                    parentCertificate: body.parentCertificate,
+                    parentCommittee: epoch == 1 ? committee : ledger.committee(for: epoch - 1),
+                    verdicts: judged.verdicts, activities: judged.activities))
+        } catch {
+            throw .execution
+        }
+        return Executed(
+            verdicts: judged.verdicts, verdictsRoot: Merkle.root(judged.verdicts.map(\.digest)),
+            outcome: outcome, nextRandomness: next)
+    }
+
+    /// The objective rules that need no execution; signatures have been checked.
+    func checkPlace(of header: Header, leaders: [Int]) throws(BlockFault) {
+        let committee = committee
+        guard header.network == network, header.epoch == openEpoch else { throw .wrongPlace("network or epoch") }
+        guard header.parent == parent else { throw .wrongPlace("parent") }
+        guard header.buildView > 0, !leaders.isEmpty,
+            committee.seats[leaders[Int(header.buildView - 1) % leaders.count]].key == header.builder
+        else { throw .wrongPlace("builder") }
+        guard header.randomness == randomness else { throw .badRandomness }
+        guard header.committee == committee.digest, header.nextCommittee == ledger.nextFixedCommittee.digest,
+            header.parameters == genesis.parameters.digest
+        else { throw .wrongPlace("committee or parameters") }
+    }
+
+    /// Executes what a header claims and compares every root.
+    func check(
+        _ header: Header, leaders: [Int], body: Body, evidence: [EvidenceEntry]
+    ) throws(BlockFault) -> Executed {
+        try checkPlace(of: header, leaders: leaders)
+        let parameters = genesis.parameters
+        guard EvidenceSummary(items: evidence.map(\.item)) == header.evidence,
+            evidence.count <= Int(parameters.bundlesMax),
+            evidence.allSatisfy({ $0.epoch == header.epoch && isRegistered($0.author) })
+        else { throw .badEvidence }
+        guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)
+        else { throw .badTransactions }
+        try checkParentCertificate(body.parentCertificate)
+        let executed = try execute(
+            builder: header.builder, randomnessProof: header.randomnessProof, body: body, evidence: evidence)
+        guard executed.verdictsRoot == header.verdictsRoot else {
+            throw .verdictsRoot(computed: executed.verdictsRoot)
+        }
+        guard executed.outcome.stateRoot == header.stateRoot else {
+            throw .stateRoot(computed: executed.outcome.stateRoot)
+        }
+        return executed
+    }
+
+    private func checkParentCertificate(_ certificate: Certificate?) throws(BlockFault) {
+        guard let last else {
+            guard certificate == nil else { throw .badCertificate }
+            return
+        }
+        guard let certificate, case .finalize(let epoch, _, let digest) = certificate.ballot,
+            epoch == last.header.epoch, digest == last.header.digest,
+            certificate.hasQuorum(in: ledger.committee(for: epoch))
+        else { throw .badCertificate }
+    }
+
+    /// Takes a final block in.
+    mutating func apply(_ block: Block, certificate: Certificate, executed: Executed) {
+        precondition(block.header.epoch == openEpoch)
+        previousRandomness = randomness
+        randomness = executed.nextRandomness
+        ledger.apply(executed.outcome)
+        last = FinalHeader(header: block.header, certificate: certificate)
+        recent.append(block)
+        if recent.count > 2 { recent.removeFirst(recent.count - 2) }
+        vrfOutputs.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,44 @@
+import Bytes
+public import Chance
+import Consensus
+import Coverage
+import Membership
+public import Identity
+public import Wire
+
+/// What a running node tells of itself.
+public struct NodeView: Sendable {
+    public let openEpoch: Epoch
+    public let view: View
+    public let waitsFor: String
+    /// Connected peers in the order of their keys.
+    public let peers: [(NodeID, Endpoint)]
+}
+
+extension Node {
+    public var view: NodeView {
+        NodeView(
+            openEpoch: chain.openEpoch, view: simplex.status.view, waitsFor: waitsFor,
+            peers: peers.map { ($0, endpoints[$0]!) })
+    }
+
+    private var waitsFor: String {
+        if isHalted { return "an operator: this node's state differs from the network's" }
+        if let candidate = candidates.list.first(where: \.isWaiting) {
+            return "what stands behind header \(candidate.digest)"
+        }
+        return simplex.status.waitsFor
+    }
+
+    /// Every counter with its name; drops carry their reason.
+    public var counters: [(String, UInt64)] {
+        Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }.filter { $0.1 > 0 }
+            + dissemination.counters.map { ("dissemination.\($0.name)", $0.value) }
+            + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
+    }
+
+    /// Says goodbye to every peer, for a clean stop.
+    public func leave(at now: Instant, actions: inout [NodeAction]) {
+        for peer in peers { send([.goodbye], to: endpoints[peer]!, &actions) }
+    }
+}

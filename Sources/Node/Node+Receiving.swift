@@ -1,0 +1,280 @@
+import Bytes
+import Chance
+import Consensus
+import Dissemination
+import Identity
+import Membership
+import Wire
+
+extension Node {
+    /// Decode, drop, route. Bytes of a stranger reach nothing but the contact-card exchange and the two
+    /// messages of a wallet.
+    func receive(_ bytes: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
+        guard bytes.count <= Datagram.byteCountMax else { return count(.oversized) }
+        guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return count(.malformed) }
+        guard datagram.network == networkPrefix else { return count(.foreignNetwork) }
+        guard datagram.sender != id else { return count(.ownEcho) }
+        let isPeer = endpoints[datagram.sender] == source
+        if isPeer { run(membership: .heard(from: datagram.sender, source), at: now, &actions) }
+        for frame in datagram.frames {
+            switch frame {
+            case .records(let records, let asks):
+                let checks = records.map {
+                    Check.signature(
+                        $0.node, preimage: SigningDomain.record.preimage(network: network, message: $0.signedBytes),
+                        $0.signature)
+                }
+                verify(
+                    .records(records, asks: asks, from: datagram.sender, source), checks, at: now, &actions)
+            case .ping(let nonce):
+                run(membership: .ping(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+            case .pong(let nonce):
+                run(membership: .pong(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+            case .goodbye:
+                if isPeer { run(membership: .goodbye(from: datagram.sender), at: now, &actions) }
+            case .message(let octets) where !isPeer: wallet(octets, from: source, at: now, &actions)
+            case .message, .chunk, .have, .want:
+                guard isPeer else { count(.strangersFrame); continue }
+                run(dissemination: .frame(frame, from: datagram.sender), at: now, &actions)
+            }
+        }
+    }
+
+    /// A message from someone who is not a peer: a transaction, or the question what became of one.
+    private func wallet(_ octets: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
+        switch try? Message(decoding: octets) {
+        case .transaction(let transaction): receive(transaction, nil, replyTo: source, at: now, &actions)
+        case .transactionStatusRequest(let id): answerStatus(of: id, to: source, &actions)
+        case .accountRequest(let id):
+            let answer = Message.account(
+                id, chain.ledger.account(id) ?? Account(), lastFinal: chain.openEpoch - 1)
+            send([.message(answer.encoded())], to: source, &actions)
+        default: count(.strangersFrame)
+        }
+    }
+
+    func answerStatus(of id: Digest, to endpoint: Endpoint, _ actions: inout [NodeAction]) {
+        let message = Message.transactionStatus(id, statuses[id] ?? .unknown)
+        send([.message(message.encoded())], to: endpoint, &actions)
+    }
+
+    /// A message that dissemination delivered, each gossip message once.
+    func deliver(_ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+        let short = ShortID(Digest(of: octets))
+        guard let message = try? Message(decoding: octets) else {
+            count(.malformedMessage)
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
+        guard !isHalted else { return }
+        switch message {
+        case .bundle(let bundle): receive(bundle, short, from: peer, at: now, &actions)
+        case .transaction(let transaction): receive(transaction, short, replyTo: nil, at: now, &actions)
+        case .vote(let vote): receive(message, vote.ballot.epoch, vote.checks(network: network), short, peer, now, &actions)
+        case .certificate(let certificate):
+            receive(
+                message, certificate.ballot.epoch, certificate.checks(in: chain.committee, network: network), short,
+                peer, now, &actions)
+        case .proposal(let proposal):
+            receive(
+                message, proposal.header.epoch, proposal.checks(in: chain.committee, network: network), short, peer,
+                now, &actions)
+        case .summary(let summary):
+            if summary.lastFinal >= chain.openEpoch {
+                requestFinality(from: peer, knownFinal: summary.lastFinal, at: now, &actions)
+            } else if summary.lastFinal + 1 < chain.openEpoch {
+                serveFinality(from: summary.lastFinal + 1, count: Message.finalityMax, to: peer, at: now, &actions)
+            } else {
+                run(simplex: .summary(summary, from: peer), at: now, &actions)
+            }
+        case .finalityRequest(let from, let count):
+            serveFinality(from: from, count: min(Int(count), Message.finalityMax), to: peer, at: now, &actions)
+        case .finality(let headers): receive(finality: headers, from: peer, at: now, &actions)
+        case .contentsRequest(let digest): serveContents(digest, to: peer, at: now, &actions)
+        case .contents(let contents): receive(contents, at: now, &actions)
+        case .bundlesRequest(let items): serveBundles(items, to: peer, at: now, &actions)
+        case .proposalRequest(let epoch, let view):
+            run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
+        case .transactionStatusRequest(let id):
+            sendDirect(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
+        case .accountRequest, .account, .transactionStatus: count(.unasked)
+        }
+    }
+
+    private func receive(
+        _ message: Message, _ epoch: Epoch, _ checks: [SignatureCheck]?, _ short: ShortID, _ peer: NodeID,
+        _ now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard epoch == chain.openEpoch, let checks else {
+            count(.wrongEpoch)
+            // Said too early or too late; consensus makes good what was missed by its summaries.
+            if epoch > chain.openEpoch { requestFinality(from: peer, knownFinal: epoch - 1, at: now, &actions) }
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
+        verify(
+            .consensus(message, short, from: peer),
+            checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now, &actions)
+    }
+
+    /// An author's bundle: of the open epoch for the evidence, or asked for by a candidate.
+    private func receive(
+        _ bundle: Bundle, _ short: ShortID, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard bundle.epoch == chain.openEpoch else {
+            count(.wrongEpoch)
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
+        guard chain.isRegistered(bundle.author) else {
+            count(.unregisteredAuthor)
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
+        if pool.contains(bundle.id) { return run(dissemination: .accepted(short), at: now, &actions) }
+        guard pool.hasRoom(for: bundle.author) || isNamed(bundle.id) else {
+            count(.thirdBundle)
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
+        var checks = [
+            Check.signature(
+                bundle.author, preimage: SigningDomain.bundle.preimage(network: network, message: bundle.signedBytes),
+                bundle.signature)
+        ]
+        var keys: [Chain.VRFCheckKey] = []
+        for reveal in bundle.reveals {
+            guard let version = chain.ledger.device(bundle.author)?.version(at: reveal.epoch),
+                let randomness = chain.recent.first(where: { $0.header.epoch == reveal.epoch })?.header.randomness
+            else { continue }
+            let alpha = Randomness.beaconAlpha(network: network, epoch: reveal.epoch, randomness: randomness)
+            checks.append(.vrf(version.vrfKey, alpha: alpha, reveal.proof))
+            keys.append(Chain.VRFCheckKey(key: version.vrfKey, proof: reveal.proof, alpha: alpha))
+        }
+        verify(.bundle(bundle, short, vrf: keys), checks, at: now, &actions)
+    }
+
+    func receive(
+        _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        let id = transaction.id
+        if case .final = statuses[id], let replyTo { return answerStatus(of: id, to: replyTo, &actions) }
+        verify(
+            .transaction(transaction, short, replyTo: replyTo), Self.checks(of: transaction, network: network),
+            at: now, &actions)
+    }
+
+    static func checks(of transaction: Transaction, network: Digest) -> [Check] {
+        var checks = [
+            Check.signature(
+                transaction.account,
+                preimage: SigningDomain.transaction.preimage(network: network, message: transaction.signedBytes),
+                transaction.signature)
+        ]
+        if let consent = transaction.consent {
+            checks.append(
+                .signature(
+                    consent.device,
+                    preimage: SigningDomain.consent.preimage(network: network, message: consent.signedBytes),
+                    consent.signature))
+            checks.append(.vrfKey(consent.vrfKey))
+        }
+        return checks
+    }
+
+    // MARK: Verified
+
+    /// A worker's answer. An unknown ticket is one whose epoch has closed since.
+    func verified(
+        _ ticket: UInt64, _ verification: Verification, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard let purpose = tickets.removeValue(forKey: ticket) else { return }
+        guard verification.holds else { return failed(purpose, at: now, &actions) }
+        switch purpose {
+        case .records(let records, let asks, let sender, let endpoint):
+            run(membership: .records(records, asks: asks, from: sender, endpoint), at: now, &actions)
+        case .bundle(let bundle, let short, let keys):
+            guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
+            for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
+            if pool.insert(bundle, at: now) {
+                actions.append(.persist(.bundle(bundle, isOwn: false)))
+            } else if isNamed(bundle.id) {
+                pool.insertAsked(bundle)
+            }
+            if let short { run(dissemination: .accepted(short), at: now, &actions) }
+            advanceCandidates(at: now, &actions)
+        case .transaction(let transaction, let short, let replyTo):
+            admit(transaction, short, replyTo: replyTo, at: now, &actions)
+        case .consensus(let message, let short, let peer):
+            run(dissemination: .accepted(short), at: now, &actions)
+            switch message {
+            case .vote(let vote): run(simplex: .vote(vote), at: now, &actions)
+            case .certificate(let certificate): run(simplex: .certificate(certificate), at: now, &actions)
+            case .proposal(let proposal): run(simplex: .proposal(proposal), at: now, &actions)
+            default: preconditionFailure("\(peer) cannot have sent this for a consensus ticket")
+            }
+        case .finality(let final):
+            guard final.header.epoch == chain.openEpoch else { return }
+            finalised(final, at: now, &actions)
+        case .candidate(let digest): executeCandidate(digest, at: now, &actions)
+        }
+    }
+
+    private func failed(_ purpose: Purpose, at now: Instant, _ actions: inout [NodeAction]) {
+        count(.badSignature)
+        switch purpose {
+        case .records, .finality: break
+        case .bundle(_, let short, _):
+            if let short { run(dissemination: .refused(short), at: now, &actions) }
+        case .transaction(let transaction, let short, let replyTo):
+            if let short { run(dissemination: .refused(short), at: now, &actions) }
+            refuse(transaction, .badSignature, replyTo: replyTo, &actions)
+        case .consensus(_, let short, _): run(dissemination: .refused(short), at: now, &actions)
+        case .candidate(let digest): invalidate(digest, .badTransactions, at: now, &actions)
+        }
+    }
+
+    private func admit(
+        _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        if let fault = implausibleLocation(in: transaction)
+            ?? transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
+        {
+            count(.refusedTransaction)
+            if let short { run(dissemination: .refused(short), at: now, &actions) }
+            return refuse(transaction, fault, replyTo: replyTo, &actions)
+        }
+        note(.pending, of: transaction.id)
+        if let short {
+            run(dissemination: .accepted(short), at: now, &actions)
+        } else {
+            publish(.transaction(transaction), at: now, &actions)
+        }
+        if let replyTo { answerStatus(of: transaction.id, to: replyTo, &actions) }
+    }
+
+    private func refuse(
+        _ transaction: Transaction, _ fault: TransactionFault, replyTo: Endpoint?, _ actions: inout [NodeAction]
+    ) {
+        guard let replyTo else { return }
+        let id = transaction.id
+        // What was accepted stays accepted: a repeated copy is refused for its nonce, and that is no news.
+        switch statuses[id] {
+        case .pending, .final: break
+        default: note(.refused(fault), of: id)
+        }
+        answerStatus(of: id, to: replyTo, &actions)
+        actions.append(.notice(.transactionRefused(id, fault)))
+    }
+
+    func note(_ status: TransactionStatus, of id: Digest) {
+        if statuses.updateValue(status, forKey: id) == nil { statusOrder.append(id) }
+        if statusOrder.count > Self.statusesMax { statuses[statusOrder.removeFirst()] = nil }
+    }
+
+    /// The subjective check of protocol §8: do these coordinates lie in this cell, as far as this machine can tell?
+    func implausibleLocation(in transaction: Transaction) -> TransactionFault? {
+        switch transaction.kind {
+        case .registerDevice(_, _, _, let location?), .locate(_, let location):
+            location.position.lies(in: location.cell, toleranceMetres: 20) ? nil : .implausibleLocation
+        default: nil
+        }
+    }
+}

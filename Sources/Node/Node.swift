@@ -1,0 +1,315 @@
+public import Chance
+import Bytes
+import Consensus
+import Coverage
+import Dissemination
+public import Identity
+import Ledger
+import Membership
+public import Wire
+
+/// One node: membership, dissemination, consensus, coverage and ledger, composed without I/O.
+///
+/// - Upon a datagram: decode, drop what is malformed, foreign or a stranger's, deduplicate, hand signatures to
+///   workers; nothing is stored or forwarded before it is verified.
+/// - Upon finality of block e: execute it, make it durable, open epoch e + 1 for every machine.
+/// - Upon a header: fetch what stands behind it, check, execute, and tell consensus the judgement.
+///
+/// The driver carries out actions in their order, and makes `persist` durable before any later `send` leaves.
+/// Not safe for use from several threads; one driver owns it.
+public final class Node {
+    /// Jobs at the workers at one time: above it, work that a stranger caused is dropped and counted.
+    static let ticketsMax = 8_192
+    /// Final headers kept for peers that are a little behind.
+    static let recentFinalsMax = 32
+    /// Statuses of transactions kept for whoever sent them.
+    static let statusesMax = 4_096
+
+    /// Why a job was handed to the workers, and what to do with its answer.
+    enum Purpose {
+        case records([NodeRecord], asks: Bool, from: NodeID, Endpoint)
+        case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey])
+        case transaction(Transaction, ShortID?, replyTo: Endpoint?)
+        case consensus(Message, ShortID, from: NodeID)
+        case finality(FinalHeader)
+        case candidate(Digest)
+    }
+
+    public let genesis: Genesis
+    public let network: Digest
+    public let id: NodeID
+    let networkPrefix: UInt64
+    let key: SigningKey
+    let vrfKey: VRFKey
+    let settings: NodeSettings
+    var chance: Chance
+
+    var chain: Chain
+    var pool: EvidencePool
+    /// The pool of the epoch before, for peers that still ask.
+    var previousPool: EvidencePool?
+    var candidates = Candidates()
+    var transactions: TransactionPool
+    var membership: Membership
+    var dissemination: Dissemination
+    var simplex: Simplex
+    var coverage: CoverageMachine
+    var leaders: [Int] = []
+
+    var endpoints: [NodeID: Endpoint] = [:]
+    /// Connected peers in the order of their keys.
+    var peers: [NodeID] = []
+    var tickets: [UInt64: Purpose] = [:]
+    var nextTicket: UInt64 = 1
+    var recentFinals: [FinalHeader] = []
+    var statuses: [Digest: TransactionStatus] = [:]
+    var statusOrder: [Digest] = []
+    var windowEnds: Instant = .never
+    var ownBundle: Bundle?
+    /// Finalised headers fetched ahead of execution, ascending from the open epoch.
+    var fetched: [FinalHeader] = []
+    var nextFinalityRequest: Instant = .origin
+    var hasFinalised = false
+    public private(set) var isHalted = false
+    /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
+    public var wallTime: UInt64 = 0
+    public internal(set) var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
+
+    public init(
+        genesis: Genesis, key: SigningKey, vrfKey: VRFKey, settings: NodeSettings, boot: BootRecords,
+        chance: Chance, now: Instant, actions: inout [NodeAction]
+    ) throws {
+        self.genesis = genesis
+        network = genesis.network
+        networkPrefix = network.prefix
+        id = key.nodeID
+        self.key = key
+        self.vrfKey = vrfKey
+        self.settings = settings
+        var chance = chance
+        chain = try Chain(genesis: genesis, network: network, boot: boot)
+        pool = EvidencePool(epoch: chain.openEpoch)
+        for bundle in boot.bundles where bundle.epoch == chain.openEpoch { _ = pool.insert(bundle, at: now) }
+        ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
+        transactions = TransactionPool()
+        let record = NodeRecord(
+            node: key.nodeID, sequence: settings.recordSequence, roles: settings.roles,
+            endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
+        ).signed(by: key, network: network)
+        membership = Membership(
+            record: record, bootstrap: settings.bootstrap, remembered: boot.peers, chance: chance.split(), now: now)
+        dissemination = Dissemination(chance: chance.split(), now: now)
+        simplex = try Simplex(
+            settings: Simplex.Settings(network: network, delta: settings.delta), signer: key,
+            chance: chance.split(), restored: boot.safety.map { try SafetyState(decoding: $0) })
+        coverage = try CoverageMachine(
+            settings: CoverageMachine.Settings(network: network, parameters: genesis.parameters),
+            node: key.nodeID, vrfKey: vrfKey, chance: chance.split(),
+            restored: boot.coverage.map { try CoverageState(decoding: $0) })
+        self.chance = chance
+        if let last = chain.last { recentFinals = [last] }
+        open(at: now, &actions)
+        if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
+        wake(at: now, &actions)
+    }
+
+    public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {
+        switch event {
+        case .datagram(let bytes, let source): receive(bytes, from: source, at: now, &actions)
+        case .radioHeard(let payload, let measurement):
+            run(coverage: .heard(payload: payload, measurement), at: now, &actions)
+        case .radioTransmitted(let power): run(coverage: .transmitted(power: power), at: now, &actions)
+        case .verified(let ticket, let verification): verified(ticket, verification, at: now, &actions)
+        case .served(let messages, let peer):
+            for message in messages { sendDirect(message, to: peer, at: now, &actions) }
+        case .woke: break
+        }
+        wake(at: now, &actions)
+    }
+
+    /// When to send `woke`, at the latest.
+    public var deadline: Instant {
+        min(
+            min(membership.deadline, dissemination.deadline), min(simplex.deadline, coverage.deadline),
+            candidates.deadline)
+    }
+
+    private func wake(at now: Instant, _ actions: inout [NodeAction]) {
+        if membership.deadline <= now { run(membership: .woke, at: now, &actions) }
+        if dissemination.deadline <= now { run(dissemination: .woke, at: now, &actions) }
+        if simplex.deadline <= now { run(simplex: .woke, at: now, &actions) }
+        if coverage.deadline <= now { run(coverage: .woke, at: now, &actions) }
+        retryCandidates(at: now, &actions)
+    }
+
+    func count(_ drop: Drop) { drops[drop.rawValue] += 1 }
+
+    /// Stops voting and serving for good: what this node computes is not what the network agreed on.
+    func halt() { isHalted = true }
+
+    // MARK: Machines
+
+    func run(membership event: Membership.Event, at now: Instant, _ actions: inout [NodeAction]) {
+        var outbox: [Membership.Action] = []
+        membership.handle(event, at: now, actions: &outbox)
+        for action in outbox {
+            switch action {
+            case .send(let endpoint, let frame): send([frame], to: endpoint, &actions)
+            case .connected(let peer, let endpoint):
+                endpoints[peer] = endpoint
+                peers = endpoints.keys.sorted()
+                run(dissemination: .connected(peer), at: now, &actions)
+                actions.append(.notice(.peerConnected(peer, endpoint)))
+            case .disconnected(let peer):
+                endpoints[peer] = nil
+                peers = endpoints.keys.sorted()
+                run(dissemination: .disconnected(peer), at: now, &actions)
+                actions.append(.notice(.peerDisconnected(peer)))
+            case .persist(let records): actions.append(.persist(.peers(records)))
+            }
+        }
+    }
+
+    func run(dissemination event: Dissemination.Event, at now: Instant, _ actions: inout [NodeAction]) {
+        var outbox: [Dissemination.Action] = []
+        dissemination.handle(event, at: now, actions: &outbox)
+        // Frames for one peer that stand together share datagrams.
+        var packers: [NodeID: FramePacker] = [:]
+        var order: [NodeID] = []
+        for action in outbox {
+            switch action {
+            case .send(let peer, let frame):
+                if packers[peer] == nil { order.append(peer) }
+                packers[peer, default: FramePacker(network: networkPrefix, sender: id)].add(frame)
+            case .deliver(let octets, let peer): deliver(octets, from: peer, at: now, &actions)
+            }
+        }
+        for peer in order {
+            guard let endpoint = endpoints[peer] else { continue }
+            for datagram in packers[peer]!.datagrams() { actions.append(.send(datagram, to: endpoint)) }
+        }
+    }
+
+    func run(coverage event: CoverageMachine.Event, at now: Instant, _ actions: inout [NodeAction]) {
+        var outbox: [CoverageMachine.Action] = []
+        coverage.handle(event, at: now, actions: &outbox)
+        for action in outbox {
+            switch action {
+            case .transmit(let transmission): actions.append(.transmit(transmission))
+            case .persist(let state): actions.append(.persist(.coverage(state.encoded())))
+            case .makeBundle(let unsigned):
+                guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
+                let bundle = unsigned.signed(by: key, network: network)
+                ownBundle = bundle
+                _ = pool.insert(bundle, at: now)
+                actions.append(.persist(.bundle(bundle, isOwn: true)))
+                publish(.bundle(bundle), at: now, &actions)
+            }
+        }
+    }
+
+    func run(simplex event: Simplex.Event, at now: Instant, _ actions: inout [NodeAction]) {
+        guard !isHalted else { return }
+        var outbox: [Simplex.Action] = []
+        simplex.handle(event, at: now, actions: &outbox)
+        for action in outbox {
+            switch action {
+            case .persist(let state): actions.append(.persist(.safety(state.encoded())))
+            case .broadcast(let message): publish(message, at: now, &actions)
+            case .send(let peer, let message): sendDirect(message, to: peer, at: now, &actions)
+            case .build(let epoch, let view): build(epoch: epoch, view: view, at: now, &actions)
+            case .evaluate(let header, _, _, let isSubjective):
+                evaluate(header, isSubjective: isSubjective, at: now, &actions)
+            case .began: run(simplex: .gathered, at: now, &actions)
+            case .finalised(let final): finalised(final, at: now, &actions)
+            case .alarm(let alarm): actions.append(.notice(.alarm("\(alarm)")))
+            }
+        }
+    }
+
+    // MARK: Sending
+
+    func send(_ frames: [Frame], to endpoint: Endpoint, _ actions: inout [NodeAction]) {
+        var packer = FramePacker(network: networkPrefix, sender: id)
+        for frame in frames { packer.add(frame) }
+        for datagram in packer.datagrams() { actions.append(.send(datagram, to: endpoint)) }
+    }
+
+    func publish(_ message: Message, at now: Instant, _ actions: inout [NodeAction]) {
+        run(dissemination: .publish(message.encoded(), message.gossipClass), at: now, &actions)
+    }
+
+    func sendDirect(_ message: Message, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+        guard peer != id, endpoints[peer] != nil else { return }
+        run(dissemination: .sendDirect(message.encoded(), to: peer), at: now, &actions)
+    }
+
+    // MARK: Verification
+
+    func verify(_ purpose: Purpose, _ checks: [Check], at now: Instant, _ actions: inout [NodeAction]) {
+        guard tickets.count < Self.ticketsMax else { return count(.verificationBacklog) }
+        let ticket = nextTicket
+        nextTicket += 1
+        tickets[ticket] = purpose
+        actions.append(.verify(ticket: ticket, checks))
+    }
+}
+
+extension Message {
+    /// How a gossip message spreads.
+    var gossipClass: Dissemination.Class {
+        switch self {
+        case .bundle: .evidence
+        case .transaction: .transaction
+        default: .consensus
+        }
+    }
+}
+
+extension Chain {
+    /// Restores the chain from what the store kept, or starts it at genesis.
+    init(genesis: Genesis, network: Digest, boot: BootRecords) throws {
+        self.genesis = genesis
+        self.network = network
+        recent = boot.recent
+        guard let block = boot.recent.last, let certificate = boot.lastCertificate else {
+            ledger = Ledger(genesis: genesis)
+            last = nil
+            randomness = genesis.randomness1
+            previousRandomness = genesis.randomness0
+            return
+        }
+        ledger = try Ledger(restoring: boot.state, genesis: genesis)
+        guard ledger.stateRoot == block.header.stateRoot else {
+            throw BootFault.stateRoot(epoch: block.header.epoch)
+        }
+        let committee = ledger.committee(for: block.header.epoch)
+        let alpha = Randomness.alpha(
+            network: network, epoch: block.header.epoch, randomness: block.header.randomness)
+        guard let seat = committee.index(of: block.header.builder),
+            let output = committee.seats[seat].vrfKey.verify(
+                block.header.randomnessProof, alpha: alpha.octetBytes)
+        else { throw BootFault.randomness(epoch: block.header.epoch) }
+        last = FinalHeader(header: block.header, certificate: certificate)
+        previousRandomness = block.header.randomness
+        randomness = Randomness.next(
+            after: block.header.randomness, output: output, epoch: block.header.epoch)
+    }
+}
+
+/// Why a store cannot be carried on from.
+public enum BootFault: Error, CustomStringConvertible {
+    case stateRoot(epoch: Epoch)
+    case randomness(epoch: Epoch)
+
+    public var description: String {
+        switch self {
+        case .stateRoot(let epoch):
+            "the stored state is not the one that block \(epoch) commits to: the store is damaged; "
+                + "move it away and start the node again to fetch the state anew"
+        case .randomness(let epoch):
+            "block \(epoch) in the store carries a proof that does not hold: the store is damaged; "
+                + "move it away and start the node again"
+        }
+    }
+}

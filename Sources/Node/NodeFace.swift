@@ -1,0 +1,187 @@
+public import Chance
+public import Coverage
+public import Identity
+public import Ledger
+public import Wire
+
+/// What happens to a node.
+public enum NodeEvent: Sendable {
+    /// A UDP datagram from the gossip port.
+    case datagram([UInt8], from: Endpoint)
+    /// A radio frame that the packet forwarder received.
+    case radioHeard(payload: [UInt8], Measurement)
+    /// What the packet forwarder did with the last transmission: the power it used, in 0.1 dBm EIRP, or nil if
+    /// it did not transmit.
+    case radioTransmitted(power: Int16?)
+    /// The answer to `NodeAction.verify`.
+    case verified(ticket: UInt64, Verification)
+    /// The answer to `NodeAction.serve`.
+    case served([Message], to: NodeID)
+    case woke
+}
+
+/// What a node wants done, in this order.
+public enum NodeAction: Sendable {
+    case send([UInt8], to: Endpoint)
+    /// Must be durable before any later `send` of this or a later step leaves.
+    case persist(Persisted)
+    /// Check on workers, each signature singly; answer with `NodeEvent.verified`.
+    case verify(ticket: UInt64, [Check])
+    /// Hand to the packet forwarder; answer with `NodeEvent.radioTransmitted`.
+    case transmit(Transmission)
+    /// Read what a peer asks for from the store; answer with `NodeEvent.served`.
+    case serve(StoreRequest, to: NodeID)
+    case notice(Notice)
+}
+
+/// One thing that must not be forgotten.
+public enum Persisted: Sendable {
+    /// The consensus machine's `SafetyState`, encoded.
+    case safety([UInt8])
+    /// The coverage machine's `CoverageState`, encoded.
+    case coverage([UInt8])
+    /// A verified bundle of the open epoch; `isOwn` marks the outbox.
+    case bundle(Bundle, isOwn: Bool)
+    case final(FinalBlock)
+    /// Contact cards by which a restarted node rejoins.
+    case peers([NodeRecord])
+}
+
+/// A block that is final and executed here, with everything that follows from it.
+public struct FinalBlock: Sendable {
+    public let final: FinalHeader
+    public let body: Body
+    public let items: [EvidenceItem]
+    /// Every bundle behind `items`; those stored before are repeated.
+    public let bundles: [Bundle]
+    public let changes: [(key: StateKey, value: [UInt8]?)]
+    public let verdicts: [BeaconVerdict]
+    public let rewards: [Reward]
+    public let totals: Totals
+    public let minted: Amount
+    public let burned: Amount
+    /// From the end of this node's window to finality, in milliseconds; 0 if it was fetched.
+    public let millisecondsToFinal: UInt32
+}
+
+/// What a peer may ask of the store.
+public enum StoreRequest: Sendable {
+    case finality(from: Epoch, count: Int)
+    /// The contents of the final block with this header digest.
+    case contents(Digest)
+    /// Bundles by evidence item.
+    case bundles([Digest])
+    case transactionStatus(Digest)
+}
+
+/// What an operator should hear of.
+public enum Notice: Sendable {
+    case ready(Epoch)
+    case epochFinal(Epoch, view: View, stateRoot: Digest)
+    case peerConnected(NodeID, Endpoint)
+    case peerDisconnected(NodeID)
+    case catchingUp(from: Epoch, to: Epoch)
+    /// This node's execution differs from a finalised header: it stops voting and serving.
+    case diverged(Epoch, expected: Digest, computed: Digest)
+    case alarm(String)
+    case transactionRefused(Digest, TransactionFault)
+}
+
+/// One check for a worker.
+public enum Check: Sendable {
+    case signature(NodeID, preimage: [UInt8], Signature)
+    case vrf(VRFPublicKey, alpha: [UInt8], VRFProof)
+    /// Whether a registered VRF key is a point that proofs can be checked with.
+    case vrfKey(VRFPublicKey)
+}
+
+/// What workers found: whether all signatures and keys hold, and the output of each VRF check in its order.
+public struct Verification: Sendable {
+    public let holds: Bool
+    public let outputs: [VRFOutput?]
+
+    public init(holds: Bool, outputs: [VRFOutput?]) {
+        self.holds = holds
+        self.outputs = outputs
+    }
+
+    /// Carries out checks in order, each singly: what a worker runs.
+    public init(of checks: [Check]) {
+        var holds = true
+        var outputs: [VRFOutput?] = []
+        for check in checks {
+            switch check {
+            case .signature(let key, let preimage, let signature):
+                holds = holds && key.signed(preimage.span.bytes, with: signature)
+            case .vrf(let key, let alpha, let proof):
+                outputs.append(key.verify(proof, alpha: alpha.span.bytes))
+            case .vrfKey(let key):
+                holds = holds && key.isValid
+            }
+        }
+        self.init(holds: holds, outputs: outputs)
+    }
+}
+
+/// Settings of one node that need not be equal across the network.
+public struct NodeSettings: Sendable {
+    public var roles: Roles
+    public var endpoint: Endpoint
+    public var bootstrap: [(NodeID, Endpoint)]
+    /// An H3 cell of resolution 5 for the contact card.
+    public var region: Cell?
+    /// Consensus Δ: an upper bound of a message's delay among validators.
+    public var delta: Duration = .milliseconds(300)
+    /// Raised with every change of the contact card and every start.
+    public var recordSequence: UInt64
+    public var softwareVersion: UInt16 = 1
+    /// False: the store may be a copy or a rollback, so the node signs nothing in an epoch already open.
+    public var mayVote = true
+
+    public init(
+        roles: Roles, endpoint: Endpoint, bootstrap: [(NodeID, Endpoint)], region: Cell?, recordSequence: UInt64
+    ) {
+        self.roles = roles
+        self.endpoint = endpoint
+        self.bootstrap = bootstrap
+        self.region = region
+        self.recordSequence = recordSequence
+    }
+}
+
+/// What a node remembers from its last life.
+public struct BootRecords: Sendable {
+    /// The last final block and the one before it, ascending: a state alone cannot execute the next block.
+    public var recent: [Block]
+    public var lastCertificate: Certificate?
+    /// The whole ledger state after the last final block; empty before block 1.
+    public var state: [(StateKey, [UInt8])]
+    public var safety: [UInt8]?
+    public var coverage: [UInt8]?
+    /// Verified bundles of the open epoch.
+    public var bundles: [Bundle]
+    public var ownBundle: Bundle?
+    public var peers: [NodeRecord]
+
+    public init(
+        recent: [Block] = [], lastCertificate: Certificate? = nil, state: [(StateKey, [UInt8])] = [],
+        safety: [UInt8]? = nil, coverage: [UInt8]? = nil, bundles: [Bundle] = [], ownBundle: Bundle? = nil,
+        peers: [NodeRecord] = []
+    ) {
+        self.recent = recent
+        self.lastCertificate = lastCertificate
+        self.state = state
+        self.safety = safety
+        self.coverage = coverage
+        self.bundles = bundles
+        self.ownBundle = ownBundle
+        self.peers = peers
+    }
+}
+
+/// Why something that came in was dropped. Each is counted; tools print the name.
+public enum Drop: Int, CaseIterable, Sendable {
+    case oversized, malformed, foreignNetwork, ownEcho, strangersFrame, malformedMessage, wrongEpoch
+    case unregisteredAuthor, thirdBundle, badSignature, verificationBacklog, refusedTransaction, unasked
+    case inconsistentContents
+}

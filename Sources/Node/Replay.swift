@@ -1,0 +1,113 @@
+import Bytes
+import Consensus
+public import Identity
+import Ledger
+public import Wire
+
+/// Why a chain of stored blocks is not what it says it is.
+public enum ReplayFault: Error, Sendable, CustomStringConvertible {
+    case certificate(Epoch, String)
+    case signature(Epoch, String)
+    case block(Epoch, String)
+    case state(Epoch, String)
+
+    public var description: String {
+        switch self {
+        case .certificate(let epoch, let what): "block \(epoch): the certificate does not hold: \(what)"
+        case .signature(let epoch, let what): "block \(epoch): a signature does not hold: \(what)"
+        case .block(let epoch, let what): "block \(epoch): \(what)"
+        case .state(let epoch, let what): "state after block \(epoch): \(what)"
+        }
+    }
+}
+
+/// Executes a chain again from its genesis and trusts nothing on the way: every certificate, signature, proof, root
+/// and balance is checked.
+public struct Replay {
+    private var chain: Chain
+    public private(set) var signaturesChecked = 0
+
+    public init(genesis: Genesis) {
+        // Without records there is nothing that could be damaged.
+        chain = try! Chain(genesis: genesis, network: genesis.network, boot: BootRecords())
+    }
+
+    public var lastEpoch: Epoch { chain.openEpoch - 1 }
+
+    /// Checks and executes the next block. Returns the verdicts, to compare with stored ones.
+    public mutating func check(_ block: Block, certificate: Certificate) throws(ReplayFault) -> [BeaconVerdict] {
+        let epoch = chain.openEpoch
+        guard block.header.epoch == epoch else {
+            throw .block(epoch, "block \(block.header.epoch) stands in its place")
+        }
+        guard case .finalize(epoch, _, block.header.digest) = certificate.ballot else {
+            throw .certificate(epoch, "it is about another header")
+        }
+        try check(certificate, in: chain.committee, at: epoch)
+        if let parent = block.body.parentCertificate, let last = chain.last {
+            try check(parent, in: chain.ledger.committee(for: last.header.epoch), at: epoch)
+        }
+        for bundle in block.evidence.flatMap(\.bundles) {
+            let preimage = SigningDomain.bundle.preimage(network: chain.network, message: bundle.signedBytes.octetBytes)
+            try check(.signature(bundle.author, preimage: preimage, bundle.signature), "bundle of \(bundle.author)", epoch)
+        }
+        for transaction in block.body.transactions {
+            for check in Node.checks(of: transaction, network: chain.network) {
+                try self.check(check, "transaction \(transaction.id)", epoch)
+            }
+        }
+        let leaders = Simplex.leaders(of: chain.committee, randomness: chain.previousRandomness)
+        do throws(BlockFault) {
+            let executed = try chain.check(
+                block.header, leaders: leaders, body: block.body, evidence: block.evidence)
+            chain.apply(block, certificate: certificate, executed: executed)
+            return executed.verdicts
+        } catch {
+            throw .block(epoch, "it does not follow from the blocks before it: \(error)")
+        }
+    }
+
+    private mutating func check(
+        _ certificate: Certificate, in committee: Committee, at epoch: Epoch
+    ) throws(ReplayFault) {
+        guard certificate.hasQuorum(in: committee) else { throw .certificate(epoch, "its voters are no quorum") }
+        guard let checks = certificate.checks(in: committee, network: chain.network) else {
+            throw .certificate(epoch, "a voter has no seat")
+        }
+        for check in checks {
+            try self.check(
+                .signature(check.key, preimage: check.preimage, check.signature), "vote of \(check.key)", epoch)
+        }
+    }
+
+    private mutating func check(_ check: Check, _ what: String, _ epoch: Epoch) throws(ReplayFault) {
+        signaturesChecked += 1
+        guard Verification(of: [check]).holds else { throw .signature(epoch, what) }
+    }
+
+    /// Compares the state that execution gave with a stored one, entry by entry, and adds up the books.
+    public func compare(with stored: [(StateKey, [UInt8])]) throws(ReplayFault) {
+        let epoch = lastEpoch
+        let computed = chain.ledger.entries
+        let ours = computed.map { (key: $0.0.encoded(), value: $0.1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        let theirs = stored.map { (key: $0.0.encoded(), value: $0.1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        for index in 0..<max(ours.count, theirs.count) {
+            guard index < ours.count, index < theirs.count, ours[index] == theirs[index] else {
+                let key = index < ours.count ? ours[index].key : theirs[index].key
+                throw .state(epoch, "record \(index) differs, key \(key.hex)")
+            }
+        }
+        let totals = chain.ledger.totals
+        var balances: Amount = 0
+        for case (.account, let value) in computed {
+            guard let account = try? Account(decoding: value) else { throw .state(epoch, "an account does not decode") }
+            balances += account.balance
+        }
+        guard balances + totals.staked + totals.unbonding + totals.treasury == totals.supply else {
+            throw .state(
+                epoch,
+                "the books do not balance: accounts \(balances), staked \(totals.staked), unbonding "
+                    + "\(totals.unbonding), treasury \(totals.treasury), supply \(totals.supply)")
+        }
+    }
+}

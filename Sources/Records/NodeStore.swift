@@ -1,0 +1,168 @@
+internal import Bytes
+public import Identity
+public import Store
+public import Wire
+
+/// A node's store with its tables, typed.
+///
+/// | table | key | value |
+/// | --- | --- | --- |
+/// | `blocks` | epoch, big-endian | `BlockRecord` |
+/// | `summaries` | epoch, big-endian | `EpochSummary` |
+/// | `headers` | header digest | epoch |
+/// | `bundles` | bundle id | `Bundle` |
+/// | `open` | bundle id | 1 if it is the node's own, else 0: bundles of the open epoch |
+/// | `state` | `StateKey` | the value's encoding |
+/// | `verdicts` | beacon epoch ‖ tag ‖ serial, big-endian | `VerdictRecord` |
+/// | `rewards` | epoch, big-endian | list of `Reward` |
+/// | `transactions` | transaction id | epoch |
+/// | `peers` | node id | `NodeRecord` |
+/// | `node` | a name | one thing each: safety, coverage, status, genesis, … |
+public final class NodeStore: Sendable {
+    /// Raised whenever a table's keys or values change their meaning.
+    public static let format: UInt32 = 1
+
+    static let tables = [
+        "blocks", "summaries", "headers", "bundles", "open", "state", "verdicts", "rewards", "transactions",
+        "peers", "node",
+    ]
+
+    public let store: Store
+    let blocks, summaries, headers, bundles, open, state, verdicts, rewards, transactions, peers, node: Table
+
+    /// Opens a node's store; a writer creates it if it is not there.
+    public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
+        var options = Store.Options()
+        options.readOnly = readOnly
+        options.mapByteCount = mapByteCount
+        store = try Store(at: directory, options: options, format: Self.format, tables: Self.tables)
+        blocks = store.table("blocks")
+        summaries = store.table("summaries")
+        headers = store.table("headers")
+        bundles = store.table("bundles")
+        open = store.table("open")
+        state = store.table("state")
+        verdicts = store.table("verdicts")
+        rewards = store.table("rewards")
+        transactions = store.table("transactions")
+        peers = store.table("peers")
+        node = store.table("node")
+    }
+
+    /// Names of what is stored once.
+    enum Single: String {
+        case safety, coverage, status, genesis, virgin, machine, ownBundle, recordSequence
+    }
+
+    static func key(_ epoch: Epoch) -> [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: epoch >> UInt64(56 - 8 * $0)) }
+    }
+
+    static func epoch(_ key: [UInt8]) -> Epoch {
+        key.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// What the store holds must be what was written; anything else is damage.
+    static func decode<Value: Canonical>(_: Value.Type = Value.self, _ bytes: RawSpan) throws(StoreError) -> Value {
+        do throws(DecodeError) { return try Value(decoding: bytes) } catch { throw .corrupted }
+    }
+}
+
+/// One thing to write; the runtime commits many in one transaction.
+public enum RecordWrite: Sendable {
+    case safety([UInt8])
+    case coverage([UInt8])
+    case bundle(Bundle, isOwn: Bool)
+    case final(
+        BlockRecord, bundles: [Bundle], changes: [(key: StateKey, value: [UInt8]?)], verdicts: [BeaconVerdict],
+        rewards: [Reward], EpochSummary)
+    case peers([NodeRecord])
+    case status(LiveStatus)
+}
+
+extension NodeStore {
+    /// Commits all of them or none, synchronously: when this returns they survive a power cut.
+    public func write(_ writes: [RecordWrite]) throws(StoreError) {
+        try store.write { transaction throws(StoreError) in
+            for write in writes { try self.write(write, &transaction) }
+        }
+    }
+
+    private func write(_ write: RecordWrite, _ transaction: inout WriteTransaction) throws(StoreError) {
+        switch write {
+        case .safety(let bytes):
+            try put(bytes, .safety, &transaction)
+            // The mark is good for one first vote.
+            try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
+        case .coverage(let bytes): try put(bytes, .coverage, &transaction)
+        case .bundle(let bundle, let isOwn):
+            let encoded = bundle.encoded()
+            let id = Digest(of: encoded).octets
+            try transaction.put(encoded.octetBytes, for: id.octetBytes, in: bundles)
+            try transaction.put([isOwn ? 1 : 0].octetBytes, for: id.octetBytes, in: open)
+            if isOwn { try put(encoded, .ownBundle, &transaction) }
+        case .final(let block, let blockBundles, let changes, let blockVerdicts, let paid, let summary):
+            let epoch = Self.key(block.final.header.epoch)
+            try transaction.put(block.encoded().octetBytes, for: epoch.octetBytes, in: blocks)
+            try transaction.put(summary.encoded().octetBytes, for: epoch.octetBytes, in: summaries)
+            let digest = block.final.header.digest.octets
+            try transaction.put(epoch.octetBytes, for: digest.octetBytes, in: headers)
+            for bundle in blockBundles {
+                let encoded = bundle.encoded()
+                try transaction.put(
+                    encoded.octetBytes, for: Digest(of: encoded).octets.octetBytes, in: bundles)
+            }
+            try transaction.clear(open)
+            for (key, value) in changes {
+                let key = key.encoded()
+                if let value {
+                    try transaction.put(value.octetBytes, for: key.octetBytes, in: state)
+                } else {
+                    try transaction.delete(key.octetBytes, in: state)
+                }
+            }
+            try self.write(verdicts: blockVerdicts, block: block.final.header.epoch, &transaction)
+            var writer = ByteWriter()
+            writer.list(paid)
+            try transaction.put(writer.bytes.octetBytes, for: epoch.octetBytes, in: rewards)
+            for transactionDone in block.body.transactions {
+                try transaction.put(epoch.octetBytes, for: transactionDone.id.octets.octetBytes, in: transactions)
+            }
+        case .peers(let records):
+            try transaction.clear(peers)
+            for record in records {
+                try transaction.put(record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
+            }
+        case .status(let status): try put(status.encoded(), .status, &transaction)
+        }
+    }
+
+    private func write(
+        verdicts list: [BeaconVerdict], block: Epoch, _ transaction: inout WriteTransaction
+    ) throws(StoreError) {
+        for (serial, verdict) in list.enumerated() {
+            let key = Self.key(verdict.epoch) + Self.key(verdict.tag.value) + Self.key(UInt64(serial))
+            try transaction.put(
+                VerdictRecord(block: block, verdict: verdict).encoded().octetBytes, for: key.octetBytes,
+                in: verdicts)
+        }
+    }
+
+    private func put(
+        _ bytes: [UInt8], _ single: Single, _ transaction: inout WriteTransaction
+    ) throws(StoreError) {
+        try transaction.put(bytes.octetBytes, for: Array(single.rawValue.utf8).octetBytes, in: node)
+    }
+
+    func single(_ single: Single) throws(StoreError) -> [UInt8]? {
+        try store.read { transaction throws(StoreError) -> [UInt8]? in
+            guard let bytes = try transaction.value(of: Array(single.rawValue.utf8).octetBytes, in: node)
+            else { return nil }
+            return [UInt8](copying: bytes)
+        }
+    }
+
+    func setSingle(_ bytes: [UInt8], _ single: Single) throws(StoreError) {
+        try store.write { transaction throws(StoreError) in try put(bytes, single, &transaction) }
+    }
+}

@@ -1,0 +1,366 @@
+internal import Bytes
+internal import Chance
+internal import Coverage
+internal import DequeModule
+internal import Foundation
+internal import Identity
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+internal import Radio
+internal import Records
+internal import Store
+internal import Wire
+
+/// Drives one `Node` with real sockets, clock, workers and store; lives on one event loop.
+///
+/// Sends leave in the order in which the node asked for them, and none overtakes a `persist` before it: what is
+/// asked for while a commit runs waits, and one commit takes everything that waits (group commit).
+final class Driver {
+    /// What the node asked for and is not done.
+    private enum Output {
+        case send([UInt8], to: Endpoint)
+        case persist(RecordWrite)
+    }
+
+    /// Outputs that may wait for the disk: a disk that stalls longer stops the node rather than eat memory.
+    static let outputsMax = 100_000
+    /// How often the node's own account of itself is stored, for tools.
+    static let statusPeriod: TimeAmount = .seconds(1)
+
+    private let eventLoop: any EventLoop
+    private let node: Node
+    private let store: NodeStore
+    private let writer: NIOThreadPool
+    private let workers: NIOThreadPool
+    private let gossip: any Channel
+    private let radio: RadioPort?
+    private let logger: Logger
+    private let settings: NodeSettings
+    private let startedAt: UInt64
+    private let onFailure: @Sendable (RuntimeError) -> Void
+
+    private var outputs = Deque<Output>()
+    private var isCommitting = false
+    private var hasFailed = false
+    private var timer: Scheduled<Void>?
+    private var timerAt: Instant = .never
+    private var statusTask: RepeatedTask?
+    private var addresses: [Endpoint: SocketAddress] = [:]
+    private var isStopped = false
+
+    init(
+        node: Node, first: [NodeAction], settings: NodeSettings, store: NodeStore, eventLoop: any EventLoop,
+        writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?, logger: Logger,
+        onFailure: @escaping @Sendable (RuntimeError) -> Void
+    ) {
+        self.node = node
+        self.settings = settings
+        self.store = store
+        self.eventLoop = eventLoop
+        self.writer = writer
+        self.workers = workers
+        self.gossip = gossip
+        self.radio = radio
+        self.logger = logger
+        self.onFailure = onFailure
+        startedAt = Driver.wallTime
+        carryOut(first)
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        statusTask = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Driver.statusPeriod) { _ in
+            driver.value.persistStatus()
+        }
+        rearm()
+    }
+
+    static var now: Instant { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+
+    static var wallTime: UInt64 { UInt64(Date().timeIntervalSince1970 * 1000) }
+
+    // MARK: In
+
+    func handle(_ event: NodeEvent) {
+        guard !isStopped, !hasFailed else { return }
+        node.wallTime = Driver.wallTime
+        var actions: [NodeAction] = []
+        node.handle(event, at: Driver.now, actions: &actions)
+        carryOut(actions)
+        rearm()
+    }
+
+    func receive(_ bytes: [UInt8], from address: SocketAddress) {
+        guard let source = Endpoint(address) else { return }
+        handle(.datagram(bytes, from: source))
+    }
+
+    func receiveRadio(_ bytes: [UInt8], from address: SocketAddress) {
+        guard let radio, !isStopped else { return }
+        act(on: radio.handle(.datagram(from: address, bytes), at: Driver.now))
+        rearm()
+    }
+
+    private func wake() {
+        timer = nil
+        timerAt = .never
+        if let radio, radio.deadline <= Driver.now { act(on: radio.handle(.woke, at: Driver.now)) }
+        handle(.woke)
+    }
+
+    private func rearm() {
+        guard !isStopped else { return }
+        let deadline = min(node.deadline, radio?.deadline ?? .never)
+        guard deadline != .never, deadline < timerAt || timer == nil else { return }
+        timer?.cancel()
+        timerAt = deadline
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        // A deadline in the past fires at once; never busier than once a tick of 100 microseconds.
+        let at = max(deadline.nanoseconds, Driver.now.nanoseconds + 100_000)
+        timer = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(at))) { driver.value.wake() }
+    }
+
+    // MARK: Out
+
+    private func carryOut(_ actions: [NodeAction]) {
+        for action in actions {
+            switch action {
+            case .send(let bytes, let endpoint): outputs.append(.send(bytes, to: endpoint))
+            case .persist(let persisted): outputs.append(.persist(RecordWrite(persisted)))
+            case .verify(let ticket, let checks): verify(ticket, checks)
+            case .transmit(let transmission): transmit(transmission)
+            case .serve(let request, let peer): serve(request, to: peer)
+            case .notice(let notice): log(notice)
+            }
+        }
+        if outputs.count > Driver.outputsMax {
+            return fail(RuntimeError("the disk does not keep up: \(outputs.count) datagrams wait for it; stopping"))
+        }
+        pump()
+    }
+
+    /// Sends up to the next `persist`, then commits everything that waits.
+    private func pump() {
+        guard !isCommitting, !hasFailed else { return }
+        var hasSent = false
+        while case .send(let bytes, let endpoint)? = outputs.first {
+            outputs.removeFirst()
+            write(bytes, to: endpoint)
+            hasSent = true
+        }
+        if hasSent { gossip.flush() }
+        guard !outputs.isEmpty else { return }
+        let count = outputs.count
+        let writes = outputs.compactMap { if case .persist(let write) = $0 { write } else { nil } }
+        isCommitting = true
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        let store = store
+        writer.runIfActive(eventLoop: eventLoop) { try store.write(writes) }.whenComplete { result in
+            driver.value.committed(count, result)
+        }
+    }
+
+    private func committed(_ count: Int, _ result: Result<Void, any Error>) {
+        isCommitting = false
+        if case .failure(let error) = result {
+            guard !isStopped else { return }
+            return fail(RuntimeError("the store took nothing more: \(error)"))
+        }
+        var hasSent = false
+        for _ in 0..<count {
+            guard case .send(let bytes, let endpoint) = outputs.removeFirst() else { continue }
+            write(bytes, to: endpoint)
+            hasSent = true
+        }
+        if hasSent { gossip.flush() }
+        pump()
+    }
+
+    private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
+        guard !isStopped else { return }
+        if addresses.count > 4_096 { addresses.removeAll() }
+        let address = addresses[endpoint] ?? SocketAddress(endpoint)
+        addresses[endpoint] = address
+        // A datagram that the system refuses is a lost datagram: the protocols above repair it.
+        gossip.write(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: bytes)), promise: nil)
+    }
+
+    private func verify(_ ticket: UInt64, _ checks: [Check]) {
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        workers.runIfActive(eventLoop: eventLoop) { Verification(of: checks) }.whenSuccess { verification in
+            driver.value.handle(.verified(ticket: ticket, verification))
+        }
+    }
+
+    private func serve(_ request: StoreRequest, to peer: NodeID) {
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        let store = store
+        workers.runIfActive(eventLoop: eventLoop) { try store.answer(request) }.whenComplete { result in
+            switch result {
+            case .success(let messages): driver.value.handle(.served(messages, to: peer))
+            case .failure(let error): driver.value.logger.warning("cannot read what a peer asks for: \(error)")
+            }
+        }
+    }
+
+    private func transmit(_ transmission: Transmission) {
+        guard let radio else { return handle(.radioTransmitted(power: nil)) }
+        act(on: radio.transmit(transmission, at: Driver.now))
+    }
+
+    private func act(on results: [RadioPort.Result]) {
+        for result in results {
+            switch result {
+            case .heard(let payload, let measurement): handle(.radioHeard(payload: payload, measurement))
+            case .transmitted(let power): handle(.radioTransmitted(power: power))
+            case .refused(let why): logger.warning("the packet forwarder did not transmit: \(why)")
+            }
+        }
+    }
+
+    // MARK: Accounts
+
+    private func log(_ notice: Notice) {
+        switch notice {
+        case .ready(let epoch): logger.info("ready", metadata: ["epoch": "\(epoch)"])
+        case .epochFinal(let epoch, let view, let root):
+            logger.info("epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
+        case .peerConnected(let peer, let endpoint):
+            logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+        case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
+        case .catchingUp(let from, let to):
+            logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])
+        case .diverged(let epoch, let expected, let computed):
+            logger.critical(
+                """
+                this node's execution of block \(epoch) differs from what the network finalised: it votes and serves \
+                no more, its store is kept; compare with `earshot inspect verify`
+                """, metadata: ["expected": "\(expected.hex)", "computed": "\(computed.hex)"])
+        case .alarm(let what): logger.error("alarm: \(what)")
+        case .transactionRefused(let id, let fault):
+            logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
+        }
+    }
+
+    private func persistStatus() {
+        guard !isStopped, !hasFailed else { return }
+        var counters = node.counters
+        if let radio { counters += radio.counters }
+        let view = node.view
+        outputs.append(
+            .persist(
+                .status(
+                    LiveStatus(
+                        node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
+                        updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
+                        openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
+                        mayVote: settings.mayVote && !node.isHalted,
+                        peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
+                        counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) }))))
+        pump()
+    }
+
+    private func fail(_ error: RuntimeError) {
+        guard !hasFailed else { return }
+        hasFailed = true
+        logger.critical("\(error)")
+        onFailure(error)
+    }
+
+    /// Takes no more events, says goodbye, and waits for a running commit.
+    func stop() {
+        guard !isStopped else { return }
+        var actions: [NodeAction] = []
+        node.leave(at: Driver.now, actions: &actions)
+        for case .send(let bytes, let endpoint) in actions { write(bytes, to: endpoint) }
+        gossip.flush()
+        isStopped = true
+        timer?.cancel()
+        statusTask?.cancel()
+    }
+}
+
+extension RecordWrite {
+    /// What the node wants kept, in the terms of the store.
+    init(_ persisted: Persisted) {
+        switch persisted {
+        case .safety(let bytes): self = .safety(bytes)
+        case .coverage(let bytes): self = .coverage(bytes)
+        case .bundle(let bundle, let isOwn): self = .bundle(bundle, isOwn: isOwn)
+        case .peers(let records): self = .peers(records)
+        case .final(let block):
+            let record = BlockRecord(final: block.final, body: block.body, items: block.items)
+            self = .final(
+                record, bundles: block.bundles, changes: block.changes, verdicts: block.verdicts,
+                rewards: block.rewards,
+                EpochSummary(
+                    record: record, bundles: block.bundles, verdicts: block.verdicts, totals: block.totals,
+                    minted: block.minted, burned: block.burned, millisecondsToFinal: block.millisecondsToFinal))
+        }
+    }
+}
+
+extension NodeStore {
+    /// Reads what a peer asked for.
+    func answer(_ request: StoreRequest) throws(StoreError) -> [Message] {
+        switch request {
+        case .finality(let from, let count):
+            var headers: [FinalHeader] = []
+            for epoch in from..<(from + Epoch(min(count, Message.finalityMax))) {
+                guard let record = try blockRecord(epoch) else { break }
+                headers.append(record.final)
+            }
+            return headers.isEmpty ? [] : [.finality(headers)]
+        case .contents(let digest):
+            guard let epoch = try epoch(ofHeader: digest), let record = try blockRecord(epoch) else { return [] }
+            return [.contents(Contents(header: record.final.header, body: record.body, items: record.items))]
+        case .bundles(let ids):
+            var messages: [Message] = []
+            for id in ids {
+                if let bundle = try bundle(id) { messages.append(.bundle(bundle)) }
+            }
+            return messages
+        case .transactionStatus(let id):
+            return [.transactionStatus(id, try epoch(ofTransaction: id).map { .final($0) } ?? .unknown)]
+        }
+    }
+}
+
+extension Endpoint {
+    /// Of an address a datagram came from; nil for what is not IP.
+    init?(_ address: SocketAddress) {
+        switch address {
+        case .v4(let inner):
+            self.init(
+                ipv4: UInt32(bigEndian: inner.address.sin_addr.s_addr),
+                port: UInt16(bigEndian: inner.address.sin_port))
+        case .v6(let inner):
+            let octets = unsafe withUnsafeBytes(of: inner.address.sin6_addr) { unsafe Array($0) }
+            func word(_ start: Int) -> UInt64 { (0..<8).reduce(0) { $0 << 8 | UInt64(octets[start + $1]) } }
+            self.init(high: word(0), low: word(8), port: UInt16(bigEndian: inner.address.sin6_port))
+        default: return nil
+        }
+    }
+}
+
+extension SocketAddress {
+    init(_ endpoint: Endpoint) {
+        if let ipv4 = endpoint.ipv4 {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = endpoint.port.bigEndian
+            address.sin_addr.s_addr = ipv4.bigEndian
+            self.init(address, host: "")
+        } else {
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = endpoint.port.bigEndian
+            unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { bytes in
+                for index in 0..<8 {
+                    unsafe bytes[index] = UInt8(truncatingIfNeeded: endpoint.high >> UInt64(56 - 8 * index))
+                    unsafe bytes[8 + index] = UInt8(truncatingIfNeeded: endpoint.low >> UInt64(56 - 8 * index))
+                }
+            }
+            self.init(address, host: "")
+        }
+    }
+}

@@ -1,0 +1,101 @@
+internal import Foundation
+public import Identity
+internal import Membership
+public import Wire
+
+/// One node's own settings, from its TOML file. Paths in the file are relative to the file.
+public struct NodeConfig: Sendable {
+    public var keyFile: String
+    public var dataDirectory: String
+    public var genesisFile: String
+    public var bootstrapFile: String?
+    public var roles: Roles
+    /// Where gossip is heard; loopback only until sessions exist.
+    public var listen: Endpoint
+    /// Where the packet forwarder finds the node; nil for a node without a radio.
+    public var radio: Endpoint?
+    /// The one gateway to listen to, sixteen hexadecimal digits; nil admits the first few.
+    public var gateway: String?
+    /// Consensus Δ in milliseconds.
+    public var deltaMilliseconds: Int = 300
+    public var logLevel: String = "info"
+
+    public init(
+        keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,
+        listen: Endpoint, radio: Endpoint?
+    ) {
+        self.keyFile = keyFile
+        self.dataDirectory = dataDirectory
+        self.genesisFile = genesisFile
+        self.bootstrapFile = bootstrapFile
+        self.roles = roles
+        self.listen = listen
+        self.radio = radio
+    }
+
+    /// Reads a node's configuration file.
+    public static func read(_ path: String) throws(RuntimeError) -> NodeConfig {
+        var reader = try TableReader(file: path)
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+        func resolve(_ text: String) -> String {
+            text.hasPrefix("/") ? text : folder.appending(path: text).standardizedFileURL.path
+        }
+        var roles: Roles = []
+        for name in try reader.strings("roles") ?? ["observer"] {
+            switch name {
+            case "hotspot": roles.insert(.hotspot)
+            case "sensor": roles.insert(.sensor)
+            case "validator": roles.insert(.validator)
+            case "observer": roles.insert(.observer)
+            default:
+                throw reader.fault("roles", "names \(name); there are hotspot, sensor, validator and observer")
+            }
+        }
+        func endpoint(_ key: String, _ text: String) throws(RuntimeError) -> Endpoint {
+            guard let endpoint = Endpoint(text: text) else {
+                throw reader.fault(key, "must be address:port, for instance 127.0.0.1:4100")
+            }
+            guard endpoint.isLoopback else {
+                throw reader.fault(
+                    key,
+                    "is \(text), but this version speaks to peers in clear and binds loopback only: "
+                        + "use 127.0.0.1 or [::1] until sessions are there")
+            }
+            return endpoint
+        }
+        let listen = try reader.needString("listen")
+        let radio = try reader.string("radio")
+        var config = NodeConfig(
+            keyFile: resolve(try reader.needString("key")), dataDirectory: resolve(try reader.needString("data")),
+            genesisFile: resolve(try reader.needString("genesis")),
+            bootstrapFile: try reader.string("bootstrap").map(resolve), roles: roles,
+            listen: try endpoint("listen", listen), radio: nil)
+        if let radio { config.radio = try endpoint("radio", radio) }
+        config.gateway = try reader.string("gateway")
+        config.deltaMilliseconds = try reader.integer("delta_milliseconds") ?? config.deltaMilliseconds
+        guard (10...60_000).contains(config.deltaMilliseconds) else {
+            throw reader.fault("delta_milliseconds", "must be 10 to 60000")
+        }
+        config.logLevel = try reader.string("log_level") ?? config.logLevel
+        try reader.finish()
+        return config
+    }
+
+    /// The text of a file that reads back as this configuration; paths are written as they are.
+    public var text: String {
+        var text = """
+            key = "\(keyFile)"
+            data = "\(dataDirectory)"
+            genesis = "\(genesisFile)"
+            roles = [\(roles.names.map { "\"\($0)\"" }.joined(separator: ", "))]
+            listen = "\(listen)"
+            delta_milliseconds = \(deltaMilliseconds)
+            log_level = "\(logLevel)"
+
+            """
+        if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
+        if let radio { text += "radio = \"\(radio)\"\n" }
+        if let gateway { text += "gateway = \"\(gateway)\"\n" }
+        return text
+    }
+}

@@ -1,0 +1,228 @@
+internal import Bytes
+internal import Chance
+internal import Foundation
+internal import Geo
+internal import Identity
+public import Logging
+internal import Membership
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+internal import Radio
+internal import Records
+public import ServiceLifecycle
+internal import Store
+internal import Wire
+
+/// One running node, from its configuration to a clean stop.
+public final class NodeService: Service {
+    private let config: NodeConfig
+    private let logger: Logger
+    private let isSoleCopy: Bool
+
+    public init(config: NodeConfig, isSoleCopy: Bool = false, logger: Logger) {
+        self.config = config
+        self.isSoleCopy = isSoleCopy
+        self.logger = logger
+    }
+
+    /// Runs until a graceful shutdown or a failure that the node cannot survive.
+    public func run() async throws {
+        let genesis = try GenesisFile.read(config.genesisFile)
+        let keys = try NodeKeys.load(config.keyFile, for: genesis)
+        let store = try openStore(for: genesis)
+        defer { withExtendedLifetime(store) {} }
+        let life = try store.life()
+        let right = try store.votingRight(
+            of: keys.signing.nodeID, machine: Self.place(of: config.dataDirectory), isSoleCopy: isSoleCopy)
+        say(right)
+
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let writer = NIOThreadPool(numberOfThreads: 1)
+        let workers = NIOThreadPool(numberOfThreads: max(1, System.coreCount - 1))
+        writer.start()
+        workers.start()
+        do {
+            try await serve(
+                genesis: genesis, keys: keys, store: store, life: life, mayVote: right == .granted, group: group,
+                writer: writer, workers: workers)
+        } catch {
+            try? await Self.shutDown(group, writer, workers)
+            throw error
+        }
+        try await Self.shutDown(group, writer, workers)
+        logger.info("stopped")
+    }
+
+    private static func shutDown(
+        _ group: MultiThreadedEventLoopGroup, _ writer: NIOThreadPool, _ workers: NIOThreadPool
+    ) async throws {
+        try await workers.shutdownGracefully()
+        // The last commit ends before the pool does.
+        try await writer.shutdownGracefully()
+        try await group.shutdownGracefully()
+    }
+
+    private func serve(
+        genesis: Genesis, keys: NodeKeys, store: NodeStore, life: StoredLife, mayVote: Bool,
+        group: MultiThreadedEventLoopGroup, writer: NIOThreadPool, workers: NIOThreadPool
+    ) async throws {
+        let eventLoop = group.next()
+        let box = NIOLoopBoundBox.makeEmptyBox(valueType: Driver.self, eventLoop: eventLoop)
+        let gossip = try await Self.bind(config.listen, "gossip", on: eventLoop) { bytes, address in
+            box.value?.receive(bytes, from: address)
+        }
+        var radioChannel: (any Channel)?
+        if let radio = config.radio {
+            radioChannel = try await Self.bind(radio, "radio", on: eventLoop) { bytes, address in
+                box.value?.receiveRadio(bytes, from: address)
+            }
+        }
+        let radio = radioChannel
+        let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
+        let settings = try settings(genesis: genesis, store: store, mayVote: mayVote)
+        let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
+        let seed = UInt64.random(in: .min ... .max)
+        let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
+        let logger = logger
+        try await eventLoop.submit {
+            var chance = Chance(seed: seed)
+            let port = radio.map { RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split()) }
+            var actions: [NodeAction] = []
+            let node = try Node(
+                genesis: genesis, key: keys.signing, vrfKey: keys.vrf, settings: settings,
+                boot: BootRecords(
+                    recent: life.recent, lastCertificate: life.lastCertificate, state: life.state,
+                    safety: life.safety, coverage: life.coverage, bundles: life.bundles,
+                    ownBundle: life.ownBundle, peers: life.peers),
+                chance: chance.split(), now: Driver.now, actions: &actions)
+            box.value = Driver(
+                node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop, writer: writer,
+                workers: workers, gossip: gossip, radio: port, logger: logger,
+                onFailure: { failure.yield($0) })
+        }.get()
+        logger.info(
+            "listening",
+            metadata: ["node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)", "network": "\(genesis.name)"])
+
+        let fault = await Self.firstFailure(failures)
+        try? await eventLoop.submit {
+            box.value?.stop()
+            box.value = nil
+        }.get()
+        try? await gossip.close()
+        try? await radio?.close()
+        if let fault { throw fault }
+    }
+
+    /// Nil when a graceful shutdown came first.
+    private static func firstFailure(_ failures: AsyncStream<RuntimeError>) async -> RuntimeError? {
+        await withTaskCancellationOrGracefulShutdownHandler {
+            for await failure in failures.cancelOnGracefulShutdown() { return failure }
+            return nil
+        } onCancelOrGracefulShutdown: {
+        }
+    }
+
+    private static func bind(
+        _ endpoint: Endpoint, _ name: String, on eventLoop: any EventLoop,
+        _ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void
+    ) async throws -> any Channel {
+        do {
+            return try await DatagramBootstrap(group: eventLoop)
+                .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
+                .channelOption(.datagramVectorReadMessageCount, value: 16)
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2_048))
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(DatagramReceiver(receive))
+                    }
+                }
+                .bind(to: SocketAddress(endpoint)).get()
+        } catch {
+            throw RuntimeError(
+                "cannot listen on \(endpoint) for \(name): \(error); is another node running there? "
+                    + "Stop it or choose another port")
+        }
+    }
+
+    private func openStore(for genesis: Genesis) throws -> NodeStore {
+        let store = try NodeStore(at: config.dataDirectory, readOnly: false)
+        if let stored = try store.genesis() {
+            guard stored == genesis else {
+                throw RuntimeError(
+                    "\(config.dataDirectory) belongs to network \(stored.name) (\(stored.network.short)), but "
+                        + "\(config.genesisFile) is network \(genesis.name) (\(genesis.network.short)); "
+                        + "name another data directory")
+            }
+        } else {
+            try store.setGenesis(genesis)
+        }
+        return store
+    }
+
+    private func settings(genesis: Genesis, store: NodeStore, mayVote: Bool) throws -> NodeSettings {
+        var bootstrap: [(NodeID, Endpoint)] = []
+        if let file = config.bootstrapFile {
+            for entry in try PeersFile.read(file) {
+                guard let endpoint = entry.endpoint else {
+                    logger.warning("\(file): \(entry.host) is a name; this version dials addresses only")
+                    continue
+                }
+                bootstrap.append((entry.node, endpoint))
+            }
+        }
+        var settings = NodeSettings(
+            roles: config.roles, endpoint: config.listen, bootstrap: bootstrap, region: nil,
+            recordSequence: try store.nextRecordSequence())
+        settings.delta = .milliseconds(config.deltaMilliseconds)
+        settings.mayVote = mayVote
+        return settings
+    }
+
+    private func say(_ right: VotingRight) {
+        switch right {
+        case .granted: break
+        case .unknownHistory:
+            logger.warning(
+                """
+                this store does not know what its key has signed: the node observes only. If no other store of this \
+                key is in use, start it once with --sole-copy
+                """)
+        case .copied(let recorded):
+            logger.warning(
+                """
+                this store was written elsewhere (\(recorded)): the node observes only, because the original may be \
+                running. If it is not, start once with --sole-copy
+                """)
+        }
+    }
+
+    /// Names this machine, device and inode: a copied store has another.
+    static func place(of directory: String) -> String {
+        let machine = (try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? "unknown"
+        let attributes = try? FileManager.default.attributesOfItem(atPath: directory + "/data.mdb")
+        let device = attributes?[.systemNumber] as? Int ?? 0
+        let inode = attributes?[.systemFileNumber] as? Int ?? 0
+        return "\(machine.trimmingCharacters(in: .whitespacesAndNewlines)):\(device):\(inode)"
+    }
+}
+
+/// Hands the bytes of each datagram on.
+private final class DatagramReceiver: ChannelInboundHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+    private let receive: @Sendable ([UInt8], SocketAddress) -> Void
+
+    init(_ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void) {
+        self.receive = receive
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let envelope = unwrapInboundIn(data)
+        receive(Array(envelope.data.readableBytesView), envelope.remoteAddress)
+    }
+
+    /// An error of the socket (an unreachable peer, say) is never fatal: the next datagram may get through.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+}

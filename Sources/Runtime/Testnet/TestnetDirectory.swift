@@ -1,0 +1,92 @@
+internal import Foundation
+internal import Identity
+internal import Radio
+internal import Records
+internal import Store
+public import Wire
+
+/// A testnet on disk: `genesis.toml`, `testnet.peers`, `ether.json`, and a folder for each node with its key, its
+/// configuration, its store and its log.
+public struct TestnetDirectory: Sendable {
+    public let path: String
+
+    public init(_ path: String) {
+        self.path = path
+    }
+
+    public var genesisFile: String { path + "/genesis.toml" }
+    public var peersFile: String { path + "/testnet.peers" }
+    public var etherFile: String { path + "/ether.json" }
+    public var etherLog: String { path + "/ether.log" }
+    public func folder(_ member: String) -> String { "\(path)/\(member)" }
+    public func configFile(_ member: String) -> String { "\(path)/\(member)/node.toml" }
+    public func data(_ member: String) -> String { "\(path)/\(member)/data" }
+    public func log(_ member: String) -> String { "\(path)/\(member)/node.log" }
+
+    /// Writes everything a plan says. Refuses a directory that holds anything; `replacing` first removes an earlier
+    /// testnet, and nothing else.
+    public func create(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws {
+        let files = FileManager.default
+        if files.fileExists(atPath: path), try !files.contentsOfDirectory(atPath: path).isEmpty {
+            let isTestnet = files.fileExists(atPath: genesisFile) && files.fileExists(atPath: peersFile)
+            guard isTestnet else {
+                throw RuntimeError("\(path) holds something that is no testnet; name another directory with --dir")
+            }
+            guard replacing else {
+                throw RuntimeError(
+                    "\(path) holds an earlier testnet; start afresh with --fresh (it is removed), "
+                        + "go on with it with --resume, or name another directory with --dir")
+            }
+            try files.removeItem(atPath: path)
+        }
+        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try write(
+            GenesisFile.text(
+                of: plan.genesis, comment: "A local testnet from seed \(plan.options.seed). Its keys are public."),
+            to: genesisFile)
+        // Two entries suffice: the rest is found through them.
+        let bootstrap = plan.members.prefix(2).map { "earshot://\($0.id.text)@\($0.gossip)" }
+        try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
+        for member in plan.members { try create(member) }
+        try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
+    }
+
+    private func create(_ member: TestnetPlan.Member) throws {
+        try FileManager.default.createDirectory(atPath: folder(member.name), withIntermediateDirectories: true)
+        try KeyFileStore.create(
+            KeyFile(seed: SecretSeed(octets: member.seed.span.octetBytes), isTestOnly: true),
+            path: folder(member.name) + "/node.key")
+        var config = NodeConfig(
+            keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
+            bootstrapFile: "../testnet.peers", roles: member.roles, listen: member.gossip, radio: member.radio)
+        config.gateway = member.gateway
+        try write(config.text, to: configFile(member.name))
+        let store = try NodeStore(at: data(member.name), readOnly: false)
+        try store.markVirgin(for: member.id)
+    }
+
+    private func write(_ text: String, to file: String) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+    }
+
+    /// The ether's view of the plan: where antennas really are, whatever the ledger says.
+    private static func ether(of plan: TestnetPlan, airtimePermille: Int) throws -> Data {
+        var config = EtherConfig(
+            seed: plan.options.seed,
+            nodes: plan.members.map { member in
+                var node = EtherConfig.Node(
+                    name: member.name, eui: member.gateway, latitude: Double(member.position.latitude) / 1e7,
+                    longitude: Double(member.position.longitude) / 1e7, gainDeciDb: Int(member.profile.gain),
+                    serverPort: Int(member.radio.port))
+                node.frequencyOffsetHz = member.quirks.frequencyOffsetHz
+                node.deaf = member.quirks.isDeaf
+                if member.quirks.isSilent { node.antenna = .silent }
+                return node
+            })
+        config.airtimePermille = airtimePermille
+        config.keepaliveMilliseconds = 1_000
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        return try encoder.encode(config)
+    }
+}
