@@ -5,7 +5,9 @@ internal import Glibc
 ///
 /// After any error thrown from `write`, the store holds what it held before that `write`.
 public enum StoreError: Error, Equatable, Sendable {
-    /// The data outgrew `Store.Options.mapByteCountMax`. Deleting takes room too: LMDB copies what it changes.
+    /// The data outgrew `Store.Options.mapByteCountMax`.
+    ///
+    /// Deleting takes room too, because LMDB copies what it changes.
     case mapFull
     /// The file system took no more bytes, or failed while taking them.
     case diskFull

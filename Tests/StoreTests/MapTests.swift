@@ -1,6 +1,7 @@
 import Bytes
 import Foundation
 import Store
+import Synchronization
 import Testing
 
 @Suite struct `The map` {
@@ -53,6 +54,41 @@ import Testing
         for number in UInt32(1)..<200 { try store.put(value, for: key(number)) }
         readers.wait()
         #expect(try store.mapByteCount() == 16 << 20)
+    }
+
+    @Test func `does not move under a reader`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.put(value, for: key(0))
+        let table = store.table("records")
+        let isFull = DispatchSemaphore(value: 0)
+        let isWritten = DispatchSemaphore(value: 0)
+        let hasReaderLeft = Mutex(false)
+        try store.read { transaction throws(StoreError) in
+            Thread { [value] in
+                var runs = 0
+                try? store.write { transaction throws(StoreError) in
+                    runs += 1
+                    if runs > 1 { #expect(hasReaderLeft.withLock { $0 }) }
+                    // More than the first map holds: the first run ends here.
+                    defer { isFull.signal() }
+                    for number in UInt32(1)..<20 {
+                        try transaction.put(value.octetBytes, for: key(number).octetBytes, in: table)
+                    }
+                }
+                isWritten.signal()
+            }.start()
+            isFull.wait()
+            for _ in 0..<200 {
+                try transaction.forEach(in: table) { _, found in
+                    #expect([UInt8](copying: found) == value)
+                    return true
+                }
+            }
+            hasReaderLeft.withLock { $0 = true }
+        }
+        isWritten.wait()
+        #expect(try store.count() == 20)
     }
 
     @Test func `grows for two threads that write`() throws {
