@@ -21,11 +21,17 @@ struct Scratch: ~Copyable {
     var fresh: String { path + "/store" }
 
     func store(_ change: (inout Store.Options) -> Void = { _ in }) throws -> Store {
-        var options = Store.Options()
-        options.mapByteCount = 1 << 20
-        change(&options)
-        return try Store(at: fresh, options: options, format: 1, tables: ["records", "others"])
+        try openStore(at: fresh, change)
     }
+}
+
+func openStore(
+    at path: String, _ change: (inout Store.Options) -> Void = { _ in }
+) throws(StoreError) -> Store {
+    var options = Store.Options()
+    options.mapByteCount = 1 << 20
+    change(&options)
+    return try Store(at: path, options: options, format: 1, tables: ["records", "others"])
 }
 
 /// A big-endian key: it sorts as the number does.

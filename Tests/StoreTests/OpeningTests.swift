@@ -134,12 +134,17 @@ import Testing
         #expect(try store.count() == 1)
     }
 
-    @Test func `for reading gives a store that stops the program when written to`() async {
-        await #expect(processExitsWith: .failure) {
-            let scratch = try Scratch()
-            _ = try scratch.store()
-            try scratch.store { $0.readOnly = true }.put([1], for: key(1))
+    @Test func `for reading gives a store that stops the program when written to`() async throws {
+        let scratch = try Scratch()
+        _ = try scratch.store()
+        let path = scratch.fresh
+        let end = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            [path = path as String] in
+            try openStore(at: path) { $0.readOnly = true }.put([1], for: key(1))
         }
+        let message = String(decoding: try #require(end).standardErrorContent, as: UTF8.self)
+        #expect(message.contains("opened for reading only"))
+        withExtendedLifetime(scratch) {}
     }
 
     @Test func `adds the tables that a newer caller names`() throws {

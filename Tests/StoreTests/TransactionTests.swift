@@ -117,22 +117,32 @@ import Testing
         #expect(try store.count() == 2)
     }
 
-    @Test func `stops the program when it is nested in itself`() async {
-        await #expect(processExitsWith: .failure) {
-            let scratch = try Scratch()
-            let store = try scratch.store()
+    @Test func `stops the program when it is nested in itself`() async throws {
+        let scratch = try Scratch()
+        let path = scratch.fresh
+        let end = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            [path = path as String] in
+            let store = try openStore(at: path)
             try store.read { _ throws(StoreError) in try store.put([1], for: key(1)) }
         }
+        let message = String(decoding: try #require(end).standardErrorContent, as: UTF8.self)
+        #expect(message.contains("inside another one of the same store"))
+        withExtendedLifetime(scratch) {}
     }
 
-    @Test func `stops the program when it is given another store's table`() async {
-        await #expect(processExitsWith: .failure) {
-            let scratch = try Scratch()
-            let other = try Scratch()
-            let store = try scratch.store()
-            let table = try other.store().table("records")
+    @Test func `stops the program when it is given another store's table`() async throws {
+        let scratch = try Scratch()
+        let path = scratch.path
+        let end = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            [path = path as String] in
+            let store = try openStore(at: path + "/one")
+            let other = try openStore(at: path + "/other")
+            let table = other.table("records")
             _ = try store.read { transaction throws(StoreError) in try transaction.count(in: table) }
         }
+        let message = String(decoding: try #require(end).standardErrorContent, as: UTF8.self)
+        #expect(message.contains("a transaction of another store"))
+        withExtendedLifetime(scratch) {}
     }
 
     @Test func `may be nested in one of another store`() throws {
