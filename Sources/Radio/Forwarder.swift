@@ -73,6 +73,8 @@ public struct Forwarder: Sendable {
 
     /// `JIT_QUEUE_MAX`.
     public static let queueMax = 32
+    /// More than a server on the same machine leaves unanswered.
+    static let openPushesMax = 16
     /// Start, margin and queue delays of the original: 1.5, 1 and 40 ms.
     static let leadMin: UInt32 = 42_500
     /// `TX_MAX_ADVANCE_DELAY`: four beacon periods of 128 s. A time that has passed wraps to far above it.
@@ -95,7 +97,8 @@ public struct Forwarder: Sendable {
     private var queue: [Planned] = []
     private var pushesSent: UInt64 = 0
     private var pushesAcknowledged: UInt64 = 0
-    private var lastPushToken: UInt16?
+    /// Tokens of recent pushes without an answer, oldest first; an answer that comes later counts as none.
+    private var openPushes: [UInt16] = []
 
     public private(set) var counters = Counters()
 
@@ -171,7 +174,8 @@ extension Forwarder {
 
     private mutating func push(_ upstream: GatewayFrame.Upstream, _ actions: inout [Action]) {
         let token = token()
-        lastPushToken = token
+        if openPushes.count == Self.openPushesMax { openPushes.removeFirst() }
+        openPushes.append(token)
         pushesSent += 1
         actions.append(
             .send(GatewayFrame.pushData(token: token, gateway: gateway, upstream: upstream).encode()))
@@ -184,8 +188,8 @@ extension Forwarder {
     {
         switch try GatewayFrame.decode(bytes) {
         case .pushAck(let token):
-            guard token == lastPushToken else { throw .unmatchedAcknowledgement }
-            lastPushToken = nil
+            guard let place = openPushes.firstIndex(of: token) else { throw .unmatchedAcknowledgement }
+            openPushes.remove(at: place)
             pushesAcknowledged += 1
         case .pullAck: break
         case .pullResponse(let token, let packet):

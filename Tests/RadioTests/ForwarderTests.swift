@@ -64,6 +64,22 @@ extension Forwarder {
         #expect(statuses.map(\.time) == ["1970-01-01 00:00:30 GMT"])
     }
 
+    @Test mutating func `each push is acknowledged once`() throws {
+        for _ in 0..<2 {
+            guard case .send(let bytes) = forwarder.run(.heard(someReception())).first,
+                case .pushData(let token, _, _) = try GatewayFrame.decode(bytes)
+            else { throw RadioError.kind }
+            let answer = GatewayFrame.pushAck(token: token).encode()
+            #expect(forwarder.run(.datagram(answer)).isEmpty)
+            #expect(forwarder.counters.dropped[.unmatchedAcknowledgement] == 0)
+            #expect(forwarder.run(.datagram(GatewayFrame.pushAck(token: token &+ 1).encode())).isEmpty)
+            #expect(forwarder.run(.datagram(answer)).isEmpty)
+            #expect(forwarder.counters.dropped[.unmatchedAcknowledgement] == 2)
+            forwarder = Self.make()
+            _ = forwarder.run(.woke)
+        }
+    }
+
     /// Observed of the reference forwarder.
     @Test mutating func `too much power is a warning with the power used`() throws {
         let vector = Vectors.vector("gwmp_live/power_high")
