@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Geo
 
 /// A point on the ground, in degrees and in metres above the sea.
 public struct Place: Equatable, Codable, Sendable {
@@ -17,16 +18,18 @@ public struct Place: Equatable, Codable, Sendable {
             && (elevation.map { (-500...9000).contains($0) } ?? true)
     }
 
-    /// Metres in a straight line of sight: great circle on the sphere of H3's radius, and the difference in
-    /// height.
+    /// Metres in a straight line: the great circle that the network agrees on, and the difference in height.
     public func distance(to other: Place) -> Double {
-        let radians = Double.pi / 180
-        let north = sin((other.latitude - latitude) * radians / 2)
-        let east = sin((other.longitude - longitude) * radians / 2)
-        let chord = north * north + cos(latitude * radians) * cos(other.latitude * radians) * east * east
-        let ground = 2 * 6_371_007.18 * asin(min(1, chord.squareRoot()))
+        let ground = Double(position.distanceMetres(to: other.position))
         let height = (other.elevation ?? 0) - (elevation ?? 0)
         return (ground * ground + height * height).squareRoot()
+    }
+
+    private var position: Position {
+        precondition(isOnEarth)
+        let units = Double(Position.unitsPerDegree)
+        return Position(
+            latitude: Int32((latitude * units).rounded()), longitude: Int32((longitude * units).rounded()))!
     }
 }
 
@@ -106,9 +109,9 @@ public struct Propagation: Equatable, Sendable {
     /// What the randomness of one packet is drawn for: the same payload has the same tag everywhere.
     public static func tag(of payload: [UInt8]) -> UInt64 { Mixing.hash(payload, seed: 0x7461_67) }
 
-    /// `20 log10(4 π d f / c)`, dB; under a metre it is that of a metre.
+    /// Free-space path loss, dB: the same figure by which the network calls a report too loud.
     public static func freeSpaceLossDb(meters: Double, frequencyHz: UInt32) -> Double {
-        20 * log10(4 * Double.pi * max(1, meters) * Double(frequencyHz) / 299_792_458)
+        Double(Decibels.freeSpacePathLoss(metres: Int(meters.rounded()), frequencyHz: frequencyHz)) / 100
     }
 
     /// Mean loss without shadowing or fading, dB; never falls with distance.
