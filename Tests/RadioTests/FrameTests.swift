@@ -90,6 +90,16 @@ import Testing
         }
     }
 
+    /// Servers and forwarders that keep megahertz in single precision write such figures.
+    @Test func `a frequency is the nearest hertz`() throws {
+        for text in ["868.0999999", "868.1", "868.10000049", "868.1e0"] {
+            let bytes = GatewayFrame.pullResponse(token: 1, packet: somePacket()).encode()
+            let json = String(decoding: bytes[4...], as: UTF8.self).replacing("868.100000", with: text)
+            let frame = try GatewayFrame.decode(Array(bytes[..<4]) + Array(json.utf8))
+            #expect(frame == .pullResponse(token: 1, packet: somePacket()))
+        }
+    }
+
     @Test(arguments: Seed.all) func `whatever is written is read back`(_ seed: Seed) throws {
         var chance = seed.chance()
         for _ in 0..<30 {
