@@ -1,0 +1,361 @@
+import ArgumentParser
+import Bytes
+import Foundation
+import Geo
+import Identity
+import Runtime
+import Wire
+
+struct TransactionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tx", abstract: "Make transactions, hand them to a node, and follow them.",
+        discussion: """
+            Each command signs with an account's key and hands the transaction to --node. With --offline it prints the \
+            signed transaction in hexadecimal instead, for `earshot tx send`; then --nonce and --expiry must be given.
+            """,
+        subcommands: [
+            Register.self, Update.self, Transfer.self, Stake.self, Unstake.self, Send.self, Status.self,
+        ])
+}
+
+/// What every transaction needs.
+struct SigningOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
+    var genesis: String
+
+    @Option(help: ArgumentHelp("Key file of the account that pays and signs.", valueName: "file"))
+    var key: String
+
+    @Option(help: ArgumentHelp("Gossip address of the node to hand it to.", valueName: "address:port"))
+    var node: String?
+
+    @Flag(help: "Print the signed transaction instead of sending it.")
+    var offline = false
+
+    @Option(help: "Number of the transaction: one above the account's last. Asked of the node if absent.")
+    var nonce: UInt64?
+
+    @Option(help: "The last epoch that may hold it. 100 epochs from now if absent.")
+    var expiry: UInt64?
+
+    @Option(help: "Fee in tokens; the network's least if absent.")
+    var fee: String?
+
+    @Flag(help: "Wait until it is final.")
+    var wait = false
+
+    @OptionGroup var output: OutputOptions
+}
+
+/// The answer to a transaction command.
+struct TransactionDocument: Encodable {
+    let id: String
+    let status: String
+    let epoch: UInt64?
+    let reason: String?
+
+    init(_ id: Digest, _ status: TransactionStatus) {
+        self.id = id.hex
+        switch status {
+        case .unknown: (self.status, epoch, reason) = ("unknown", nil, nil)
+        case .pending: (self.status, epoch, reason) = ("accepted", nil, nil)
+        case .final(let number): (self.status, epoch, reason) = ("final", number, nil)
+        case .refused(let fault): (self.status, epoch, reason) = ("refused", nil, fault.explanation)
+        }
+    }
+
+    func print(_ output: OutputOptions) throws {
+        if output.json { return try printJSON(self) }
+        switch status {
+        case "accepted": Swift.print("accepted; follow it with `earshot tx status \(id)`")
+        case "final": Swift.print("final in epoch \(epoch ?? 0)")
+        case "refused": Swift.print("refused: \(reason ?? "")")
+        default: Swift.print("unknown: this node has not seen it, or has forgotten it")
+        }
+        if status != "unknown" { Swift.print("id \(id)") }
+    }
+}
+
+extension SigningOptions {
+    /// Signs, sends and reports; exits with 1 if it is refused.
+    func carryOut(_ kind: (_ keys: NodeKeys, _ network: Digest) throws -> TransactionKind) throws {
+        let genesis = try GenesisFile.read(genesis)
+        let keys = try NodeKeys.load(key, for: genesis)
+        let account = keys.signing.nodeID
+        let wallet = try node.map {
+            try Wallet(node: try endpoint($0), network: genesis.network, sender: account)
+        }
+        if wallet == nil, !offline { throw RuntimeError("name the node with --node address:port, or sign with --offline") }
+        var nonce = nonce
+        var expiry = expiry
+        if nonce == nil || expiry == nil {
+            guard let wallet else { throw RuntimeError("--offline needs --nonce and --expiry, or --node to ask for them") }
+            let known = try wallet.account(account)
+            nonce = nonce ?? known.account.nonce + 1
+            expiry = expiry ?? known.lastFinal + 100
+        }
+        var amount = genesis.parameters.feeMin
+        if let fee {
+            guard let value = units(fee) else { throw RuntimeError("--fee must be tokens, for instance 0.001") }
+            amount = value
+        }
+        let transaction = Transaction(
+            account: account, nonce: nonce!, fee: amount, expiry: expiry!, kind: try kind(keys, genesis.network)
+        ).signed(by: keys.signing, network: genesis.network)
+        if offline { return print(transaction.encoded().hex) }
+        try Self.send(transaction, by: wallet!, wait: wait, output)
+    }
+
+    static func send(_ transaction: Transaction, by wallet: Wallet, wait: Bool, _ output: OutputOptions) throws {
+        var status = try wallet.submit(transaction)
+        if wait {
+            while case .pending = status {
+                Thread.sleep(forTimeInterval: 0.2)
+                status = try wallet.status(of: transaction.id)
+            }
+        }
+        try TransactionDocument(transaction.id, status).print(output)
+        if case .refused = status { throw ExitCode(1) }
+    }
+}
+
+func endpoint(_ text: String) throws -> Endpoint {
+    guard let endpoint = Endpoint(text: text) else {
+        throw RuntimeError("\(text) is no address: write address:port, for instance 127.0.0.1:21000")
+    }
+    return endpoint
+}
+
+func amount(_ text: String) throws -> Amount {
+    guard let amount = units(text) else {
+        throw RuntimeError("\(text) is no amount: write tokens with at most eight decimals, for instance 12.5")
+    }
+    return amount
+}
+
+extension TransactionFault {
+    /// What it means and what to do.
+    var explanation: String {
+        switch self {
+        case .badSignature: "the signature does not hold on this network; is the genesis file the right one?"
+        case .badConsent: "the device's consent does not hold"
+        case .wrongNonce: "the nonce is not one above the account's last; ask again without --nonce"
+        case .expired: "its expiry epoch has passed; sign it again"
+        case .expiryTooFar: "its expiry is too far ahead; choose an earlier one"
+        case .feeTooLow: "the fee is below the network's least"
+        case .insufficientBalance: "the account does not hold that much"
+        case .alreadyRegistered: "this node is registered already; use `earshot tx update`"
+        case .notRegistered: "no such node is registered"
+        case .notOwner: "this account does not own it"
+        case .stakeTooLow: "the stake would be below the network's least"
+        case .insufficientStake: "there is not that much at stake"
+        case .tooManyChanges: "too many changes wait to become effective; try again in a few epochs"
+        case .implausibleLocation: "the coordinates do not lie in the cell"
+        case .invalidKey: "the VRF key is not valid"
+        case .zeroAmount: "the amount is zero"
+        case .poolFull: "the node holds too many waiting transactions; try again or raise the fee"
+        }
+    }
+}
+
+extension TransactionCommand {
+    struct Register: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Register a hotspot, sensor or validator; it is effective four epochs after its block.")
+
+        enum Kind: String, ExpressibleByArgument, CaseIterable { case hotspot, sensor, validator }
+
+        @Argument(help: "hotspot, sensor or validator.")
+        var kind: Kind
+
+        @Option(help: ArgumentHelp("Key file of the node itself, which consents; the account's own if absent.", valueName: "file"))
+        var device: String?
+
+        @Option(help: "Latitude of the antenna in degrees.")
+        var latitude: Double?
+
+        @Option(help: "Longitude of the antenna in degrees.")
+        var longitude: Double?
+
+        @Option(help: "Antenna gain in dBi.")
+        var gain = 2.0
+
+        @Option(help: "Radio region: EU868 or US915.")
+        var region = "EU868"
+
+        @Option(help: "A validator's stake in tokens.")
+        var stake: String?
+
+        @OptionGroup var signing: SigningOptions
+
+        func run() throws {
+            try signing.carryOut { keys, network in
+                let deviceKeys = try device.map { try NodeKeys.load($0, for: GenesisFile.read(signing.genesis)) } ?? keys
+                let consent = Consent(
+                    device: deviceKeys.signing, owner: keys.signing.nodeID, vrfKey: deviceKeys.vrf.publicKey,
+                    network: network)
+                if kind == .validator {
+                    guard let stake else { throw RuntimeError("a validator needs --stake") }
+                    return .registerValidator(consent, stake: try amount(stake))
+                }
+                return .registerDevice(
+                    kind == .hotspot ? .hotspot : .sensor, consent, try profile(region: region, gain: gain),
+                    try location(latitude, longitude))
+            }
+        }
+    }
+
+    struct Update: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change a device's radio facts, owner or place; effective four epochs after its block.")
+
+        @Argument(help: "The device's node id.")
+        var device: String
+
+        @Option(help: "Latitude of the antenna in degrees; with --longitude this asserts a new place and nothing else.")
+        var latitude: Double?
+
+        @Option(help: "Longitude of the antenna in degrees.")
+        var longitude: Double?
+
+        @Option(help: "Antenna gain in dBi.")
+        var gain = 2.0
+
+        @Option(help: "Radio region: EU868 or US915.")
+        var region = "EU868"
+
+        @Option(help: "Node id of the new owner.")
+        var owner: String?
+
+        @OptionGroup var signing: SigningOptions
+
+        func run() throws {
+            try signing.carryOut { _, _ in
+                let id = try NodeID(text: device)
+                if let location = try location(latitude, longitude) { return .locate(id, location) }
+                return .updateDevice(
+                    id, try profile(region: region, gain: gain), owner: try owner.map { try NodeID(text: $0) })
+            }
+        }
+    }
+
+    struct Transfer: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Send tokens to another account.")
+
+        @Argument(help: "The receiving account's id.")
+        var to: String
+
+        @Argument(help: "Tokens, with at most eight decimals.")
+        var tokens: String
+
+        @OptionGroup var signing: SigningOptions
+
+        func run() throws {
+            try signing.carryOut { _, _ in .transfer(to: try NodeID(text: to), try amount(tokens)) }
+        }
+    }
+
+    struct Stake: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Add to a validator's stake.")
+
+        @Argument(help: "The validator's node id.")
+        var validator: String
+
+        @Argument(help: "Tokens.")
+        var tokens: String
+
+        @OptionGroup var signing: SigningOptions
+
+        func run() throws {
+            try signing.carryOut { _, _ in .stake(try NodeID(text: validator), try amount(tokens)) }
+        }
+    }
+
+    struct Unstake: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take from a validator's stake; it is paid out when the unbonding time has passed.")
+
+        @Argument(help: "The validator's node id.")
+        var validator: String
+
+        @Argument(help: "Tokens.")
+        var tokens: String
+
+        @OptionGroup var signing: SigningOptions
+
+        func run() throws {
+            try signing.carryOut { _, _ in .unstake(try NodeID(text: validator), try amount(tokens)) }
+        }
+    }
+
+    struct Send: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Hand a transaction that was signed offline to a node.")
+
+        @Argument(help: "The signed transaction in hexadecimal.")
+        var transaction: String
+
+        @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
+        var genesis: String
+
+        @Option(help: ArgumentHelp("Gossip address of the node.", valueName: "address:port"))
+        var node: String
+
+        @Flag(help: "Wait until it is final.")
+        var wait = false
+
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            guard let octets = [UInt8](hex: transaction), let transaction = try? Transaction(decoding: octets) else {
+                throw RuntimeError("this is no transaction: paste what --offline printed, whole")
+            }
+            let wallet = try Wallet(
+                node: try endpoint(node), network: GenesisFile.read(genesis).network, sender: transaction.account)
+            try SigningOptions.send(transaction, by: wallet, wait: wait, output)
+        }
+    }
+
+    struct Status: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Ask a node what became of a transaction.")
+
+        @Argument(help: "The transaction's id.")
+        var id: String
+
+        @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
+        var genesis: String
+
+        @Option(help: ArgumentHelp("Gossip address of the node.", valueName: "address:port"))
+        var node: String
+
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            guard let id = Digest(hex: id) else { throw RuntimeError("an id has 64 hexadecimal digits") }
+            let network = try GenesisFile.read(genesis).network
+            let asker = NodeKeys(seed: Entropy.octets(32).span.octetBytes).signing.nodeID
+            let wallet = try Wallet(node: try endpoint(node), network: network, sender: asker)
+            try TransactionDocument(id, try wallet.status(of: id)).print(output)
+        }
+    }
+}
+
+private func profile(region: String, gain: Double) throws -> RadioProfile {
+    guard let region = Region(name: region) else {
+        throw RuntimeError("\(region) is no region; there are \(Region.allCases.map(\.name).joined(separator: ", "))")
+    }
+    guard (-20...30).contains(gain) else { throw RuntimeError("--gain must be -20 to 30 dBi") }
+    return RadioProfile(region: region, gain: Int16((gain * 10).rounded()))
+}
+
+private func location(_ latitude: Double?, _ longitude: Double?) throws -> Location? {
+    guard let latitude, let longitude else {
+        guard latitude == nil, longitude == nil else { throw RuntimeError("give both --latitude and --longitude") }
+        return nil
+    }
+    guard abs(latitude) <= 90, abs(longitude) <= 180,
+        let position = Position(
+            latitude: Int32((latitude * 1e7).rounded()), longitude: Int32((longitude * 1e7).rounded())),
+        let cell = Cell(containing: position, resolution: Location.resolution)
+    else { throw RuntimeError("\(latitude), \(longitude) is no place on Earth") }
+    return Location(position: position, cell: cell)
+}
