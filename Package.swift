@@ -13,19 +13,82 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// A room: its folder is `Sources/<name>`, and it may import what stands here and nothing else.
+func room(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// Tests of a room; vectors beside them are read by path.
+func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Dependency...) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestKit"], exclude: exclude, swiftSettings: strict)
+}
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+
 let package = Package(
     name: "Earshot",
+    products: [
+        .executable(name: "earshot", targets: ["EarshotCLI"]),
+        .library(
+            name: "EarshotCore",
+            targets: ["Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node", "Records"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
     targets: [
         // Floor 0: foreign ground, module maps only.
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "CH3", pkgConfig: "h3"),
         // Floor 0: bytes, chance, identity, geography.
-        .target(name: "Bytes", swiftSettings: strict),
-        .target(name: "Chance", swiftSettings: strict),
-        .target(name: "Identity", dependencies: ["Bytes", "CSodium"], swiftSettings: strict),
-        .target(name: "Geo", dependencies: ["Bytes", "CH3"], swiftSettings: strict),
+        room("Bytes"),
+        room("Chance"),
+        room("Identity", "Bytes", "CSodium"),
+        room("Geo", "Bytes", "CH3"),
         // Floor 1: messages and storage.
-        .target(name: "Wire", dependencies: ["Bytes", "Identity", "Geo"], swiftSettings: strict),
+        room("Wire", "Bytes", "Geo", "Identity"),
+        room("Store", "Bytes", "CLMDB"),
+        // Floor 2: protocol machines; none imports another.
+        room("Membership", "Bytes", "Chance", "Identity", "Wire"),
+        room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
+        room("Consensus", "Bytes", "Chance", "Identity", "Wire"),
+        room("Coverage", "Bytes", "Chance", "Geo", "Identity", "Wire"),
+        room("Ledger", "Bytes", "Chance", "Geo", "Identity", "Wire"),
+        // Floor 3: the composition, still without I/O, and the store's tables.
+        room(
+            "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
+            "Membership", "Wire"),
+        room("Records", "Bytes", "Identity", "Store", "Wire"),
+        // Floor 4: the real world.
+        room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
+        room(
+            "Runtime", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Membership", "Node", "Radio", "Records",
+            "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "DequeModule", package: "swift-collections"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
+        // Floor 5: arguments to calls.
+        .executableTarget(
+            name: "EarshotCLI",
+            dependencies: [
+                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire", nio("NIOPosix"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+
+        .target(name: "TestKit", dependencies: ["Chance"], path: "Tests/TestKit", swiftSettings: strict),
+        .executableTarget(
+            name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe", swiftSettings: strict),
+        tests("GroundTests", "Bytes", "Chance"),
+        tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
+        tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
+        tests("RadioTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo", "Radio", nio("NIOCore"), nio("NIOPosix")),
     ]
 )

@@ -354,8 +354,8 @@ private func location(_ latitude: Double?, _ longitude: Double?) throws -> Locat
     }
     guard abs(latitude) <= 90, abs(longitude) <= 180,
         let position = Position(
-            latitude: Int32((latitude * 1e7).rounded()), longitude: Int32((longitude * 1e7).rounded())),
-        let cell = Cell(containing: position, resolution: Location.resolution)
+            latitude: Int32((latitude * 1e7).rounded()), longitude: Int32((longitude * 1e7).rounded()))
     else { throw RuntimeError("\(latitude), \(longitude) is no place on Earth") }
-    return Location(position: position, cell: cell)
+    return Location(
+        position: position, cell: Cell(containing: position, resolution: Location.resolution))
 }

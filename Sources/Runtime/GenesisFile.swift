@@ -53,7 +53,7 @@ public enum GenesisFile {
                 throw table.fault("latitude and longitude", "are no place on Earth")
             }
             let text = try table.needString("cell")
-            guard let raw = UInt64(text, radix: 16), let cell = Cell(raw), cell.resolution == Location.resolution,
+            guard let cell = Cell(text), cell.resolution == Location.resolution,
                 position.lies(in: cell, toleranceMetres: 20)
             else { throw table.fault("cell", "must be the H3 cell of resolution 12 that holds the coordinates") }
             location = Location(position: position, cell: cell)
@@ -135,7 +135,7 @@ public enum GenesisFile {
             if let location = device.location {
                 text += "latitude = \(degrees(location.position.latitude))\n"
                 text += "longitude = \(degrees(location.position.longitude))\n"
-                text += "cell = \"\(String(location.cell.index, radix: 16))\"\n"
+                text += "cell = \"\(location.cell)\"\n"
             }
         }
         return text

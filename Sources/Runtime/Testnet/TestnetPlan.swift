@@ -73,9 +73,7 @@ public struct TestnetPlan: Sendable {
             let isSensor = index >= options.nodes
             let claimed = places[index].moved(
                 eastMetres: quirks.claimsEastMetres, northMetres: quirks.claimsNorthMetres)
-            guard let cell = Cell(containing: claimed, resolution: Location.resolution) else {
-                throw RuntimeError("no H3 cell holds the place of node \(index + 1)")
-            }
+            let cell = Cell(containing: claimed, resolution: Location.resolution)
             let owner = quirks.sameOwnerAs.map { keys[min($0, count) - 1] } ?? keys[index]
             members.append(
                 Member(
@@ -121,7 +119,7 @@ public struct TestnetPlan: Sendable {
             }
             let place = centre.moved(
                 eastMetres: chance.below(2 * radius) - radius, northMetres: chance.below(2 * radius) - radius)
-            if places.allSatisfy({ distance(from: $0, to: place) > 600 }) {
+            if places.allSatisfy({ $0.distanceMetres(to: place) > 600 }) {
                 places.append(place)
             } else {
                 radius += 10

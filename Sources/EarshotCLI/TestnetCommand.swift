@@ -1,0 +1,235 @@
+import ArgumentParser
+import Foundation
+import Geo
+import Records
+import Runtime
+import Synchronization
+import Wire
+
+struct TestnetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "testnet", abstract: "Launch a local network: one real process a node, and the radio between them.",
+        discussion: """
+            Keys, places, ports and genesis follow from --seed. Each line of the table is a finalised epoch. Ctrl-C \
+            stops everything. With --epochs the testnet ends by itself, checks that all nodes hold the same state and \
+            that the books balance, and exits with 1 if not.
+            """)
+
+    @Option(help: "Hotspots; the first half of them, at least four, are validators too.")
+    var nodes = 8
+
+    @Option(help: "Sensors, which only listen.")
+    var sensors = 2
+
+    @Option(help: "End after so many finalised epochs.")
+    var epochs: UInt64?
+
+    @Option(help: ArgumentHelp("Length of an epoch, for instance 2s or 1500ms.", valueName: "duration"))
+    var epoch = "2s"
+
+    @Option(help: "The number from which everything follows.")
+    var seed: UInt64 = 42
+
+    @Option(help: ArgumentHelp("Where keys, stores and logs go.", valueName: "directory"))
+    var dir = ".testnet"
+
+    @Option(help: ArgumentHelp("Oddities of some nodes, from a TOML file.", valueName: "file"))
+    var scenario: String?
+
+    @Option(help: ArgumentHelp("Stand at the points of a GeoJSON file.", valueName: "file"))
+    var sites: String?
+
+    @Option(help: "First UDP port; each node takes two.")
+    var portBase: UInt16 = 21_000
+
+    @Flag(help: "Remove an earlier testnet in the directory first.")
+    var fresh = false
+
+    @Flag(help: "Go on with the testnet in the directory.")
+    var resume = false
+
+    @Option(help: ArgumentHelp("Leave these nodes switched off, for instance node1; 'leader' is epoch 1's first leader.", valueName: "name"))
+    var without: [String] = []
+
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let testnet = try prepare()
+        var absent = Set(without)
+        if absent.remove("leader") != nil { absent.insert(testnet.plan.firstLeader) }
+        for name in absent where !testnet.plan.members.contains(where: { $0.name == name }) {
+            throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
+        }
+        let isStopped = StopFlag()
+        isStopped.listen()
+        say("starting \(testnet.plan.members.count - absent.count) nodes and the ether in \(dir)")
+        do {
+            try testnet.start(except: absent)
+            try await watch(testnet, absent: absent, isStopped)
+        } catch {
+            testnet.stop()
+            throw error
+        }
+    }
+
+    private func prepare() throws -> Testnet {
+        var options = TestnetPlan.Options()
+        options.nodes = nodes
+        options.sensors = sensors
+        options.epochMilliseconds = try milliseconds(epoch)
+        options.seed = seed
+        options.portBase = portBase
+        if let scenario { options.scenario = try TestnetScenario.read(scenario) }
+        if let sites { options.sites = try GeoJSON.points(in: sites) }
+        let plan = try TestnetPlan(options)
+        let directory = TestnetDirectory(URL(fileURLWithPath: dir).standardizedFileURL.path)
+        if resume {
+            guard FileManager.default.fileExists(atPath: directory.genesisFile) else {
+                throw RuntimeError("\(dir) holds no testnet to go on with; start one without --resume")
+            }
+            guard try GenesisFile.read(directory.genesisFile) == plan.genesis else {
+                throw RuntimeError("the testnet in \(dir) was started with other options; give the same ones to --resume it")
+            }
+        } else {
+            // Air time is shortened with the epoch, as if a ten-minute epoch ran fast: SF12 takes seconds.
+            let airtime = max(1, min(1000, Int(options.epochMilliseconds) / 600))
+            try directory.create(plan, replacing: fresh, airtimePermille: airtime)
+        }
+        return Testnet(plan: plan, directory: directory)
+    }
+
+    // MARK: Watching
+
+    private func watch(_ testnet: Testnet, absent: Set<String>, _ isStopped: StopFlag) async throws {
+        let names = testnet.plan.members.map(\.name).filter { !absent.contains($0) }
+        var shown: Epoch = resume ? testnet.commonEpoch(of: names) : 0
+        let goal = epochs.map { shown + $0 }
+        var isReady = false
+        while !isStopped.isSet {
+            let dead = testnet.deadChildren()
+            if !dead.isEmpty {
+                let tails = dead.map { "\($0.name) ended with status \($0.exitStatus ?? 0); its last words:\n\($0.logTail())" }
+                throw RuntimeError(tails.joined(separator: "\n"))
+            }
+            while let summary = testnet.summary(shown + 1), goal.map({ shown < $0 }) ?? true {
+                shown += 1
+                if !isReady {
+                    isReady = true
+                    say("ready: epoch \(shown) is final; look inside with: earshot inspect \(dir)/node1 status")
+                    if !output.json { print(Self.head) }
+                }
+                try show(summary)
+            }
+            // The end is when every node has got there, not the first.
+            if let goal, shown >= goal, testnet.commonEpoch(of: names) >= goal { break }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        say("stopping")
+        testnet.stop()
+        if let goal, !isStopped.isSet { try conclude(testnet, names, goal) }
+    }
+
+    private func conclude(_ testnet: Testnet, _ names: [String], _ goal: Epoch) throws {
+        let faults = testnet.faults(through: goal, of: names)
+        let reasons = testnet.reasons(at: names[0])
+        if output.json {
+            try printJSONLine(
+                Conclusion(
+                    epochs: goal, nodes: names.count, faults: faults,
+                    reports: Dictionary(uniqueKeysWithValues: reasons.map { ("\($0.reason)", $0.count) })))
+        } else {
+            print("reports by verdict: " + reasons.map { "\($0.reason) \($0.count)" }.joined(separator: ", "))
+        }
+        guard faults.isEmpty else { throw RuntimeError(faults.joined(separator: "\n")) }
+        say("\(names.count) nodes hold the same state after each of \(goal) epochs, and the books balance")
+    }
+
+    private struct Conclusion: Encodable {
+        let epochs: UInt64
+        let nodes: Int
+        let faults: [String]
+        let reports: [String: Int]
+    }
+
+    private static let head =
+        "epoch  time to final  view  bundles  beacons  valid  rejected        minted  state root"
+
+    private func show(_ summary: EpochSummary) throws {
+        if output.json { return try printJSONLine(EpochDocument(summary)) }
+        func right(_ text: String, _ width: Int) -> String {
+            String(repeating: " ", count: max(0, width - text.count)) + text
+        }
+        print(
+            right("\(summary.epoch)", 5) + right("\(summary.millisecondsToFinal) ms", 15)
+                + right("\(summary.view)", 6) + right("\(summary.bundles)", 9) + right("\(summary.beacons)", 9)
+                + right("\(summary.validReports)", 7) + right("\(summary.rejectedReports)", 10)
+                + right(tokens(summary.minted), 14) + "  " + summary.stateRoot.short)
+    }
+
+    private func say(_ text: String) { complain(text) }
+
+    private func milliseconds(_ text: String) throws -> UInt32 {
+        if text.hasSuffix("ms"), let value = UInt32(text.dropLast(2)) { return value }
+        if text.hasSuffix("s"), let value = Double(text.dropLast()), value > 0, value < 86_400 { return UInt32(value * 1000) }
+        throw RuntimeError("\(text) is no duration: write 2s or 1500ms")
+    }
+}
+
+/// Set by SIGINT or SIGTERM.
+final class StopFlag: Sendable {
+    private let flag = Atomic(false)
+    private let sources = Mutex<[any DispatchSourceSignal]>([])
+
+    var isSet: Bool { flag.load(ordering: .acquiring) }
+
+    func listen() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { [self] in flag.store(true, ordering: .releasing) }
+            source.resume()
+            sources.withLock { $0.append(source) }
+        }
+    }
+}
+
+/// Reads the points of a GeoJSON file.
+enum GeoJSON {
+    private struct Collection: Decodable {
+        struct Feature: Decodable {
+            struct Geometry: Decodable {
+                let type: String
+                let coordinates: [Double]?
+
+                private enum Key: String, CodingKey { case type, coordinates }
+
+                init(from decoder: any Decoder) throws {
+                    let container = try decoder.container(keyedBy: Key.self)
+                    type = try container.decode(String.self, forKey: .type)
+                    // Lines and areas nest deeper; they are passed over.
+                    coordinates = try? container.decode([Double].self, forKey: .coordinates)
+                }
+            }
+            let geometry: Geometry?
+        }
+        let features: [Feature]
+    }
+
+    static func points(in file: String) throws -> [Position] {
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
+        }
+        guard let collection = try? JSONDecoder().decode(Collection.self, from: data) else {
+            throw RuntimeError("\(file) is no GeoJSON FeatureCollection")
+        }
+        return try collection.features.compactMap { feature in
+            guard feature.geometry?.type == "Point", let pair = feature.geometry?.coordinates, pair.count >= 2 else {
+                return nil
+            }
+            guard let position = Position(degreesNorth: pair[1], degreesEast: pair[0]) else {
+                throw RuntimeError("\(file): \(pair[1]), \(pair[0]) is no place on Earth")
+            }
+            return position
+        }
+    }
+}
