@@ -8,7 +8,7 @@ public struct ByteWriter: Sendable {
     }
 
     public mutating func integer<Word: FixedWidthInteger & BitwiseCopyable>(_ value: Word) {
-        var rest = value.littleEndian
+        var rest = value
         for _ in 0..<MemoryLayout<Word>.size {
             bytes.append(UInt8(truncatingIfNeeded: rest))
             rest = Word.bitWidth > 8 ? rest >> 8 : rest

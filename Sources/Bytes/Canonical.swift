@@ -30,7 +30,8 @@ extension ByteReader {
     ) throws(DecodeError) -> [Element] {
         let count = try count(max: max)
         var elements: [Element] = []
-        elements.reserveCapacity(count)
+        // A short datagram that claims a long list gets no more memory than it has octets.
+        elements.reserveCapacity(Swift.min(count, remaining))
         for _ in 0..<count { elements.append(try Element(from: &self)) }
         return elements
     }

@@ -18,7 +18,9 @@ extension [UInt8] {
         self = []
         reserveCapacity(text.count / 2)
         for index in stride(from: 0, to: text.count, by: 2) {
-            guard let high = Self.nibble(text[index]), let low = Self.nibble(text[index + 1]) else { return nil }
+            guard let high = Self.nibble(text[index]), let low = Self.nibble(text[index + 1]) else {
+                return nil
+            }
             append(high << 4 | low)
         }
     }

@@ -17,14 +17,15 @@ public struct Instant: Hashable, Comparable, Sendable {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// Saturates: beyond the end of time lies `never`.
+    /// Saturates at both ends: beyond the end of time lies `never`.
     public static func + (instant: Instant, duration: Duration) -> Instant {
         let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(duration.nanoseconds)
-        return overflow ? .never : Instant(nanoseconds: sum)
+        if overflow { return duration < .zero ? Instant(nanoseconds: .min) : .never }
+        return Instant(nanoseconds: sum)
     }
 
     public static func - (left: Instant, right: Instant) -> Duration {
-        .nanoseconds(left.nanoseconds - right.nanoseconds)
+        .nanoseconds(left.nanoseconds) - .nanoseconds(right.nanoseconds)
     }
 }
 

@@ -46,10 +46,11 @@ public struct Words: Hashable, Comparable, Sendable {
     }
 
     func write(to writer: inout ByteWriter) {
-        writer.integer(a.bigEndian)
-        writer.integer(b.bigEndian)
-        writer.integer(c.bigEndian)
-        writer.integer(d.bigEndian)
+        // The writer puts the least significant octet first, on every machine.
+        writer.integer(a.byteSwapped)
+        writer.integer(b.byteSwapped)
+        writer.integer(c.byteSwapped)
+        writer.integer(d.byteSwapped)
     }
 }
 
