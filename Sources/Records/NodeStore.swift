@@ -1,5 +1,5 @@
 internal import Bytes
-public import Identity
+internal import Identity
 public import Store
 public import Wire
 
@@ -63,7 +63,7 @@ public final class NodeStore: Sendable {
     }
 
     /// What the store holds must be what was written; anything else is damage.
-    static func decode<Value: Canonical>(_: Value.Type = Value.self, _ bytes: RawSpan) throws(StoreError) -> Value {
+    static func decode<Value: Canonical>(_ bytes: RawSpan) throws(StoreError) -> Value {
         do throws(DecodeError) { return try Value(decoding: bytes) } catch { throw .corrupted }
     }
 }

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 public import Identity
 public import Store
 public import Wire
