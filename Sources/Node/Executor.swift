@@ -53,7 +53,13 @@ struct Chain {
     /// The digest that the next header names as its parent: block 0 is the genesis.
     var parent: Digest { last?.header.digest ?? network }
 
-    var committee: Committee { ledger.committee(for: openEpoch) }
+    /// Periods ahead are fixed before they begin, so the open epoch always has one.
+    var committee: Committee { ledger.committee(for: openEpoch)! }
+
+    /// The committee of the last final block; that of block 1 where there is none.
+    var parentCommittee: Committee { ledger.committee(for: max(1, openEpoch - 1))! }
+
+    var nextCommittee: Committee { ledger.nextFixedCommittee(for: openEpoch)! }
 
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }
@@ -103,7 +109,7 @@ struct Chain {
                 BlockInput(
                     epoch: epoch, randomness: randomness, builder: builder, transactions: body.transactions,
                     parentCertificate: body.parentCertificate,
-                    parentCommittee: epoch == 1 ? committee : ledger.committee(for: epoch - 1),
+                    parentCommittee: parentCommittee,
                     verdicts: judged.verdicts, activities: judged.activities))
         } catch {
             throw .execution
@@ -122,7 +128,7 @@ struct Chain {
             committee.seats[leaders[Int(header.buildView - 1) % leaders.count]].key == header.builder
         else { throw .wrongPlace("builder") }
         guard header.randomness == randomness else { throw .badRandomness }
-        guard header.committee == committee.digest, header.nextCommittee == ledger.nextFixedCommittee.digest,
+        guard header.committee == committee.digest, header.nextCommittee == nextCommittee.digest,
             header.parameters == genesis.parameters.digest
         else { throw .wrongPlace("committee or parameters") }
     }
@@ -158,7 +164,7 @@ struct Chain {
         }
         guard let certificate, case .finalize(let epoch, _, let digest) = certificate.ballot,
             epoch == last.header.epoch, digest == last.header.digest,
-            certificate.hasQuorum(in: ledger.committee(for: epoch))
+            certificate.hasQuorum(in: parentCommittee)
         else { throw .badCertificate }
     }
 

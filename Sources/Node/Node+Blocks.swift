@@ -33,7 +33,7 @@ extension Node {
             randomnessProof: proof, randomness: chain.randomness,
             evidence: EvidenceSummary(items: evidence.map(\.item)), transactionsRoot: body.root,
             verdictsRoot: executed.verdictsRoot, stateRoot: executed.outcome.stateRoot,
-            committee: chain.committee.digest, nextCommittee: chain.ledger.nextFixedCommittee.digest,
+            committee: chain.committee.digest, nextCommittee: chain.nextCommittee.digest,
             parameters: genesis.parameters.digest, wallTime: wallTime)
         var candidate = Candidate(header: header, digest: header.digest)
         candidate.stage = .executed(Block(header: header, body: body, evidence: evidence), executed)
@@ -125,10 +125,9 @@ extension Node {
     /// What workers check of a body before it is executed.
     private func checks(of body: Body) -> [Check] {
         var checks = body.transactions.flatMap { Self.checks(of: $0, network: network) }
-        if let certificate = body.parentCertificate, let last = chain.last {
-            let committee = chain.ledger.committee(for: last.header.epoch)
+        if let certificate = body.parentCertificate, chain.last != nil {
             // A certificate whose voters have no seats is refused when the body is checked.
-            for check in certificate.checks(in: committee, network: network) ?? [] {
+            for check in certificate.checks(in: chain.parentCommittee, network: network) ?? [] {
                 checks.append(.signature(check.key, preimage: check.preimage, check.signature))
             }
         }
@@ -231,14 +230,15 @@ extension Node {
                     FinalBlock(
                         final: FinalHeader(header: block.header, certificate: certificate), body: block.body,
                         items: block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) },
-                        bundles: block.evidence.flatMap(\.bundles), changes: executed.outcome.changes,
+                        bundles: block.evidence.flatMap(\.bundles),
+                        changes: executed.outcome.changes.map { (key: $0.0, value: $0.1) },
                         verdicts: executed.verdicts, rewards: executed.outcome.rewards,
                         totals: executed.outcome.totals, minted: executed.outcome.minted,
                         burned: executed.outcome.burned,
                         millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
         chain.apply(block, certificate: certificate, executed: executed)
         for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
-        transactions.finalised(block.body.transactions, ledger: chain.ledger, epoch: epoch)
+        transactions.prune(ledger: chain.ledger, epoch: chain.openEpoch)
         if let last = chain.last {
             recentFinals.append(last)
             if recentFinals.count > Self.recentFinalsMax { recentFinals.removeFirst() }

@@ -47,7 +47,7 @@ extension Node {
         case .transactionStatusRequest(let id): answerStatus(of: id, to: source, &actions)
         case .accountRequest(let id):
             let answer = Message.account(
-                id, chain.ledger.account(id) ?? Account(), lastFinal: chain.openEpoch - 1)
+                id, chain.ledger.account(id), lastFinal: chain.openEpoch - 1)
             send([.message(answer.encoded())], to: source, &actions)
         default: count(.strangersFrame)
         }
@@ -234,12 +234,13 @@ extension Node {
         _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
-        if let fault = implausibleLocation(in: transaction)
-            ?? transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
-        {
+        do throws(TransactionFault) {
+            if let fault = implausibleLocation(in: transaction) { throw fault }
+            try transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
+        } catch {
             count(.refusedTransaction)
             if let short { run(dissemination: .refused(short), at: now, &actions) }
-            return refuse(transaction, fault, replyTo: replyTo, &actions)
+            return refuse(transaction, error, replyTo: replyTo, &actions)
         }
         note(.pending, of: transaction.id)
         if let short {

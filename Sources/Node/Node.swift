@@ -279,11 +279,14 @@ extension Chain {
             previousRandomness = genesis.randomness0
             return
         }
-        ledger = try Ledger(restoring: boot.state, genesis: genesis)
+        ledger = try Ledger(
+            restoring: boot.state, parameters: genesis.parameters, epoch: block.header.epoch)
         guard ledger.stateRoot == block.header.stateRoot else {
             throw BootFault.stateRoot(epoch: block.header.epoch)
         }
-        let committee = ledger.committee(for: block.header.epoch)
+        guard let committee = ledger.committee(for: block.header.epoch) else {
+            throw BootFault.stateRoot(epoch: block.header.epoch)
+        }
         let alpha = Randomness.alpha(
             network: network, epoch: block.header.epoch, randomness: block.header.randomness)
         guard let seat = committee.index(of: block.header.builder),

@@ -44,8 +44,8 @@ public struct Replay {
             throw .certificate(epoch, "it is about another header")
         }
         try check(certificate, in: chain.committee, at: epoch)
-        if let parent = block.body.parentCertificate, let last = chain.last {
-            try check(parent, in: chain.ledger.committee(for: last.header.epoch), at: epoch)
+        if let parent = block.body.parentCertificate, chain.last != nil {
+            try check(parent, in: chain.parentCommittee, at: epoch)
         }
         for bundle in block.evidence.flatMap(\.bundles) {
             let preimage = SigningDomain.bundle.preimage(network: chain.network, message: bundle.signedBytes.octetBytes)
