@@ -68,7 +68,7 @@ let package = Package(
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
-            "Runtime", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Membership", "Node", "Radio", "Records",
+            "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node", "Radio", "Records",
             "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "DequeModule", package: "swift-collections"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
@@ -76,10 +76,11 @@ let package = Package(
         .executableTarget(
             name: "EarshotCLI",
             dependencies: [
-                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire", nio("NIOPosix"),
+                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire", nio("NIOCore"), nio("NIOPosix"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
 

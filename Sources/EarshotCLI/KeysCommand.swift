@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Foundation
 import Identity
 import Records
@@ -39,7 +40,7 @@ struct KeysCommand: ParsableCommand {
                 else { throw RuntimeError("put the passphrase into the environment variable EARSHOT_PASSPHRASE") }
                 let text = Array(passphrase.utf8)
                 keyFile = try KeyFile(
-                    sealing: secret, passphrase: text.span.octetBytes, salt: Entropy.octets(SealedSeed.saltByteCount),
+                    sealing: secret, passphrase: text.span.octetBytes, salt: Entropy.octets(KeyFile.saltByteCount),
                     isTestOnly: seed != nil)
             } else {
                 keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)

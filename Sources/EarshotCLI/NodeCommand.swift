@@ -1,10 +1,12 @@
 import ArgumentParser
 import Foundation
 import Logging
+import NIOCore
 import NIOPosix
 import Radio
 import Runtime
 import ServiceLifecycle
+import UnixSignals
 
 /// Runs until SIGINT, SIGTERM or, if asked, the end of standard input.
 func runUntilStopped(_ service: any Service, stopOnEOF: Bool, logger: Logger) async throws {

@@ -1,9 +1,11 @@
 import ArgumentParser
 import Foundation
 import Geo
+import Identity
 import Records
 import Runtime
 import Synchronization
+import UnixSignals
 import Wire
 
 struct TestnetCommand: AsyncParsableCommand {
@@ -178,17 +180,15 @@ struct TestnetCommand: AsyncParsableCommand {
 /// Set by SIGINT or SIGTERM.
 final class StopFlag: Sendable {
     private let flag = Atomic(false)
-    private let sources = Mutex<[any DispatchSourceSignal]>([])
 
     var isSet: Bool { flag.load(ordering: .acquiring) }
 
+    /// From here on the two signals set the flag and nothing else.
     func listen() {
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { [self] in flag.store(true, ordering: .releasing) }
-            source.resume()
-            sources.withLock { $0.append(source) }
+        Task { [self] in
+            for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                flag.store(true, ordering: .releasing)
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ public struct KeyFile: Sendable {
     /// Ten times what we write: room for a person's comments.
     public static let byteCountMax = 4_096
     public static let passphraseByteCountMax = 1_024
+    /// Octets of fresh entropy that sealing needs.
+    public static let saltByteCount = SealedSeed.saltByteCount
 
     enum Content: Sendable {
         case open(SecretSeed)

@@ -1,3 +1,4 @@
+import Bytes
 import Chance
 import Identity
 import Wire

@@ -2,6 +2,7 @@ import Bytes
 public import Chance
 import Consensus
 import Coverage
+import Dissemination
 import Membership
 public import Identity
 public import Wire

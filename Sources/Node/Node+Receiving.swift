@@ -2,7 +2,9 @@ import Bytes
 import Chance
 import Consensus
 import Dissemination
+import Geo
 import Identity
+import Ledger
 import Membership
 import Wire
 

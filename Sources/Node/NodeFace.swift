@@ -1,7 +1,8 @@
-public import Chance
+internal import Bytes
 public import Coverage
+public import Geo
 public import Identity
-public import Ledger
+
 public import Wire
 
 /// What happens to a node.
@@ -112,9 +113,9 @@ public struct Verification: Sendable {
         for check in checks {
             switch check {
             case .signature(let key, let preimage, let signature):
-                holds = holds && key.signed(preimage.span.bytes, with: signature)
+                holds = holds && key.signed(preimage.octetBytes, with: signature)
             case .vrf(let key, let alpha, let proof):
-                outputs.append(key.verify(proof, alpha: alpha.span.bytes))
+                outputs.append(key.verify(proof, alpha: alpha.octetBytes))
             case .vrfKey(let key):
                 holds = holds && key.isValid
             }

@@ -1,6 +1,6 @@
 import Bytes
 import Consensus
-public import Identity
+import Identity
 import Ledger
 public import Wire
 

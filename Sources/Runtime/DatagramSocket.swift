@@ -10,7 +10,7 @@ public final class DatagramSocket {
         let family = endpoint.ipv4 != nil ? AF_INET : AF_INET6
         descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw RuntimeError("the system gives no socket: error \(errno)") }
-        let status = Self.withAddress(endpoint) { unsafe bind(descriptor, $0, $1) }
+        let status = unsafe Self.withAddress(endpoint) { unsafe bind(descriptor, $0, $1) }
         guard status == 0 else {
             let code = errno
             Glibc.close(descriptor)
@@ -21,7 +21,7 @@ public final class DatagramSocket {
     public func close() { Glibc.close(descriptor) }
 
     public func send(_ bytes: [UInt8], to endpoint: Endpoint) {
-        _ = Self.withAddress(endpoint) { address, length in
+        _ = unsafe Self.withAddress(endpoint) { address, length in
             unsafe Int32(truncatingIfNeeded: sendto(descriptor, bytes, bytes.count, 0, address, length))
         }
     }

@@ -1,5 +1,4 @@
 internal import Foundation
-public import Identity
 internal import Membership
 public import Wire
 

@@ -37,7 +37,7 @@ public struct NodeKeys: Sendable {
 
     /// From a seed in guarded memory.
     public init(seed: SecretSeed) {
-        signing = SigningKey(seed: seed)
-        vrf = VRFKey.derived(fromNodeSeed: seed)
+        signing = seed.signingKey
+        vrf = seed.vrfKey
     }
 }

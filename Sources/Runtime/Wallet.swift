@@ -1,4 +1,4 @@
-internal import Chance
+internal import Bytes
 internal import Foundation
 public import Identity
 public import Wire

@@ -15,7 +15,9 @@ public final class ChildProcess: Sendable {
         self.name = name
         self.logFile = logFile
         if !FileManager.default.fileExists(atPath: logFile) {
-            FileManager.default.createFile(atPath: logFile, contents: nil)
+            guard FileManager.default.createFile(atPath: logFile, contents: nil) else {
+                throw RuntimeError("cannot write \(logFile)")
+            }
         }
         let log = try FileHandle(forWritingTo: URL(fileURLWithPath: logFile))
         try log.seekToEnd()

@@ -1,6 +1,6 @@
 internal import Bytes
 internal import Foundation
-public import Identity
+internal import Identity
 public import Records
 internal import Store
 public import Wire

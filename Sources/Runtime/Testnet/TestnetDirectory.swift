@@ -1,9 +1,11 @@
+internal import Bytes
 internal import Foundation
+internal import Geo
 internal import Identity
 internal import Radio
 internal import Records
 internal import Store
-public import Wire
+internal import Wire
 
 /// A testnet on disk: `genesis.toml`, `testnet.peers`, `ether.json`, and a folder for each node with its key, its
 /// configuration, its store and its log.

@@ -1,5 +1,6 @@
 internal import Bytes
-public import Chance
+internal import Chance
+internal import Consensus
 internal import Foundation
 public import Geo
 public import Identity
@@ -89,6 +90,14 @@ public struct TestnetPlan: Sendable {
         }
         self.members = members
         genesis = Self.genesis(options, members, &chance)
+    }
+
+    /// The name of the node that leads view 1 of epoch 1.
+    public var firstLeader: String {
+        let committee = genesis.committee
+        let leaders = Simplex.leaders(of: committee, randomness: genesis.randomness0)
+        guard let first = leaders.first else { return members[0].name }
+        return members.first { $0.id == committee.seats[first].key }?.name ?? members[0].name
     }
 
     private static func gateway(_ index: Int) -> String {
