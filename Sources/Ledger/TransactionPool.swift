@@ -1,0 +1,207 @@
+public import Identity
+public import Wire
+
+/// Transactions that wait for a block.
+///
+/// Each was executable, behind those of its account that wait before it, when it was taken in. Gaps
+/// between nonces are allowed, because gossip reorders; a block takes no more than what follows on the
+/// account's last nonce. A full pool gives up the cheapest last transaction of an account for one that pays
+/// more.
+public struct TransactionPool: Sendable {
+    /// Eight full blocks; at 1 KiB each, 8 MiB.
+    public static let countMax = 8 * 1_024
+    /// More than a person needs before the next block, and few enough to execute on trial at each arrival.
+    public static let perAccountMax = 64
+    /// A replacement pays at least an eighth more, so that gossip of replacements has its price.
+    public static let raiseDivisor: Amount = 8
+    /// How often a selection is tried again when transactions spoil one another.
+    static let selectionRoundsMax = 4
+
+    public private(set) var count = 0
+    /// Ascending by nonce, never empty.
+    private var waiting: [NodeID: [Transaction]] = [:]
+    private var places: [Digest: Place] = [:]
+
+    private struct Place {
+        let account: NodeID
+        let nonce: UInt64
+    }
+
+    public init() {}
+
+    public func contains(_ id: Digest) -> Bool { places[id] != nil }
+
+    public func transaction(_ id: Digest) -> Transaction? {
+        guard let place = places[id] else { return nil }
+        return waiting[place.account]?.first { $0.nonce == place.nonce }
+    }
+
+    /// Of one account, ascending by nonce.
+    public func transactions(of account: NodeID) -> [Transaction] { waiting[account] ?? [] }
+
+    /// Takes in a transaction whose signatures, consent, keys and location are checked, to stand in block
+    /// `epoch` or later. Returns why it cannot wait here, and has changed nothing then; nil also if it is
+    /// here already.
+    public mutating func insert(
+        _ transaction: Transaction, ledger: Ledger, epoch: Epoch
+    ) -> TransactionFault? {
+        let id = transaction.id
+        if contains(id) { return nil }
+        let own = waiting[transaction.account] ?? []
+        if let fault = fault(of: transaction, behind: own, ledger: ledger, epoch: epoch) { return fault }
+        if let index = own.firstIndex(where: { $0.nonce == transaction.nonce }) {
+            let old = own[index].fee
+            let raise = max(1, old / Self.raiseDivisor)
+            guard transaction.fee >= old, transaction.fee - old >= raise else { return .feeTooLow }
+            remove(own[index])
+        } else if own.count >= Self.perAccountMax {
+            return .poolFull
+        } else if count >= Self.countMax {
+            guard let cheapest = cheapestLast(but: transaction.account), cheapest.fee < transaction.fee else {
+                return .poolFull
+            }
+            remove(cheapest)
+        }
+        add(transaction, id: id)
+        return nil
+    }
+
+    /// Why it could not stand in block `epoch` behind those of its account that wait before it.
+    private func fault(
+        of transaction: Transaction, behind own: [Transaction], ledger: Ledger, epoch: Epoch
+    ) -> TransactionFault? {
+        let last = ledger.account(transaction.account).nonce
+        guard transaction.nonce > last, transaction.nonce - last <= UInt64(Self.perAccountMax) else {
+            return .wrongNonce
+        }
+        var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
+        for earlier in own where earlier.nonce < transaction.nonce {
+            draft.pretend(nonce: earlier.nonce - 1, of: transaction.account)
+            // One that fails by now is pruned after the block; this one is judged without it.
+            try? draft.execute(earlier, at: epoch)
+        }
+        draft.pretend(nonce: transaction.nonce - 1, of: transaction.account)
+        do {
+            try draft.execute(transaction, at: epoch)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// At most `max` transactions for block `epoch` on this ledger, in the order of execution, executable as
+    /// they stand: those that pay most, each behind those of its account that it waits for.
+    public func select(max: Int, randomness: Digest, ledger: Ledger, epoch: Epoch) -> [Transaction] {
+        var offers: [Offer] = waiting.keys.sorted().flatMap { account in
+            self.offers(of: account, after: ledger.account(account).nonce)
+        }
+        offers.sort()
+        var selected: [Transaction] = []
+        for _ in 0..<Self.selectionRoundsMax {
+            let chosen = offers.prefix(Swift.max(0, max)).map(\.transaction)
+            let ordered = Ledger.order(chosen, randomness: randomness)
+            var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
+            selected = []
+            var failed: [NodeID: UInt64] = [:]
+            for transaction in ordered where failed[transaction.account] == nil {
+                do {
+                    try draft.execute(transaction, at: epoch)
+                    selected.append(transaction)
+                } catch {
+                    failed[transaction.account] = transaction.nonce
+                }
+            }
+            if failed.isEmpty { break }
+            // Others get the room of those that failed.
+            offers.removeAll { offer in
+                failed[offer.transaction.account].map { $0 <= offer.transaction.nonce } ?? false
+            }
+        }
+        return selected
+    }
+
+    /// After a final block is applied: forgets what the ledger has executed, or what cannot stand in its next
+    /// block.
+    public mutating func prune(ledger: Ledger) {
+        for (account, own) in waiting {
+            let last = ledger.account(account).nonce
+            var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
+            for transaction in own {
+                if transaction.nonce <= last {
+                    remove(transaction)
+                    continue
+                }
+                draft.pretend(nonce: transaction.nonce - 1, of: account)
+                do {
+                    try draft.execute(transaction, at: ledger.epoch + 1)
+                } catch {
+                    remove(transaction)
+                }
+            }
+        }
+    }
+
+    // MARK: Parts
+
+    /// A transaction with the least fee of the chain up to it: sorting by it never parts a chain.
+    private struct Offer: Comparable {
+        let transaction: Transaction
+        let fee: Amount
+
+        static func < (left: Offer, right: Offer) -> Bool {
+            if left.fee != right.fee { return left.fee > right.fee }
+            let (one, other) = (left.transaction, right.transaction)
+            return one.account == other.account ? one.nonce < other.nonce : one.account < other.account
+        }
+    }
+
+    /// What follows on nonce `last` without a gap.
+    private func offers(of account: NodeID, after last: UInt64) -> [Offer] {
+        var offers: [Offer] = []
+        var fee = Amount.max
+        for transaction in waiting[account]! where transaction.nonce > last {
+            guard transaction.nonce == last + UInt64(offers.count) + 1 else { break }
+            fee = min(fee, transaction.fee)
+            offers.append(Offer(transaction: transaction, fee: fee))
+        }
+        return offers
+    }
+
+    private func cheapestLast(but account: NodeID) -> Transaction? {
+        var cheapest: Transaction?
+        // The minimum by a total order: the dictionary's own does not matter.
+        for (other, own) in waiting where other != account {
+            let last = own.last!
+            if let best = cheapest, (best.fee, best.account) < (last.fee, last.account) { continue }
+            cheapest = last
+        }
+        return cheapest
+    }
+
+    private mutating func add(_ transaction: Transaction, id: Digest) {
+        var own = waiting[transaction.account] ?? []
+        let index = own.firstIndex { $0.nonce > transaction.nonce } ?? own.count
+        own.insert(transaction, at: index)
+        waiting[transaction.account] = own
+        places[id] = Place(account: transaction.account, nonce: transaction.nonce)
+        count += 1
+    }
+
+    private mutating func remove(_ transaction: Transaction) {
+        waiting[transaction.account]!.removeAll { $0.nonce == transaction.nonce }
+        if waiting[transaction.account]!.isEmpty { waiting[transaction.account] = nil }
+        places[transaction.id] = nil
+        count -= 1
+    }
+
+    /// For tests: limits hold and the tables agree.
+    func assertInvariants() {
+        precondition(count <= Self.countMax && places.count == count)
+        precondition(waiting.values.reduce(0) { $0 + $1.count } == count)
+        for (account, own) in waiting {
+            precondition(!own.isEmpty && own.count <= Self.perAccountMax)
+            precondition(zip(own, own.dropFirst()).allSatisfy { $0.nonce < $1.nonce })
+            precondition(own.allSatisfy { $0.account == account && contains($0.id) })
+        }
+    }
+}
