@@ -7,12 +7,15 @@ public struct ByteWriter: Sendable {
         bytes.reserveCapacity(capacity)
     }
 
+    /// Inlined where it is called: unspecialised across modules, one integer costs as much as a hash.
+    @inlinable
     public mutating func integer<Word: FixedWidthInteger & BitwiseCopyable>(_ value: Word) {
-        var rest = value
-        for _ in 0..<MemoryLayout<Word>.size {
-            bytes.append(UInt8(truncatingIfNeeded: rest))
-            rest = Word.bitWidth > 8 ? rest >> 8 : rest
-        }
+        unsafe withUnsafeBytes(of: value.littleEndian) { octets in unsafe append(octets) }
+    }
+
+    @usableFromInline
+    mutating func append(_ octets: UnsafeRawBufferPointer) {
+        unsafe bytes.append(contentsOf: octets)
     }
 
     public mutating func bool(_ value: Bool) {

@@ -54,12 +54,12 @@ struct Chain {
     var parent: Digest { last?.header.digest ?? network }
 
     /// Periods ahead are fixed before they begin, so the open epoch always has one.
-    var committee: Committee { ledger.committee(for: openEpoch)! }
+    var committee: Committee { ledger.committee(for: openEpoch) }
 
     /// The committee of the last final block; that of block 1 where there is none.
-    var parentCommittee: Committee { ledger.committee(for: max(1, openEpoch - 1))! }
+    var parentCommittee: Committee { ledger.committee(for: max(1, openEpoch - 1)) }
 
-    var nextCommittee: Committee { ledger.nextFixedCommittee(for: openEpoch)! }
+    var nextCommittee: Committee { ledger.nextFixedCommittee }
 
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }

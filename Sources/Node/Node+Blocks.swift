@@ -238,7 +238,7 @@ extension Node {
                         millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
         chain.apply(block, certificate: certificate, executed: executed)
         for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
-        transactions.prune(ledger: chain.ledger, epoch: chain.openEpoch)
+        transactions.prune(ledger: chain.ledger)
         if let last = chain.last {
             recentFinals.append(last)
             if recentFinals.count > Self.recentFinalsMax { recentFinals.removeFirst() }

@@ -236,13 +236,12 @@ extension Node {
         _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
-        do throws(TransactionFault) {
-            if let fault = implausibleLocation(in: transaction) { throw fault }
-            try transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
-        } catch {
+        if let fault = implausibleLocation(in: transaction)
+            ?? transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
+        {
             count(.refusedTransaction)
             if let short { run(dissemination: .refused(short), at: now, &actions) }
-            return refuse(transaction, error, replyTo: replyTo, &actions)
+            return refuse(transaction, fault, replyTo: replyTo, &actions)
         }
         note(.pending, of: transaction.id)
         if let short {

@@ -284,7 +284,7 @@ extension Chain {
         guard ledger.stateRoot == block.header.stateRoot else {
             throw BootFault.stateRoot(epoch: block.header.epoch)
         }
-        guard let committee = ledger.committee(for: block.header.epoch) else {
+        guard let committee = ledger.knownCommittee(for: block.header.epoch) else {
             throw BootFault.stateRoot(epoch: block.header.epoch)
         }
         let alpha = Randomness.alpha(
