@@ -88,6 +88,9 @@ let package = Package(
         .executableTarget(
             name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe", swiftSettings: strict),
         tests("GroundTests", "Bytes", "Chance"),
+        tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
+        tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
+        tests("RuntimeTests", "Bytes", "Identity", "Runtime"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests("RadioTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo", "Radio", nio("NIOCore"), nio("NIOPosix")),

@@ -4,15 +4,9 @@ public import Wire
 
 /// Who decides when (consensus, "Setup").
 ///
-<<<<<<< HEAD
-/// Period p holds the `committeeEpochs` epochs e with (e − 1) / committeeEpochs = p. The last block of period p fixes
-/// the committee of p + 2 from the registry effective at that block; genesis' serves 0 and 1. So within
-/// a period its own committee and the next are always known, and every header can name both.
-=======
 /// Period p holds the `committeeEpochs` epochs e with (e − 1) / committeeEpochs = p. The last block of period
 /// p fixes the committee of p + 2 from the registry effective at that block; genesis' serves 0 and 1. So
 /// within a period its own committee and the next are always known, and every header can name both.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 extension Ledger {
     /// Up to so many validators everyone has a seat.
     public static let everyoneMax = 200
@@ -24,16 +18,6 @@ extension Ledger {
         epoch == 0 ? 0 : (epoch - 1) / UInt64(committeeEpochs)
     }
 
-<<<<<<< HEAD
-    /// C(epoch), if its period is the last one, the current one, or fixed already.
-    public func committee(for epoch: Epoch) -> Committee? {
-        tables.committees[Self.period(of: epoch, committeeEpochs: parameters.committeeEpochs)]
-    }
-
-    /// The committee of the period after that of `epoch`: the header's `nextCommittee`.
-    public func nextFixedCommittee(for epoch: Epoch) -> Committee? {
-        tables.committees[Self.period(of: epoch, committeeEpochs: parameters.committeeEpochs) + 1]
-=======
     /// C(epoch), for the last executed epoch, the open one, and all up to the end of the period after it.
     public func committee(for epoch: Epoch) -> Committee {
         guard let committee = knownCommittee(for: epoch) else {
@@ -50,7 +34,6 @@ extension Ledger {
     /// The committee of the period after that of the open epoch: `nextCommittee` of the next block's header.
     public var nextFixedCommittee: Committee {
         tables.committees[Self.period(of: epoch + 1, committeeEpochs: parameters.committeeEpochs) + 1]!
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     }
 
     /// The periods whose committees the state keeps after block `epoch`, ascending.
@@ -62,13 +45,8 @@ extension Ledger {
     /// A committee from every validator with enough stake; keys distinct, in any order.
     ///
     /// Up to `everyoneMax` by stake. Above: systematic sampling. The candidates stand in a line, shuffled by
-<<<<<<< HEAD
-    /// BLAKE2b-256(R ‖ key), each as long as its stake; `sampledSeats` marks at equal distance, the first drawn
-    /// from R, hit them; the weight is the number of hits. A share of the stake gets that share of the
-=======
     /// BLAKE2b-256(R ‖ key), each as long as its stake; `sampledSeats` marks at equal distance, the first
     /// drawn from R, hit them; the weight is the number of hits. A share of the stake gets that share of the
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     /// marks within one, whoever holds it.
     public static func committee(of candidates: [Seat], randomness: Digest) -> Committee {
         guard candidates.count > everyoneMax else { return Committee(seats: candidates) }

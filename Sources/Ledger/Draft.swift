@@ -95,12 +95,8 @@ extension Draft {
     func entries() -> [(StateKey, [UInt8]?)] {
         var entries: [(StateKey, [UInt8]?)] = []
         if totals != base.totals { entries.append((.totals, totals.encoded())) }
-<<<<<<< HEAD
-        // Tags come first in an encoding and identifiers sort as their octets do: list after list is the order.
-=======
         // Tags come first in an encoding and identifiers sort as their octets do: list after list is the
         // order.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         for (id, account) in changes.accounts.sorted(by: { $0.key < $1.key }) {
             let entry = account.isEmpty ? nil : account
             if entry != base.accounts[id] { entries.append((.account(id), entry?.encoded())) }

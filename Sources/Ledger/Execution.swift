@@ -77,12 +77,8 @@ public struct BlockOutcome: Sendable {
 extension Ledger {
     /// Tries a block: the same input on the same state gives the same outcome, and the ledger stays as it is.
     ///
-<<<<<<< HEAD
-    /// In this order: penalties (none yet), verdicts and rewards, transactions, what becomes effective, committee.
-=======
     /// In this order: penalties (none yet), verdicts and rewards, transactions, what becomes effective,
     /// committee.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     public func execute(_ input: BlockInput) throws(ExecutionFault) -> BlockOutcome {
         guard input.epoch == epoch + 1 else { throw .wrongEpoch }
         guard input.transactions.count <= Int(parameters.transactionsMax) else { throw .tooManyTransactions }
@@ -134,12 +130,8 @@ extension Ledger {
 // MARK: - The order of execution
 
 extension Ledger {
-<<<<<<< HEAD
-    /// The order in which block e executes transactions: accounts by BLAKE2b-256(R(e) ‖ account), then nonces.
-=======
     /// The order in which block e executes transactions: accounts by BLAKE2b-256(R(e) ‖ account), then
     /// nonces.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     public static func order(_ transactions: [Transaction], randomness: Digest) -> [Transaction] {
         var places: [NodeID: Digest] = [:]
         for transaction in transactions where places[transaction.account] == nil {

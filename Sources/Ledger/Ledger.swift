@@ -4,28 +4,14 @@ public import Wire
 
 /// The state after a final block, and the pure execution of the next (protocol §6, §9, §10).
 ///
-<<<<<<< HEAD
-/// A value: `execute` tries a block on it and changes nothing, `apply` takes the result of a trial over. Copies
-/// share their storage until one of them applies, so keep one ledger and let outcomes wait, not copies of it.
-=======
 /// A value: `execute` tries a block on it and changes nothing, `apply` takes the result of a trial over.
 /// Copies share their storage until one of them applies, so keep one ledger and let outcomes wait, not copies
 /// of it.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 ///
 /// Choices the design leaves open:
 /// - Fees go to the treasury and nobody is paid out of it: a builder that fills its own block loses the fees.
 /// - Emission that nobody earns is never minted. What is earned is minted whole; the units that rounding down
 ///   leaves over go to the treasury.
-<<<<<<< HEAD
-/// - Facts are changed by who owns the device or validator by its *latest* version, effective or not: what was
-///   handed over cannot be taken back in the epochs before it takes effect.
-/// - Only its owner stakes for a validator. The amount leaves the balance at once and weighs from r + 4; unstaked, it
-///   weighs until r + 4 and is the owner's again `unbondingEpochs` later.
-/// - `Totals.minted` counts from genesis on; what genesis gives is in the supply alone.
-public struct Ledger: Sendable {
-    /// A change in block r takes effect at r + 4, so that no key or fact can be chosen against known randomness.
-=======
 /// - Facts are changed by who owns the device or validator by its *latest* version, effective or not: what
 ///   was handed over cannot be taken back in the epochs before it takes effect.
 /// - Only its owner stakes for a validator. The amount leaves the balance at once and weighs from r + 4;
@@ -34,7 +20,6 @@ public struct Ledger: Sendable {
 public struct Ledger: Sendable {
     /// A change in block r takes effect at r + 4, so that no key or fact can be chosen against known
     /// randomness.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     public static let effectDelayEpochs: Epoch = 4
     /// Committee weights and every sum of amounts stay below 2⁶².
     public static let supplyMax: Amount = (1 << 62) - 1
@@ -123,12 +108,8 @@ extension Ledger {
 
     /// The whole state, ascending by the key's encoding: what is persisted and served as a snapshot.
     public var entries: [(StateKey, [UInt8])] {
-<<<<<<< HEAD
-        // Over nothing, everything is a change; the totals of genesis may be zero and are written all the same.
-=======
         // Over nothing, everything is a change; the totals of genesis may be zero and are written all the
         // same.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         var draft = Draft(base: Tables(), parameters: parameters)
         draft.changes.accounts = tables.accounts
         draft.changes.devices = tables.devices

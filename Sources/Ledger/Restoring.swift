@@ -18,12 +18,8 @@ public enum RestoreError: Error, Equatable, Sendable {
 extension Ledger {
     /// A ledger from persisted or fetched entries, in any order.
     ///
-<<<<<<< HEAD
-    /// Holds no more than that they are a possible state: the caller compares `stateRoot` with a final header.
-=======
     /// Holds no more than that they are a possible state: the caller compares `stateRoot` with a final
     /// header.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     public init(
         restoring entries: [(StateKey, [UInt8])], parameters: Parameters, epoch: Epoch
     ) throws(RestoreError) {

@@ -3,19 +3,11 @@ public import Wire
 
 /// Who is paid for what (protocol §9). Everything rounds down.
 ///
-<<<<<<< HEAD
-/// - Emission of epoch e: `emissionPerEpoch` halved once for every `halvingEpochs` before it, and never so much
-///   that the supply would pass `Ledger.supplyMax`.
-/// - Validators: `validatorPermille` of it. Nine tenths of that by weight to the seats whose votes the parent's
-///   certificate carries; one tenth to the block's builder, in proportion to the weight above the quorum
-///   that it carries, so that leaving a vote out costs the builder too.
-=======
 /// - Emission of epoch e: `emissionPerEpoch` halved once for every `halvingEpochs` before it, and never so
 ///   much that the supply would pass `Ledger.supplyMax`.
 /// - Validators: `validatorPermille` of it. Nine tenths of that by weight to the seats whose votes the
 ///   parent's certificate carries; one tenth to the block's builder, in proportion to the weight above the
 ///   quorum that it carries, so that leaving a vote out costs the builder too.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 /// - Presence, the rest: 20 % to the beacons, 80 % to the witnesses that this block judges, by their units.
 /// - Paid is who owned the device or validator, effective at the epoch of the work.
 public enum RewardRule {

@@ -4,12 +4,8 @@ public import Wire
 
 /// Shows, against a state root alone, that the state holds a value at a key, or none.
 ///
-<<<<<<< HEAD
-/// For light clients: headers and certificates give the root. Every octet of a proof counts: a changed proof fails.
-=======
 /// For light clients: headers and certificates give the root. Every octet of a proof counts: a changed proof
 /// fails.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 public struct StateProof: Canonical, Hashable, Sendable {
     /// What lies where the key's path ends.
     public enum End: Canonical, Hashable, Sendable {

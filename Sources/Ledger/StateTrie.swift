@@ -5,13 +5,8 @@ public import Wire
 /// The authenticated form of the state: a binary Merkle trie with one root per state, whatever the order of
 /// writes (protocol §10).
 ///
-<<<<<<< HEAD
-/// Persistent: an update shares every untouched node with the trie it started from, so that executing a block on
-/// trial costs no copy. Keys are paths: the BLAKE2b-256 hash of the encoded `StateKey`, read from the most
-=======
 /// Persistent: an update shares every untouched node with the trie it started from, so that executing a block
 /// on trial costs no copy. Keys are paths: the BLAKE2b-256 hash of the encoded `StateKey`, read from the most
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 /// significant bit. Hashes:
 /// - leaf `H(0 ‖ path ‖ H(value))`, inner `H(1 ‖ left ‖ right)`, empty `Digest.zero`;
 /// - a subtree with a single leaf *is* that leaf, so that depth follows the number of leaves;

@@ -44,12 +44,8 @@ struct Tables: Sendable {
         }
     }
 
-<<<<<<< HEAD
-    /// Whether the books balance to the unit: what exists is what someone or something holds. Walks everything.
-=======
     /// Whether the books balance to the unit: what exists is what someone or something holds. Walks
     /// everything.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     var balances: Bool {
         let held =
             accounts.values.reduce(UInt128(0)) { $0 + UInt128($1.balance) } + UInt128(totals.treasury)

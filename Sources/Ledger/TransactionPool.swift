@@ -4,14 +4,9 @@ public import Wire
 /// Transactions that wait for a block.
 ///
 /// Each was executable, behind those of its account that wait before it, when it was taken in. Gaps
-<<<<<<< HEAD
-/// between nonces are allowed, because gossip reorders; a block takes no more than what follows on the account's last nonce.
-/// A full pool gives up the cheapest last transaction of an account for one that pays more.
-=======
 /// between nonces are allowed, because gossip reorders; a block takes no more than what follows on the
 /// account's last nonce. A full pool gives up the cheapest last transaction of an account for one that pays
 /// more.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 public struct TransactionPool: Sendable {
     /// Eight full blocks; at 1 KiB each, 8 MiB.
     public static let countMax = 8 * 1_024
@@ -44,21 +39,6 @@ public struct TransactionPool: Sendable {
     /// Of one account, ascending by nonce.
     public func transactions(of account: NodeID) -> [Transaction] { waiting[account] ?? [] }
 
-<<<<<<< HEAD
-    /// Takes in a transaction whose signatures, consent, keys and location are checked, to stand in block `epoch` or
-    /// later. Returns false if it is here already; throws, and changes nothing, if it cannot wait here.
-    @discardableResult
-    public mutating func insert(
-        _ transaction: Transaction, ledger: Ledger, epoch: Epoch
-    ) throws(TransactionFault) -> Bool {
-        let id = transaction.id
-        if contains(id) { return false }
-        let last = ledger.account(transaction.account).nonce
-        guard transaction.nonce > last, transaction.nonce - last <= UInt64(Self.perAccountMax) else {
-            throw .wrongNonce
-        }
-        let own = waiting[transaction.account] ?? []
-=======
     /// Takes in a transaction whose signatures, consent, keys and location are checked, to stand in block
     /// `epoch` or later. Returns why it cannot wait here, and has changed nothing then; nil also if it is
     /// here already.
@@ -94,7 +74,6 @@ public struct TransactionPool: Sendable {
         guard transaction.nonce > last, transaction.nonce - last <= UInt64(Self.perAccountMax) else {
             return .wrongNonce
         }
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
         for earlier in own where earlier.nonce < transaction.nonce {
             draft.pretend(nonce: earlier.nonce - 1, of: transaction.account)
@@ -102,29 +81,6 @@ public struct TransactionPool: Sendable {
             try? draft.execute(earlier, at: epoch)
         }
         draft.pretend(nonce: transaction.nonce - 1, of: transaction.account)
-<<<<<<< HEAD
-        try draft.execute(transaction, at: epoch)
-
-        if let index = own.firstIndex(where: { $0.nonce == transaction.nonce }) {
-            let old = own[index].fee
-            let raise = max(1, old / Self.raiseDivisor)
-            guard transaction.fee >= old, transaction.fee - old >= raise else { throw .feeTooLow }
-            remove(own[index])
-        } else if own.count >= Self.perAccountMax {
-            throw .poolFull
-        } else if count >= Self.countMax {
-            guard let cheapest = cheapestLast(but: transaction.account), cheapest.fee < transaction.fee else {
-                throw .poolFull
-            }
-            remove(cheapest)
-        }
-        add(transaction, id: id)
-        return true
-    }
-
-    /// At most `max` transactions for block `epoch` on this ledger, in the order of execution, executable as they stand:
-    /// those that pay most, each behind those of its account that it waits for.
-=======
         do {
             try draft.execute(transaction, at: epoch)
             return nil
@@ -135,7 +91,6 @@ public struct TransactionPool: Sendable {
 
     /// At most `max` transactions for block `epoch` on this ledger, in the order of execution, executable as
     /// they stand: those that pay most, each behind those of its account that it waits for.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     public func select(max: Int, randomness: Digest, ledger: Ledger, epoch: Epoch) -> [Transaction] {
         var offers: [Offer] = waiting.keys.sorted().flatMap { account in
             self.offers(of: account, after: ledger.account(account).nonce)
@@ -165,14 +120,9 @@ public struct TransactionPool: Sendable {
         return selected
     }
 
-<<<<<<< HEAD
-    /// Forgets what block `epoch − 1`, which is the ledger's last, has executed or made impossible.
-    public mutating func prune(ledger: Ledger, epoch: Epoch) {
-=======
     /// After a final block is applied: forgets what the ledger has executed, or what cannot stand in its next
     /// block.
     public mutating func prune(ledger: Ledger) {
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         for (account, own) in waiting {
             let last = ledger.account(account).nonce
             var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
@@ -183,11 +133,7 @@ public struct TransactionPool: Sendable {
                 }
                 draft.pretend(nonce: transaction.nonce - 1, of: account)
                 do {
-<<<<<<< HEAD
-                    try draft.execute(transaction, at: epoch)
-=======
                     try draft.execute(transaction, at: ledger.epoch + 1)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
                 } catch {
                     remove(transaction)
                 }

@@ -35,11 +35,7 @@ private func anyInput(_ world: World, _ chance: inout Chance) -> BlockInput {
         let kind = anyKind(&chance, account: account)
         let skip = UInt64(pool.transactions(of: id(account)).count)
         let fee = Amount(1_000 + chance.below(5_000))
-<<<<<<< HEAD
-        _ = try? pool.insert(
-=======
         _ = pool.insert(
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
             world.transaction(account, kind, fee: fee, skip: skip), ledger: world.ledger, epoch: world.next)
     }
     let transactions = pool.select(
@@ -67,11 +63,7 @@ private func anyInput(_ world: World, _ chance: inout Chance) -> BlockInput {
     }
     var input = world.input(transactions, verdicts: verdicts, activities: activities)
     if world.ledger.epoch > 0, chance.happens(1, in: 3) {
-<<<<<<< HEAD
-        let seats = world.ledger.committee(for: world.ledger.epoch)!
-=======
         let seats = world.ledger.committee(for: world.ledger.epoch)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         let absent = UInt16(chance.below(seats.seats.count))
         if seats.weight - seats.seats[Int(absent)].weight >= seats.quorum {
             input.parentCertificate = world.certificate(without: [absent])

@@ -3,12 +3,8 @@ import Ledger
 import Testing
 import Wire
 
-<<<<<<< HEAD
-/// Emission 1,000,000: 60,000 for validators; presence 940,000, of it 188,000 for beacons and 752,000 for witnesses.
-=======
 /// Emission 1,000,000: 60,000 for validators; presence 940,000, of it 188,000 for beacons and 752,000 for
 /// witnesses.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 private func smallWorld() -> World {
     World(parameters: {
         $0.emissionPerEpoch = 1_000_000
@@ -74,14 +70,9 @@ private func amounts(_ outcome: BlockOutcome, _ kind: Reward.Kind) -> [NodeID: A
     // Four seats of 1,000 tokens; the quorum is 2/3 of the units and one: three seats.
     let three = try world.ledger.execute(world.input(without: [2]))
     let quarter: Amount = 54_000 / 4
-<<<<<<< HEAD
-    let builder = world.ledger.committee(for: 2)!.seats[0].key
-    // Three seats are 1/3 of a token unit short of 3,000: (3000 − 2666.6…) / (4000 − 2666.6…) = 1/4, rounded down.
-=======
     let builder = world.ledger.committee(for: 2).seats[0].key
     // Three seats are 1/3 of a token unit short of 3,000: (3000 − 2666.6…) / (4000 − 2666.6…) = 1/4, rounded
     // down.
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     let above: Amount = 1_499
     #expect(builder == id(201))
     #expect(

@@ -12,13 +12,8 @@ private func select(_ pool: TransactionPool, _ world: World, max: Int) -> [Trans
 }
 
 extension TransactionPool {
-<<<<<<< HEAD
-    fileprivate mutating func add(_ transaction: Transaction, _ world: World) throws {
-        #expect(try insert(transaction, ledger: world.ledger, epoch: world.next))
-=======
     fileprivate mutating func add(_ transaction: Transaction, _ world: World) {
         #expect(insert(transaction, ledger: world.ledger, epoch: world.next) == nil)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         assertInvariants()
     }
 }
@@ -27,37 +22,16 @@ extension TransactionPool {
     let world = World()
     var pool = TransactionPool()
     let transaction = world.transaction(1, kind)
-<<<<<<< HEAD
-    try pool.add(transaction, world)
-    #expect(try !pool.insert(transaction, ledger: world.ledger, epoch: 1))
-    #expect(pool.count == 1 && pool.contains(transaction.id))
-    #expect(pool.transaction(transaction.id) == transaction)
-    #expect(throws: TransactionFault.feeTooLow) {
-        try pool.insert(world.transaction(3, kind, fee: 1), ledger: world.ledger, epoch: 1)
-    }
-=======
     pool.add(transaction, world)
     #expect(pool.insert(transaction, ledger: world.ledger, epoch: 1) == nil)
     #expect(pool.count == 1 && pool.contains(transaction.id))
     #expect(pool.transaction(transaction.id) == transaction)
     #expect(pool.insert(world.transaction(3, kind, fee: 1), ledger: world.ledger, epoch: 1) == .feeTooLow)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 }
 
 @Test func `nonces may arrive in any order but leave without gaps`() throws {
     let world = World()
     var pool = TransactionPool()
-<<<<<<< HEAD
-    try pool.add(world.transaction(1, kind, skip: 2), world)
-    #expect(select(pool, world, max: 9).isEmpty)
-    try pool.add(world.transaction(1, kind, skip: 0), world)
-    #expect(select(pool, world, max: 9).map(\.nonce) == [1])
-    try pool.add(world.transaction(1, kind, skip: 1), world)
-    #expect(select(pool, world, max: 9).map(\.nonce) == [1, 2, 3])
-    #expect(throws: TransactionFault.wrongNonce) {
-        try pool.insert(world.transaction(1, kind, skip: 64), ledger: world.ledger, epoch: 1)
-    }
-=======
     pool.add(world.transaction(1, kind, skip: 2), world)
     #expect(select(pool, world, max: 9).isEmpty)
     pool.add(world.transaction(1, kind, skip: 0), world)
@@ -65,28 +39,17 @@ extension TransactionPool {
     pool.add(world.transaction(1, kind, skip: 1), world)
     #expect(select(pool, world, max: 9).map(\.nonce) == [1, 2, 3])
     #expect(pool.insert(world.transaction(1, kind, skip: 64), ledger: world.ledger, epoch: 1) == .wrongNonce)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 }
 
 @Test func `a replacement pays an eighth more`() throws {
     let world = World()
     var pool = TransactionPool()
-<<<<<<< HEAD
-    try pool.add(world.transaction(1, kind, fee: 8_000), world)
-    for fee: Amount in [1_000, 8_001, 8_999] {
-        #expect(throws: TransactionFault.feeTooLow) {
-            try pool.insert(world.transaction(1, kind, fee: fee), ledger: world.ledger, epoch: 1)
-        }
-    }
-    try pool.add(world.transaction(1, kind, fee: 9_000), world)
-=======
     pool.add(world.transaction(1, kind, fee: 8_000), world)
     for fee: Amount in [1_000, 8_001, 8_999] {
         #expect(
             pool.insert(world.transaction(1, kind, fee: fee), ledger: world.ledger, epoch: 1) == .feeTooLow)
     }
     pool.add(world.transaction(1, kind, fee: 9_000), world)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     #expect(pool.transactions(of: id(1)).map(\.fee) == [9_000])
 }
 
@@ -94,19 +57,11 @@ extension TransactionPool {
     let world = World()
     var pool = TransactionPool()
     let half = TransactionKind.transfer(to: id(2), 5_000 * World.token - 1_000)
-<<<<<<< HEAD
-    try pool.add(world.transaction(1, half), world)
-    try pool.add(world.transaction(1, half, skip: 1), world)
-    #expect(throws: TransactionFault.insufficientBalance) {
-        try pool.insert(world.transaction(1, kind, skip: 2), ledger: world.ledger, epoch: 1)
-    }
-=======
     pool.add(world.transaction(1, half), world)
     pool.add(world.transaction(1, half, skip: 1), world)
     #expect(
         pool.insert(world.transaction(1, kind, skip: 2), ledger: world.ledger, epoch: 1)
             == .insufficientBalance)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 }
 
 @Test func `a full pool gives up the cheapest for one that pays more`() throws {
@@ -117,16 +72,6 @@ extension TransactionPool {
     for account in 1...accounts {
         for skip in 0..<perAccount {
             let transaction = world.transaction(account, kind, fee: 2_000 + account, skip: skip)
-<<<<<<< HEAD
-            try pool.insert(transaction, ledger: world.ledger, epoch: 1)
-        }
-    }
-    #expect(pool.count == TransactionPool.countMax)
-    #expect(throws: TransactionFault.poolFull) {
-        try pool.insert(world.transaction(accounts + 1, kind, fee: 2_001), ledger: world.ledger, epoch: 1)
-    }
-    try pool.add(world.transaction(accounts + 1, kind, fee: 2_002), world)
-=======
             #expect(pool.insert(transaction, ledger: world.ledger, epoch: 1) == nil)
         }
     }
@@ -135,7 +80,6 @@ extension TransactionPool {
         pool.insert(world.transaction(accounts + 1, kind, fee: 2_001), ledger: world.ledger, epoch: 1)
             == .poolFull)
     pool.add(world.transaction(accounts + 1, kind, fee: 2_002), world)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     #expect(pool.count == TransactionPool.countMax)
     #expect(pool.transactions(of: id(1)).count == Int(perAccount) - 1)
 }
@@ -143,17 +87,10 @@ extension TransactionPool {
 @Test func `selection prefers what pays most and never parts a chain`() throws {
     let world = World()
     var pool = TransactionPool()
-<<<<<<< HEAD
-    try pool.add(world.transaction(1, kind, fee: 1_000), world)
-    try pool.add(world.transaction(1, kind, fee: 90_000, skip: 1), world)
-    try pool.add(world.transaction(3, kind, fee: 3_000), world)
-    try pool.add(world.transaction(4, kind, fee: 2_000), world)
-=======
     pool.add(world.transaction(1, kind, fee: 1_000), world)
     pool.add(world.transaction(1, kind, fee: 90_000, skip: 1), world)
     pool.add(world.transaction(3, kind, fee: 3_000), world)
     pool.add(world.transaction(4, kind, fee: 2_000), world)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     #expect(Set(select(pool, world, max: 2).map(\.account)) == [id(3), id(4)])
     #expect(Set(select(pool, world, max: 3).map(\.fee)) == [1_000, 2_000, 3_000])
     #expect(select(pool, world, max: 0).isEmpty)
@@ -163,17 +100,10 @@ extension TransactionPool {
     let world = World(accounts: 10)
     var pool = TransactionPool()
     for account: UInt64 in 1...9 {
-<<<<<<< HEAD
-        try pool.add(world.transaction(account, kind, fee: 1_000), world)
-        try pool.add(world.transaction(account, kind, fee: 90_000, skip: 1), world)
-    }
-    try pool.add(world.transaction(10, kind, fee: 2_000), world)
-=======
         pool.add(world.transaction(account, kind, fee: 1_000), world)
         pool.add(world.transaction(account, kind, fee: 90_000, skip: 1), world)
     }
     pool.add(world.transaction(10, kind, fee: 2_000), world)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     #expect(select(pool, world, max: 1).map(\.account) == [id(10)])
     #expect(select(pool, world, max: 3).count == 3)
 }
@@ -185,17 +115,10 @@ extension TransactionPool {
     for account: UInt64 in [1, 2] {
         let register = TransactionKind.registerDevice(
             .sensor, consent(150, owner: id(account)), profile, nil)
-<<<<<<< HEAD
-        try pool.add(world.transaction(account, register, fee: 9_000), world)
-        try pool.add(world.transaction(account, kind, fee: 8_000, skip: 1), world)
-    }
-    try pool.add(world.transaction(3, kind, fee: 2_000), world)
-=======
         pool.add(world.transaction(account, register, fee: 9_000), world)
         pool.add(world.transaction(account, kind, fee: 8_000, skip: 1), world)
     }
     pool.add(world.transaction(3, kind, fee: 2_000), world)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     let selected = select(pool, world, max: 4)
     #expect(selected.count == 3)
     #expect(Set(selected.map(\.account)).count == 2)
@@ -206,16 +129,6 @@ extension TransactionPool {
     var world = World()
     var pool = TransactionPool()
     let executed = world.transaction(1, kind)
-<<<<<<< HEAD
-    try pool.add(executed, world)
-    try pool.add(world.transaction(1, kind, skip: 1), world)
-    try pool.add(world.transaction(3, kind, expiry: 1), world)
-    let all = TransactionKind.transfer(to: id(2), 9_000 * World.token)
-    try pool.add(world.transaction(4, all, skip: 1), world)
-    let spend = world.transaction(4, all)
-    try world.run([executed, spend])
-    pool.prune(ledger: world.ledger, epoch: world.next)
-=======
     pool.add(executed, world)
     pool.add(world.transaction(1, kind, skip: 1), world)
     pool.add(world.transaction(3, kind, expiry: 1), world)
@@ -224,7 +137,6 @@ extension TransactionPool {
     let spend = world.transaction(4, all)
     try world.run([executed, spend])
     pool.prune(ledger: world.ledger)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     pool.assertInvariants()
     #expect(pool.transactions(of: id(1)).map(\.nonce) == [2])
     #expect(pool.transactions(of: id(3)).isEmpty)
@@ -251,20 +163,12 @@ extension TransactionPool {
             let transaction = world.transaction(
                 account, kinds[chance.below(kinds.count)], fee: 1_000 + Amount(chance.below(1_000)),
                 skip: UInt64(chance.below(6)), expiry: world.next + Epoch(chance.below(3)))
-<<<<<<< HEAD
-            _ = try? pool.insert(transaction, ledger: world.ledger, epoch: world.next)
-=======
             _ = pool.insert(transaction, ledger: world.ledger, epoch: world.next)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         }
         pool.assertInvariants()
         let selected = select(pool, world, max: chance.below(20))
         try world.run(world.input(selected))
-<<<<<<< HEAD
-        pool.prune(ledger: world.ledger, epoch: world.next)
-=======
         pool.prune(ledger: world.ledger)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         pool.assertInvariants()
         #expect(selected.allSatisfy { !pool.contains($0.id) })
     }

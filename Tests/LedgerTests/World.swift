@@ -53,13 +53,8 @@ func verdict(
         })
 }
 
-<<<<<<< HEAD
-/// A small network and its ledger. Accounts are 1…accounts; hotspots 101… belong to them in turn; validators are
-/// 201… and belong to accounts 301….
-=======
 /// A small network and its ledger. Accounts are 1…accounts; hotspots 101… belong to them in turn; validators
 /// are 201… and belong to accounts 301….
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
 struct World {
     static let token: Amount = 100_000_000
 
@@ -97,11 +92,7 @@ struct World {
     /// A finalize certificate of the last block by all seats but those.
     func certificate(without absent: Set<UInt16> = []) -> Certificate? {
         guard ledger.epoch > 0 else { return nil }
-<<<<<<< HEAD
-        let committee = ledger.committee(for: ledger.epoch)!
-=======
         let committee = ledger.committee(for: ledger.epoch)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
         let voters = committee.seats.indices.map { UInt16($0) }.filter { !absent.contains($0) }
         return Certificate(
             ballot: .finalize(ledger.epoch, 1, .zero), voters: voters,
@@ -113,17 +104,10 @@ struct World {
         activities: [(NodeID, Activity)] = [], without absent: Set<UInt16> = []
     ) -> BlockInput {
         BlockInput(
-<<<<<<< HEAD
-            epoch: next, randomness: randomness(next), builder: ledger.committee(for: next)!.seats[0].key,
-            transactions: Ledger.order(transactions, randomness: randomness(next)),
-            parentCertificate: certificate(without: absent),
-            parentCommittee: ledger.committee(for: ledger.epoch)!, verdicts: verdicts, activities: activities)
-=======
             epoch: next, randomness: randomness(next), builder: ledger.committee(for: next).seats[0].key,
             transactions: Ledger.order(transactions, randomness: randomness(next)),
             parentCertificate: certificate(without: absent),
             parentCommittee: ledger.committee(for: ledger.epoch), verdicts: verdicts, activities: activities)
->>>>>>> d1c3ed81f0f02e5323949b93768a67cc3b03a0d7
     }
 
     @discardableResult
