@@ -100,7 +100,8 @@ public final class Node {
             record: record, bootstrap: settings.bootstrap, remembered: boot.peers, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
         simplex = try Simplex(
-            settings: Simplex.Settings(network: network, delta: settings.delta), signer: key,
+            settings: Simplex.Settings(
+                network: network, delta: settings.delta, mayVote: settings.mayVote), signer: key,
             chance: chance.split(), restored: boot.safety.map { try SafetyState(decoding: $0) })
         coverage = try CoverageMachine(
             settings: CoverageMachine.Settings(network: network, parameters: genesis.parameters),

@@ -1,0 +1,112 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+extension Round {
+    mutating func receive(_ event: Simplex.Event, at now: Instant, _ out: inout [Simplex.Action]) {
+        switch event {
+        case .vote(let vote):
+            guard let seat = committee.index(of: vote.voter) else { return }
+            record(vote, seat: seat, at: now, &out)
+        case .certificate(let certificate): store(certificate, at: now, &out)
+        case .proposal(let proposal): take(proposal, at: now, &out)
+        case .summary(let summary, let peer): answer(summary, from: peer, at: now, &out)
+        case .proposalRequested(let epoch, let view, let peer):
+            if epoch == self.epoch, let proposal = proposal(of: view) { out.append(.send(peer, .proposal(proposal))) }
+        case .built(let epoch, let view, let header):
+            if epoch == self.epoch { built(view, header, at: now, &out) }
+        case .judged(let epoch, let digest, let judgement):
+            guard epoch == self.epoch, headers[digest] != nil else { return }
+            judgements[digest] = .answered(judgement)
+            lookForDivergence(from: digest, &out)
+        case .gathered: isGathered = true
+        case .open, .woke: break
+        }
+    }
+
+    /// Rule 5: counts a vote, own or received, and forms the certificate that it completes.
+    mutating func record(_ vote: Vote, seat: Int, at now: Instant, _ out: inout [Simplex.Action]) {
+        let ballot = vote.ballot
+        guard ballot.epoch == epoch, keeps(ballot.view) else { return }
+        if let earlier = slots[ballot.view]?.tally.contradiction(to: vote, seat: seat), accused.insert(seat).inserted {
+            out.append(.alarm(.contradiction(earlier, vote)))
+        }
+        let outcome = slots[ballot.view, default: Slot()].tally.insert(vote, seat: seat, in: committee)
+        guard case .added(let weight) = outcome else { return }
+        if heard.insert(seat).inserted { heardWeight += committee.seats[seat].weight }
+        guard weight >= committee.quorum, let tally = slots[ballot.view]?.tally else { return }
+        let certificate = tally.certificate(of: ballot)
+        if store(certificate, at: now, &out) { out.append(.broadcast(.certificate(certificate))) }
+    }
+
+    /// True if it is new here.
+    @discardableResult
+    mutating func store(_ certificate: Certificate, at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
+        let ballot = certificate.ballot
+        guard ballot.epoch == epoch, certificate.hasQuorum(in: committee) else { return false }
+        for voter in certificate.voters where heard.insert(Int(voter)).inserted {
+            heardWeight += committee.seats[Int(voter)].weight
+        }
+        if case .finalize(_, _, let digest) = ballot {
+            if let finality {
+                if finality.ballot.digest != digest { out.append(.alarm(.fork(finality, certificate))) }
+                return false
+            }
+            finality = certificate
+            lookForDivergence(from: digest, &out)
+            return true
+        }
+        guard !isFinal, ballot.view >= floor, ballot.view < View.max else { return false }
+        let slot = slots[ballot.view] ?? Slot()
+        switch ballot {
+        case .notarize(_, let view, let digest):
+            if let earlier = slot.notarization {
+                if earlier.ballot != ballot { out.append(.alarm(.fork(earlier, certificate))) }
+                return false
+            }
+            slots[view, default: Slot()].notarization = certificate
+            highestNotarization = max(highestNotarization, view)
+            if view >= self.view { armFinalizeTimer(view, at: now) }
+            lookForDivergence(from: digest, &out)
+        default:
+            if slot.nullification != nil { return false }
+            slots[ballot.view, default: Slot()].nullification = certificate
+        }
+        return true
+    }
+
+    /// The leader's vote authenticates the header; attached certificates count by themselves.
+    private mutating func take(_ proposal: Proposal, at now: Instant, _ out: inout [Simplex.Action]) {
+        let view = proposal.view
+        let digest = proposal.header.digest
+        guard proposal.header.epoch == epoch, view > 0,
+            proposal.vote.ballot == .notarize(epoch, view, digest),
+            proposal.vote.voter == instance.leader(of: view),
+            let seat = committee.index(of: proposal.vote.voter)
+        else { return }
+        for certificate in proposal.justification where certificate.ballot.view < view {
+            store(certificate, at: now, &out)
+        }
+        let isWanted =
+            finality?.ballot.digest == digest || slots.values.contains { $0.notarization?.ballot.digest == digest }
+        if isWanted { headers[digest] = proposal.header }
+        guard !isFinal, keeps(view) else { return }
+        record(proposal.vote, seat: seat, at: now, &out)
+        guard slots[view, default: Slot()].hasProposal == false else { return }
+        if let notarized = slots[view]?.notarization?.ballot.digest, notarized != digest { return }
+        headers[digest] = proposal.header
+        slots[view]!.proposal = Proposal(
+            view: view, parentView: proposal.parentView < view ? proposal.parentView : 0, header: proposal.header,
+            justification: [], vote: proposal.vote)
+    }
+
+    /// A quorum certified what this node's own execution refuses: an operator must hear of it.
+    private mutating func lookForDivergence(from digest: Digest, _ out: inout [Simplex.Action]) {
+        guard judgements[digest] == .answered(.objectivelyInvalid), !hasDiverged else { return }
+        let isCertified =
+            finality?.ballot.digest == digest || slots.values.contains { $0.notarization?.ballot.digest == digest }
+        guard isCertified else { return }
+        hasDiverged = true
+        out.append(.alarm(.divergence(epoch, digest)))
+    }
+}

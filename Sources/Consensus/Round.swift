@@ -1,0 +1,211 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+/// One open epoch: what is known of it and which timers run.
+struct Round: Sendable {
+    /// Views above the current one whose votes and proposals are kept: later ones come again by summaries.
+    static let viewsAhead: View = 32
+    /// Views kept below the highest notarization, for laggards.
+    static let viewsBehind: View = 64
+
+    enum Judging: Equatable {
+        case asked
+        case answered(Simplex.Judgement)
+    }
+
+    let instance: Simplex.Instance
+    let settings: Simplex.Settings
+    let signer: SigningKey
+    /// The own seat; nil for an observer.
+    let seat: Int?
+    let committeeDigest: Digest
+    let beginsAt: Instant
+    var chance: Chance
+
+    /// 0 before the epoch has begun.
+    var view: View = 0
+    var isGathered = false
+    var slots: [View: Slot] = [:]
+    var headers: [Digest: Header] = [:]
+    var judgements: [Digest: Judging] = [:]
+    var highestNotarization: View = 0
+    /// The view for which a fresh header was ordered.
+    var buildOrdered: View = 0
+    /// Seats whose votes were seen before the epoch began, for the begin rule.
+    var heard: Set<Int> = []
+    var heardWeight: UInt64 = 0
+
+    // A timer that has run out is nil: `deadline` never lies in the past without a reason.
+    var proposalTimer: Instant?
+    var viewTimer: Instant?
+    var finalizeTimer: (view: View, at: Instant)?
+    var summaryTimer: Instant?
+
+    var finality: Certificate?
+    var isAnnounced = false
+    var lastFinal: FinalHeader?
+    var accused: Set<Int> = []
+    var hasDiverged = false
+    var isUnsaved = false
+
+    var epoch: Epoch { instance.epoch }
+    var committee: Committee { instance.committee }
+    var isFinal: Bool { finality != nil }
+
+    init(
+        instance: Simplex.Instance, settings: Simplex.Settings, signer: SigningKey, isVoter: Bool, chance: Chance,
+        beginsAt: Instant, lastFinal: FinalHeader?
+    ) {
+        self.instance = instance
+        self.settings = settings
+        self.signer = signer
+        seat = isVoter ? instance.committee.index(of: signer.nodeID) : nil
+        committeeDigest = instance.committee.digest
+        self.beginsAt = beginsAt
+        self.chance = chance
+        self.lastFinal = lastFinal
+    }
+
+    var deadline: Instant {
+        if isAnnounced { return .never }
+        if view == 0, !isFinal { return beginsAt }
+        var earliest = summaryTimer ?? .never
+        if !isFinal {
+            for timer in [proposalTimer, viewTimer, finalizeTimer?.at] { earliest = min(earliest, timer ?? .never) }
+        }
+        return earliest
+    }
+
+    // MARK: Restart
+
+    mutating func restore(_ state: SafetyState) {
+        view = state.view
+        for record in state.records {
+            slots[record.view] = Slot(restoring: record)
+            if let proposal = record.proposal { headers[proposal.header.digest] = proposal.header }
+            if record.notarization != nil { highestNotarization = max(highestNotarization, record.view) }
+        }
+        if let final = state.lastFinal, final.header.epoch == epoch {
+            finality = final.certificate
+            headers[final.header.digest] = final.header
+        }
+    }
+
+    /// After a restart: re-arms the timers and says again what was said.
+    mutating func resume(at now: Instant, _ out: inout [Simplex.Action]) {
+        guard view > 0, !isFinal else { return }
+        out.append(.began(epoch))
+        armTimers(at: now)
+        for view in slots.keys.sorted() {
+            guard let slot = slots[view] else { continue }
+            if slot.notarization != nil, view >= self.view { armFinalizeTimer(view, at: now) }
+            for certificate in [slot.notarization, slot.nullification].compactMap({ $0 }) {
+                out.append(.broadcast(.certificate(certificate)))
+            }
+            for ballot in ownBallots(in: view) { cast(ballot, at: now, &out) }
+            if slot.proposal?.vote.voter == signer.nodeID, let proposal = proposal(of: view) {
+                out.append(.broadcast(.proposal(proposal)))
+            }
+        }
+    }
+
+    func ownBallots(in view: View) -> [Ballot] {
+        guard let slot = slots[view] else { return [] }
+        var ballots: [Ballot] = []
+        if let digest = slot.notarized { ballots.append(.notarize(epoch, view, digest)) }
+        if slot.isNullified { ballots.append(.nullify(epoch, view)) }
+        if let digest = slot.finalized { ballots.append(.finalize(epoch, view, digest)) }
+        return ballots
+    }
+
+    mutating func takeUnsaved() -> SafetyState? {
+        guard isUnsaved else { return nil }
+        isUnsaved = false
+        guard seat != nil else { return nil }
+        let lowest = min(view, highestNotarization)
+        let records = slots.keys.sorted().filter { $0 >= lowest }.map {
+            SafetyState.ViewRecord(view: $0, slot: slots[$0]!)
+        }
+        return SafetyState(epoch: epoch, view: view, records: records, lastFinal: lastFinal)
+    }
+
+    // MARK: Timers
+
+    /// base · min(1.5^(view − 1), 8), in whole nanoseconds.
+    static func backedOff(_ base: Duration, view: View) -> Duration {
+        guard view < 7 else { return base * 8 }
+        var numerator: Int64 = 1
+        var denominator: Int64 = 1
+        for _ in 1..<max(view, 1) {
+            numerator *= 3
+            denominator *= 2
+        }
+        return .nanoseconds(base.nanoseconds * numerator / denominator)
+    }
+
+    mutating func armTimers(at now: Instant) {
+        let allowance = settings.executionAllowance
+        if summaryTimer == nil { summaryTimer = now + settings.delta }
+        guard seat != nil else { return }
+        proposalTimer = now + (Self.backedOff(settings.delta * 3, view: view) + allowance)
+        viewTimer = now + (Self.backedOff(settings.delta * 5, view: view) + allowance)
+    }
+
+    mutating func armFinalizeTimer(_ view: View, at now: Instant) {
+        if let timer = finalizeTimer, timer.view >= view { return }
+        finalizeTimer = (view, now + settings.delta * 2)
+    }
+
+    // MARK: Bounds
+
+    var floor: View {
+        let lowest = min(view, highestNotarization)
+        return lowest > Self.viewsBehind ? lowest - Self.viewsBehind : 1
+    }
+
+    func keeps(_ view: View) -> Bool {
+        view >= floor && view <= max(self.view, 1) + Self.viewsAhead
+    }
+
+    mutating func prune() {
+        let floor = floor
+        guard floor > 1 else { return }
+        slots = slots.filter { $0.key >= floor }
+        var named = Set(slots.values.flatMap { [$0.proposedDigest, $0.notarization?.ballot.digest] }.compactMap { $0 })
+        if let digest = finality?.ballot.digest { named.insert(digest) }
+        headers = headers.filter { named.contains($0.key) }
+        judgements = judgements.filter { named.contains($0.key) }
+    }
+
+    func assertInvariants() {
+        precondition(highestNotarization == 0 || slots[highestNotarization]?.notarization != nil)
+        precondition(slots.count <= SafetyState.viewsMax + Int(Self.viewsAhead + Self.viewsBehind))
+        for slot in slots.values {
+            precondition(!(slot.isNullified && slot.finalized != nil), "a nullified view is never finalized")
+            precondition(slot.finalized == nil || slot.finalized == slot.notarized)
+            precondition(seat != nil || (slot.notarized == nil && !slot.isNullified))
+        }
+        precondition(!isAnnounced || isFinal)
+    }
+
+    var status: Simplex.Status {
+        let waitsFor: String
+        if isAnnounced {
+            waitsFor = "the next epoch"
+        } else if isFinal {
+            waitsFor = "the header that is final"
+        } else if view == 0 {
+            waitsFor = "the window's end"
+        } else if slots[view]?.notarization != nil {
+            waitsFor = "finalize votes of view \(view)"
+        } else if slots[view]?.proposal == nil {
+            waitsFor = "the proposal of view \(view)"
+        } else {
+            waitsFor = "notarize votes of view \(view)"
+        }
+        return Simplex.Status(
+            epoch: epoch, view: view, leader: view > 0 ? instance.leader(of: view) : nil,
+            highestNotarization: highestNotarization, isObserver: seat == nil, isFinal: isFinal, waitsFor: waitsFor)
+    }
+}
