@@ -224,6 +224,12 @@ extension Node {
     ) {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
+        chain.apply(block, certificate: certificate, executed: executed)
+        // Block 1 changes a state that no store holds yet, so it carries all of it.
+        let changes: [(key: StateKey, value: [UInt8]?)] =
+            epoch == 1
+            ? chain.ledger.entries.map { (key: $0.0, value: $0.1) }
+            : executed.outcome.changes.map { (key: $0.0, value: $0.1) }
         actions.append(
             .persist(
                 .final(
@@ -231,12 +237,11 @@ extension Node {
                         final: FinalHeader(header: block.header, certificate: certificate), body: block.body,
                         items: block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) },
                         bundles: block.evidence.flatMap(\.bundles),
-                        changes: executed.outcome.changes.map { (key: $0.0, value: $0.1) },
+                        changes: changes,
                         verdicts: executed.verdicts, rewards: executed.outcome.rewards,
                         totals: executed.outcome.totals, minted: executed.outcome.minted,
                         burned: executed.outcome.burned,
                         millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
-        chain.apply(block, certificate: certificate, executed: executed)
         for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
         transactions.prune(ledger: chain.ledger)
         if let last = chain.last {
