@@ -89,6 +89,8 @@ let package = Package(
             name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe", swiftSettings: strict),
         tests("GroundTests", "Bytes", "Chance"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
+        tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
+        tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests("RuntimeTests", "Bytes", "Identity", "Runtime"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),

@@ -23,7 +23,9 @@ extension Round {
             if place < 2, let wanted { out.append(.send(peer, .proposalRequest(epoch, wanted))) }
             guard let seat, !isFinal else { continue }
             for kind in Ballot.Kind.allCases {
-                if let vote = slots[view]?.tally.vote(kind, seat: seat) { out.append(.send(peer, .vote(vote))) }
+                if let vote = slots[view]?.tally.vote(kind, seat: seat) {
+                    out.append(.send(peer, .vote(vote)))
+                }
             }
         }
     }
@@ -53,7 +55,7 @@ extension Round {
                 finalizes: slot.tally.bitmap(.finalize), notarization: slot.notarization?.ballot.digest,
                 isNullified: slot.nullification != nil, hasProposal: slot.hasProposal)
         }
-        let last = isAnnounced ? epoch : epoch - 1
+        let last = isAnnounced ? epoch : max(epoch, 1) - 1
         return Summary(epoch: epoch, view: view, views: states, lastFinal: last)
     }
 
@@ -101,7 +103,9 @@ extension Round {
                 certificates += 1
                 out.append(.send(peer, .certificate(certificate)))
             }
-            if theirs?.hasProposal != true, proposals < Self.proposalsPushedMax, let proposal = proposal(of: view) {
+            if theirs?.hasProposal != true, proposals < Self.proposalsPushedMax,
+                let proposal = proposal(of: view)
+            {
                 proposals += 1
                 out.append(.send(peer, .proposal(proposal)))
             }

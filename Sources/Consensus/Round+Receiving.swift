@@ -12,7 +12,9 @@ extension Round {
         case .proposal(let proposal): take(proposal, at: now, &out)
         case .summary(let summary, let peer): answer(summary, from: peer, at: now, &out)
         case .proposalRequested(let epoch, let view, let peer):
-            if epoch == self.epoch, let proposal = proposal(of: view) { out.append(.send(peer, .proposal(proposal))) }
+            if epoch == self.epoch, let proposal = proposal(of: view) {
+                out.append(.send(peer, .proposal(proposal)))
+            }
         case .built(let epoch, let view, let header):
             if epoch == self.epoch { built(view, header, at: now, &out) }
         case .judged(let epoch, let digest, let judgement):
@@ -28,7 +30,9 @@ extension Round {
     mutating func record(_ vote: Vote, seat: Int, at now: Instant, _ out: inout [Simplex.Action]) {
         let ballot = vote.ballot
         guard ballot.epoch == epoch, keeps(ballot.view) else { return }
-        if let earlier = slots[ballot.view]?.tally.contradiction(to: vote, seat: seat), accused.insert(seat).inserted {
+        if let earlier = slots[ballot.view]?.tally.contradiction(to: vote, seat: seat),
+            accused.insert(seat).inserted
+        {
             out.append(.alarm(.contradiction(earlier, vote)))
         }
         let outcome = slots[ballot.view, default: Slot()].tally.insert(vote, seat: seat, in: committee)
@@ -88,7 +92,8 @@ extension Round {
             store(certificate, at: now, &out)
         }
         let isWanted =
-            finality?.ballot.digest == digest || slots.values.contains { $0.notarization?.ballot.digest == digest }
+            finality?.ballot.digest == digest
+            || slots.values.contains { $0.notarization?.ballot.digest == digest }
         if isWanted { headers[digest] = proposal.header }
         guard !isFinal, keeps(view) else { return }
         record(proposal.vote, seat: seat, at: now, &out)
@@ -96,7 +101,8 @@ extension Round {
         if let notarized = slots[view]?.notarization?.ballot.digest, notarized != digest { return }
         headers[digest] = proposal.header
         slots[view]!.proposal = Proposal(
-            view: view, parentView: proposal.parentView < view ? proposal.parentView : 0, header: proposal.header,
+            view: view, parentView: proposal.parentView < view ? proposal.parentView : 0,
+            header: proposal.header,
             justification: [], vote: proposal.vote)
     }
 
@@ -104,7 +110,8 @@ extension Round {
     private mutating func lookForDivergence(from digest: Digest, _ out: inout [Simplex.Action]) {
         guard judgements[digest] == .answered(.objectivelyInvalid), !hasDiverged else { return }
         let isCertified =
-            finality?.ballot.digest == digest || slots.values.contains { $0.notarization?.ballot.digest == digest }
+            finality?.ballot.digest == digest
+            || slots.values.contains { $0.notarization?.ballot.digest == digest }
         guard isCertified else { return }
         hasDiverged = true
         out.append(.alarm(.divergence(epoch, digest)))

@@ -14,7 +14,9 @@ extension Round {
 
     /// Looks at every guard until none opens.
     mutating func settle(at now: Instant, _ out: inout [Simplex.Action]) {
-        if view == 0, !isFinal, now >= beginsAt || committee.isMoreThanThird(heardWeight) { begin(at: now, &out) }
+        if view == 0, !isFinal, now >= beginsAt || committee.isMoreThanThird(heardWeight) {
+            begin(at: now, &out)
+        }
         while advance(at: now, &out) {}
         if let timer = summaryTimer, timer <= now, !isAnnounced { summarise(at: now, &out) }
     }
@@ -23,7 +25,9 @@ extension Round {
         out.append(.began(epoch))
         enter(1, at: now)
         // Certificates may have come before.
-        for view in slots.keys.sorted() where slots[view]?.notarization != nil { armFinalizeTimer(view, at: now) }
+        for view in slots.keys.sorted() where slots[view]?.notarization != nil {
+            armFinalizeTimer(view, at: now)
+        }
     }
 
     /// One step by the first rule whose guard holds; false if none does.
@@ -85,7 +89,8 @@ extension Round {
     private mutating func finalizeSomewhere(at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
         guard seat != nil else { return false }
         for view in slots.keys.sorted() {
-            guard let slot = slots[view], let digest = slot.notarization?.ballot.digest, slot.notarized == digest,
+            guard let slot = slots[view], let digest = slot.notarization?.ballot.digest,
+                slot.notarized == digest,
                 slot.finalized == nil, !slot.isNullified
             else { continue }
             slots[view]!.finalized = digest
@@ -145,7 +150,9 @@ extension Round {
 
     func highestNotarized(below view: View) -> View {
         var highest: View = 0
-        for (other, slot) in slots where other < view && slot.notarization != nil { highest = max(highest, other) }
+        for (other, slot) in slots where other < view && slot.notarization != nil {
+            highest = max(highest, other)
+        }
         return highest
     }
 

@@ -54,7 +54,8 @@ struct Round: Sendable {
     var isFinal: Bool { finality != nil }
 
     init(
-        instance: Simplex.Instance, settings: Simplex.Settings, signer: SigningKey, isVoter: Bool, chance: Chance,
+        instance: Simplex.Instance, settings: Simplex.Settings, signer: SigningKey, isVoter: Bool,
+        chance: Chance,
         beginsAt: Instant, lastFinal: FinalHeader?
     ) {
         self.instance = instance
@@ -72,7 +73,9 @@ struct Round: Sendable {
         if view == 0, !isFinal { return beginsAt }
         var earliest = summaryTimer ?? .never
         if !isFinal {
-            for timer in [proposalTimer, viewTimer, finalizeTimer?.at] { earliest = min(earliest, timer ?? .never) }
+            for timer in [proposalTimer, viewTimer, finalizeTimer?.at] {
+                earliest = min(earliest, timer ?? .never)
+            }
         }
         return earliest
     }
@@ -172,7 +175,8 @@ struct Round: Sendable {
         let floor = floor
         guard floor > 1 else { return }
         slots = slots.filter { $0.key >= floor }
-        var named = Set(slots.values.flatMap { [$0.proposedDigest, $0.notarization?.ballot.digest] }.compactMap { $0 })
+        var named = Set(
+            slots.values.flatMap { [$0.proposedDigest, $0.notarization?.ballot.digest] }.compactMap { $0 })
         if let digest = finality?.ballot.digest { named.insert(digest) }
         headers = headers.filter { named.contains($0.key) }
         judgements = judgements.filter { named.contains($0.key) }
@@ -206,6 +210,7 @@ struct Round: Sendable {
         }
         return Simplex.Status(
             epoch: epoch, view: view, leader: view > 0 ? instance.leader(of: view) : nil,
-            highestNotarization: highestNotarization, isObserver: seat == nil, isFinal: isFinal, waitsFor: waitsFor)
+            highestNotarization: highestNotarization, isObserver: seat == nil, isFinal: isFinal,
+            waitsFor: waitsFor)
     }
 }

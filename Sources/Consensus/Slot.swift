@@ -73,7 +73,9 @@ struct Tally: Sendable {
     /// An earlier vote of this seat that makes `vote` punishable.
     func contradiction(to vote: Vote, seat: Int) -> Vote? {
         for kind in Ballot.Kind.allCases {
-            if let earlier = self.vote(kind, seat: seat), earlier.ballot.contradicts(vote.ballot) { return earlier }
+            if let earlier = self.vote(kind, seat: seat), earlier.ballot.contradicts(vote.ballot) {
+                return earlier
+            }
         }
         return nil
     }
