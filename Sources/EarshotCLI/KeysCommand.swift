@@ -45,6 +45,8 @@ struct KeysCommand: ParsableCommand {
             } else {
                 keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)
             }
+            let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             try KeyFileStore.create(keyFile, path: file)
             let keys = NodeKeys(seed: secret)
             if let data {

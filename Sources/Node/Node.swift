@@ -65,6 +65,8 @@ public final class Node {
     var statuses: [Digest: TransactionStatus] = [:]
     var statusOrder: [Digest] = []
     var windowEnds: Instant = .never
+    /// The epoch that was open when this life began.
+    let firstOpenEpoch: Epoch
     var ownBundle: Bundle?
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []
@@ -88,6 +90,7 @@ public final class Node {
         self.settings = settings
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
+        firstOpenEpoch = chain.openEpoch
         pool = EvidencePool(epoch: chain.openEpoch)
         for bundle in boot.bundles where bundle.epoch == chain.openEpoch { _ = pool.insert(bundle, at: now) }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
@@ -200,6 +203,8 @@ public final class Node {
             case .persist(let state): actions.append(.persist(.coverage(state.encoded())))
             case .makeBundle(let unsigned):
                 guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
+                // A copy of this store may have signed another bundle for the epoch that was open at the start.
+                guard settings.mayVote || unsigned.epoch > firstOpenEpoch else { continue }
                 let bundle = unsigned.signed(by: key, network: network)
                 ownBundle = bundle
                 _ = pool.insert(bundle, at: now)
