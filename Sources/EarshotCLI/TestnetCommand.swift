@@ -23,6 +23,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "Sensors, which only listen.")
     var sensors = 2
 
+    @Option(help: "Sites with a radio and no node, for nodes that you start by hand.")
+    var spares = 1
+
     @Option(help: "End after so many finalised epochs.")
     var epochs: UInt64?
 
@@ -78,6 +81,7 @@ struct TestnetCommand: AsyncParsableCommand {
         var options = TestnetPlan.Options()
         options.nodes = nodes
         options.sensors = sensors
+        options.spares = spares
         options.epochMilliseconds = try milliseconds(epoch)
         options.seed = seed
         options.portBase = portBase

@@ -83,7 +83,7 @@ extension SigningOptions {
         let keys = try NodeKeys.load(key, for: genesis)
         let account = keys.signing.nodeID
         let wallet = try node.map {
-            try Wallet(node: try endpoint($0), network: genesis.network, sender: account)
+            try Wallet(node: try endpoint($0), network: genesis.network)
         }
         if wallet == nil, !offline { throw RuntimeError("name the node with --node address:port, or sign with --offline") }
         var nonce = nonce
@@ -310,7 +310,7 @@ extension TransactionCommand {
                 throw RuntimeError("this is no transaction: paste what --offline printed, whole")
             }
             let wallet = try Wallet(
-                node: try endpoint(node), network: GenesisFile.read(genesis).network, sender: transaction.account)
+                node: try endpoint(node), network: GenesisFile.read(genesis).network)
             try SigningOptions.send(transaction, by: wallet, wait: wait, output)
         }
     }
@@ -332,8 +332,7 @@ extension TransactionCommand {
         func run() throws {
             guard let id = Digest(hex: id) else { throw RuntimeError("an id has 64 hexadecimal digits") }
             let network = try GenesisFile.read(genesis).network
-            let asker = NodeKeys(seed: Entropy.octets(32).span.octetBytes).signing.nodeID
-            let wallet = try Wallet(node: try endpoint(node), network: network, sender: asker)
+            let wallet = try Wallet(node: try endpoint(node), network: network)
             try TransactionDocument(id, try wallet.status(of: id)).print(output)
         }
     }

@@ -140,8 +140,9 @@ public final class NodeService: Service {
                 }
                 .bind(to: SocketAddress(endpoint)).get()
         } catch {
+            let why = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw RuntimeError(
-                "cannot listen on \(endpoint) for \(name): \(error); is another node running there? "
+                "cannot listen on \(endpoint) for \(name): \(why); is another node running there? "
                     + "Stop it or choose another port")
         }
     }

@@ -14,11 +14,13 @@ public final class Wallet {
     private let network: Digest
     private let sender: NodeID
 
-    public init(node: Endpoint, network: Digest, sender: NodeID) throws(RuntimeError) {
+    /// A wallet speaks under a name of its own: a node drops what seems to come from itself, and the account may be
+    /// the node's.
+    public init(node: Endpoint, network: Digest) throws(RuntimeError) {
         socket = try DatagramSocket(boundTo: .loopback(port: 0))
         self.node = node
         self.network = network
-        self.sender = sender
+        sender = NodeKeys(seed: Entropy.octets(32).span.octetBytes).signing.nodeID
     }
 
     deinit { socket.close() }

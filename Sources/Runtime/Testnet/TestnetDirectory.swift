@@ -50,6 +50,7 @@ public struct TestnetDirectory: Sendable {
         let bootstrap = plan.members.prefix(2).map { "earshot://\($0.id.text)@\($0.gossip)" }
         try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
         for member in plan.members { try create(member) }
+        for spare in plan.spares { try create(spare, gossip: plan.members[0].gossip) }
         try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
     }
 
@@ -65,6 +66,26 @@ public struct TestnetDirectory: Sendable {
         try write(config.text, to: configFile(member.name))
         let store = try NodeStore(at: data(member.name), readOnly: false)
         try store.markVirgin(for: member.id)
+    }
+
+    /// A configuration without a key: whoever takes the site makes one.
+    private func create(_ spare: TestnetPlan.Spare, gossip: Endpoint) throws {
+        try FileManager.default.createDirectory(atPath: folder(spare.name), withIntermediateDirectories: true)
+        var config = NodeConfig(
+            keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
+            bootstrapFile: "../testnet.peers", roles: .hotspot, listen: spare.gossip, radio: spare.radio)
+        config.gateway = spare.gateway
+        let place = "--latitude \(spare.position.degreesNorth) --longitude \(spare.position.degreesEast)"
+        try write(
+            """
+            # A site with a radio and no node. To take it, make a key, register, and start:
+            #   earshot keys new \(folder(spare.name))/node.key --data \(data(spare.name))
+            #   earshot tx register hotspot --genesis \(genesisFile) --node \(gossip) \\
+            #     --key \(folder("node1"))/node.key --device \(folder(spare.name))/node.key \\
+            #     \(place) --wait
+            #   earshot node --config \(configFile(spare.name))
+
+            """ + config.text, to: configFile(spare.name))
     }
 
     private func write(_ text: String, to file: String) throws {
@@ -84,6 +105,10 @@ public struct TestnetDirectory: Sendable {
                 node.deaf = member.quirks.isDeaf
                 if member.quirks.isSilent { node.antenna = .silent }
                 return node
+            } + plan.spares.map { spare in
+                EtherConfig.Node(
+                    name: spare.name, eui: spare.gateway, latitude: spare.position.degreesNorth,
+                    longitude: spare.position.degreesEast, gainDeciDb: 20, serverPort: Int(spare.radio.port))
             })
         config.airtimePermille = airtimePermille
         config.keepaliveMilliseconds = 1_000

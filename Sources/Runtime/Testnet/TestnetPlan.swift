@@ -12,6 +12,8 @@ public struct TestnetPlan: Sendable {
     public struct Options: Sendable {
         public var nodes = 8
         public var sensors = 2
+        /// Sites with a radio but without a node: for those that somebody starts by hand.
+        public var spares = 1
         public var epochMilliseconds: UInt32 = 2_000
         public var seed: UInt64 = 42
         public var portBase: UInt16 = 21_000
@@ -42,12 +44,22 @@ public struct TestnetPlan: Sendable {
         public let quirks: TestnetScenario.Quirks
     }
 
+    /// A place, two ports and a gateway for a node that is not there yet.
+    public struct Spare: Sendable {
+        public let name: String
+        public let position: Position
+        public let gossip: Endpoint
+        public let radio: Endpoint
+        public let gateway: String
+    }
+
     public static let nodesMax = 100
     /// Never fewer validators while there are as many nodes: with four, one may fail.
     public static let validatorsMin = 4
 
     public let options: Options
     public let members: [Member]
+    public let spares: [Spare]
     public let genesis: Genesis
 
     public init(_ options: Options) throws {
@@ -55,8 +67,11 @@ public struct TestnetPlan: Sendable {
             throw RuntimeError("a testnet has 1 to \(Self.nodesMax) nodes and 0 to \(Self.nodesMax) sensors")
         }
         guard options.epochMilliseconds >= 500 else { throw RuntimeError("an epoch lasts at least 500ms") }
+        guard (0...Self.nodesMax).contains(options.spares) else {
+            throw RuntimeError("a testnet has 0 to \(Self.nodesMax) spare sites")
+        }
         let count = options.nodes + options.sensors
-        guard Int(options.portBase) + 2 * count < 65_536 else {
+        guard Int(options.portBase) + 2 * (count + options.spares) < 65_536 else {
             throw RuntimeError("ports from \(options.portBase) on do not suffice for \(count) nodes")
         }
         if let sites = options.sites, sites.count < count {
@@ -64,7 +79,7 @@ public struct TestnetPlan: Sendable {
         }
         self.options = options
         var chance = Chance(seed: options.seed)
-        let places = Self.places(count, options, &chance)
+        let places = Self.places(count, spares: options.spares, options, &chance)
         let validators = min(options.nodes, max(Self.validatorsMin, options.nodes / 2))
         let seeds = (0..<count).map { Self.keySeed(options.seed, index: $0) }
         let keys = seeds.map { NodeKeys(seed: $0.span.octetBytes) }
@@ -89,6 +104,13 @@ public struct TestnetPlan: Sendable {
                     gateway: Self.gateway(index), quirks: quirks))
         }
         self.members = members
+        spares = (0..<options.spares).map { index in
+            Spare(
+                name: "spare\(index + 1)", position: places[count + index],
+                gossip: .loopback(port: options.portBase + UInt16(2 * (count + index))),
+                radio: .loopback(port: options.portBase + UInt16(2 * (count + index)) + 1),
+                gateway: Self.gateway(count + index))
+        }
         genesis = Self.genesis(options, members, &chance)
     }
 
@@ -111,12 +133,23 @@ public struct TestnetPlan: Sendable {
     }
 
     /// Sites within a few kilometres of each other and at least 600 m apart, so that an honest pair is never `tooNear`.
-    private static func places(_ count: Int, _ options: Options, _ chance: inout Chance) -> [Position] {
+    private static func places(
+        _ count: Int, spares: Int, _ options: Options, _ chance: inout Chance
+    ) -> [Position] {
         let centre = Position(latitude: 469_480_000, longitude: 74_474_000)!
         var places: [Position] = []
         var radius = 2_500 + 250 * count
-        while places.count < count {
+        // Spare sites are drawn last, from a stream of their own: their number changes nothing else.
+        var spareChance = chance.split()
+        while places.count < count + spares {
             let index = places.count
+            if index >= count {
+                let place = centre.moved(
+                    eastMetres: spareChance.below(2 * radius) - radius,
+                    northMetres: spareChance.below(2 * radius) - radius)
+                if places.allSatisfy({ $0.distanceMetres(to: place) > 600 }) { places.append(place) } else { radius += 10 }
+                continue
+            }
             if let sites = options.sites {
                 places.append(sites[index])
                 continue
