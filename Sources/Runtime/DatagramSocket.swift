@@ -38,30 +38,25 @@ public final class DatagramSocket {
     private static func withAddress(
         _ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
-        if let ipv4 = endpoint.ipv4 {
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = endpoint.port.bigEndian
-            address.sin_addr.s_addr = ipv4.bigEndian
-            return unsafe withUnsafePointer(to: &address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
+        let octets = socketAddress(endpoint)
+        return unsafe octets.withUnsafeBytes { octets in
+            unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
+                unsafe body(address.baseAddress!, socklen_t(octets.count))
             }
         }
-        var address = sockaddr_in6()
-        address.sin6_family = sa_family_t(AF_INET6)
-        address.sin6_port = endpoint.port.bigEndian
-        unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { bytes in
-            for index in 0..<8 {
-                unsafe bytes[index] = UInt8(truncatingIfNeeded: endpoint.high >> UInt64(56 - 8 * index))
-                unsafe bytes[8 + index] = UInt8(truncatingIfNeeded: endpoint.low >> UInt64(56 - 8 * index))
-            }
+    }
+
+    /// The octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h): family in the machine's order, all else big-endian.
+    private static func socketAddress(_ endpoint: Endpoint) -> [UInt8] {
+        func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+            stride(from: value.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
         }
-        return unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-            }
-        }
+        let isIPv4 = endpoint.ipv4 != nil
+        let family = UInt16(isIPv4 ? AF_INET : AF_INET6)
+        // Linux machines that Swift runs on are little-endian.
+        let head = bigEndian(family.byteSwapped) + bigEndian(endpoint.port)
+        if let ipv4 = endpoint.ipv4 { return head + bigEndian(ipv4) + [UInt8](repeating: 0, count: 8) }
+        let flow = [UInt8](repeating: 0, count: 4)
+        return head + flow + bigEndian(endpoint.high) + bigEndian(endpoint.low) + [UInt8](repeating: 0, count: 4)
     }
 }

@@ -1,0 +1,190 @@
+public import Chance
+public import Identity
+public import Wire
+
+/// Who gets what: every gossip message reaches every node, is validated once at each, and travels few times.
+///
+/// - Upon publish: send to all peers. Keep it for whoever asks.
+/// - Upon a gossip message heard first: deliver it, and wait for the host's judgement.
+/// - Upon accepted: keep it. Consensus: send to all other peers. Evidence and transactions: send to three
+///   random peers, announce to the others within 30 ms (`have`), and once more to all a second later.
+/// - Upon refused: nothing leaves.
+/// - Upon `have` of what is unknown: after 60 ms, `want` from one advertiser at a time, in turn.
+/// - Upon `want`: send, if it was accepted here in the last minute.
+/// - Upon a connection: announce to it what evidence and transactions are kept.
+/// - A message above a frame's size travels in chunks. If gossip comes incomplete, `want` it again; if a direct
+///   message does, the host asks again; what had come is kept meanwhile.
+/// - All but small consensus messages leave at a pace (`Outbox`).
+///
+/// A gossip message is delivered once; a copy that comes later than any copy in flight could, is the answer to
+/// a question of the host's, and is delivered again but never forwarded again. So is a copy of what was refused
+/// a while ago: it may have come too early. Direct messages are delivered each time.
+///
+/// The parameters are those of the design's simulation of eager-lazy push (after Plumtree, Leitão et al. 2007).
+public struct Dissemination: Sendable {
+    /// How a gossip message spreads.
+    public enum Class: Sendable, Equatable {
+        case consensus
+        case evidence
+        case transaction
+    }
+
+    public enum Event: Sendable, Equatable {
+        case woke
+        case connected(NodeID)
+        case disconnected(NodeID)
+        /// The encoding of one of our own messages. One that is not gossip goes to all peers, and no further.
+        case publish([UInt8], Class)
+        /// The encoding of a message for one peer.
+        case sendDirect([UInt8], to: NodeID)
+        /// A message, chunk, have or want of a connected peer.
+        case frame(Frame, from: NodeID)
+        /// The host found a delivered gossip message valid.
+        case accepted(ShortID)
+        case refused(ShortID)
+    }
+
+    public enum Action: Sendable, Equatable {
+        case send(NodeID, Frame)
+        case deliver([UInt8], from: NodeID)
+    }
+
+    /// What happened, by kind; the raw values are the names of counters.
+    public enum Tally: String, CaseIterable, Sendable {
+        case published, delivered, accepted, refused, pushed, announced, wanted, served, chunksSent
+        case droppedDuplicate = "dropped.duplicate"
+        case droppedStranger = "dropped.stranger"
+        case droppedMalformed = "dropped.malformed"
+        case droppedUnjudged = "dropped.unjudged"
+        case droppedPendingFull = "dropped.pendingFull"
+        case droppedChunkDuplicate = "dropped.chunkDuplicate"
+        case droppedChunkFull = "dropped.chunkFull"
+        case droppedWrongDigest = "dropped.wrongDigest"
+        case droppedIncomplete = "dropped.incomplete"
+        case droppedQueueFull = "dropped.queueFull"
+        case droppedAlreadyQueued = "dropped.alreadyQueued"
+        case droppedHaveFull = "dropped.haveFull"
+        case droppedAnnouncementFull = "dropped.announcementFull"
+        case droppedUnservable = "dropped.unservable"
+    }
+
+    /// Above any active view.
+    public static let peersMax = 64
+    /// Peers to whom a relay pushes evidence and transactions (simulated: 3.3 copies a node, 360 ms p99).
+    static let relayPeers = 3
+    /// To gather announcements for one frame.
+    static let haveDelay: Duration = .milliseconds(30)
+    /// Second announcement, for those whom loss kept from the first.
+    static let haveAgainDelay: Duration = .seconds(1)
+    /// Announcements waiting for one peer, and second announcements waiting in all.
+    static let havesMax = 4_096
+    /// Announced to a new peer: what an epoch of a small network holds.
+    static let greetingMax = 1_024
+    /// For the host's judgement; then the message is forgotten and may come again.
+    static let judgementPatience: Duration = .seconds(5)
+    /// Copies of what was accepted, or refused, that come within these are duplicates.
+    static let acceptedQuiet: Duration = .milliseconds(500)
+    static let refusedQuiet: Duration = .milliseconds(250)
+    /// What is kept for `want`: the evidence of some epochs of a small network.
+    static let keptByteCountMax = 16 << 20
+    static let keptCountMax = 16_384
+    static let keptAge: Duration = .seconds(60)
+    /// What waits for judgement: as many as the host verifies at once, and two of the largest messages.
+    static let pendingByteCountMax = 16 << 20
+    static let pendingCountMax = 8_192
+    /// Between two looks for what has expired.
+    static let sweepPeriod: Duration = .seconds(1)
+
+    struct Peer: Sendable {
+        var outbox = Outbox()
+        /// To be announced at `haveDue`, which is never while there are none.
+        var haves: [ShortID] = []
+        var haveDue: Instant = .never
+    }
+
+    var chance: Chance
+    var peers: [NodeID: Peer] = [:]
+    /// The keys of `peers`, ascending: no walk over peers depends on a hash.
+    var order: [NodeID] = []
+    var seen = SeenCache()
+    var pending = HeldMessages(
+        byteCountMax: pendingByteCountMax, countMax: pendingCountMax, age: judgementPatience)
+    var kept = HeldMessages(byteCountMax: keptByteCountMax, countMax: keptCountMax, age: keptAge)
+    var missing = MissingMessages()
+    var reassembly = Reassembly()
+    /// Second announcements, ascending by time.
+    var havesAgain: [(due: Instant, id: ShortID)] = []
+    var nextSweep: Instant
+    private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
+
+    public init(chance: Chance, now: Instant) {
+        self.chance = chance
+        nextSweep = now + Self.sweepPeriod
+    }
+
+    /// When to send `woke`, at the latest.
+    public var deadline: Instant {
+        var deadline = min(missing.deadline, havesAgain.first?.due ?? .never)
+        for peer in order { deadline = min(deadline, min(peers[peer]!.outbox.deadline, peers[peer]!.haveDue)) }
+        if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
+        return deadline
+    }
+
+    /// Every counter with its name, in a fixed order.
+    public var counters: [(name: String, value: UInt64)] {
+        zip(Tally.allCases, tallies).map { ($0.rawValue, $1) }
+    }
+
+    public subscript(tally: Tally) -> UInt64 { tallies[Self.places[tally]!] }
+
+    private static let places: [Tally: Int] = Dictionary(
+        uniqueKeysWithValues: Tally.allCases.enumerated().map { ($1, $0) })
+
+    mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[Self.places[tally]!] += UInt64(amount) }
+
+    public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        switch event {
+        case .woke: wake(at: now, &actions)
+        case .connected(let peer): connect(peer, at: now)
+        case .disconnected(let peer): disconnect(peer)
+        case .publish(let octets, let spread): publish(octets, spread, at: now, &actions)
+        case .sendDirect(let octets, let peer):
+            checkSize(octets)
+            guard peers[peer] != nil else { return count(.droppedStranger) }
+            enqueue(octets, Digest(of: octets), to: peer, at: now, &actions)
+        case .frame(let frame, let peer):
+            guard peers[peer] != nil else { return count(.droppedStranger) }
+            receive(frame, from: peer, at: now, &actions)
+        case .accepted(let id): accept(id, at: now, &actions)
+        case .refused(let id):
+            guard pending.remove(id) != nil else { return }
+            seen.set(id, .refused(now))
+            count(.refused)
+        }
+        assertInvariants()
+    }
+
+    /// The caller's fault, not a stranger's: a message that no one could receive.
+    func checkSize(_ octets: [UInt8]) {
+        precondition(!octets.isEmpty && octets.count <= Message.byteCountMax, "no message has this size")
+    }
+
+    private func assertInvariants() {
+        assert(order.count == peers.count && order.count <= Self.peersMax)
+        assert(seen.count <= SeenCache.countMax)
+        assert(missing.count <= MissingMessages.countMax)
+        assert(reassembly.byteCount <= Reassembly.byteCountMax)
+        assert(havesAgain.count <= Self.havesMax)
+        assert(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
+    }
+
+    /// How a message spreads, told by its first octet, the tag of `Message`; nil for what is not gossip.
+    static func spread(ofTag tag: UInt8?) -> Class? {
+        switch tag {
+        case 0: .evidence
+        case 1: .transaction
+        case 2, 3, 4: .consensus
+        default: nil
+        }
+    }
+}

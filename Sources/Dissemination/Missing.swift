@@ -1,0 +1,114 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+/// Messages that peers say to have and we have not: whom to ask, and when.
+struct MissingMessages: Sendable {
+    /// Bounds what advertisers can make us remember, at some 400 octets each.
+    static let countMax = 8_192
+    /// So that one peer's inventions leave room for the others' truths.
+    static let perPeerMax = 1_024
+    static let advertisersMax = 8
+    /// Before the first question: the push is most likely on its way.
+    static let patience: Duration = .milliseconds(60)
+    /// For an answer, before the next advertiser is asked.
+    static let answerPatience: Duration = .milliseconds(100)
+    /// Over a quarter-lossy path and back, one in 10⁵ messages fails so often.
+    static let triesMax = 16
+
+    struct Missing: Sendable {
+        fileprivate(set) var advertisers: [NodeID]
+        fileprivate var tries = 0
+        fileprivate var due: Instant
+        /// Whose share it takes.
+        fileprivate let first: NodeID
+    }
+
+    private struct Timer: Comparable {
+        let due: Instant
+        let id: ShortID
+        static func < (left: Timer, right: Timer) -> Bool { (left.due, left.id) < (right.due, right.id) }
+    }
+
+    private var messages: [ShortID: Missing] = [:]
+    private var shares: [NodeID: Int] = [:]
+    /// A binary heap, the earliest first; timers whose message is found or moved are skipped.
+    private var timers: [Timer] = []
+
+    var count: Int { messages.count }
+    var deadline: Instant { timers.first?.due ?? .never }
+
+    /// Returns whether the advertisement is remembered.
+    mutating func add(_ id: ShortID, from peer: NodeID, at now: Instant) -> Bool {
+        if let missing = messages[id] {
+            let isKnown = missing.advertisers.contains(peer) || missing.advertisers.count == Self.advertisersMax
+            if !isKnown { messages[id]!.advertisers.append(peer) }
+            return true
+        }
+        guard count < Self.countMax, shares[peer, default: 0] < Self.perPeerMax,
+            timers.count < 2 * Self.countMax
+        else { return false }
+        shares[peer, default: 0] += 1
+        messages[id] = Missing(advertisers: [peer], due: now + Self.patience, first: peer)
+        push(Timer(due: now + Self.patience, id: id))
+        return true
+    }
+
+    mutating func remove(_ id: ShortID) {
+        guard let missing = messages.removeValue(forKey: id) else { return }
+        let share = shares[missing.first]! - 1
+        shares[missing.first] = share > 0 ? share : nil
+    }
+
+    /// Takes the peer from among the advertisers.
+    mutating func remove(peer: NodeID) {
+        // Each step touches one message only: their order changes nothing.
+        for id in Array(messages.keys) { messages[id]!.advertisers.removeAll { $0 == peer } }
+    }
+
+    /// The next message that is due, with its next advertiser in turn, asked again after `answerPatience`.
+    /// A message that nobody answers for is forgotten.
+    mutating func nextDue(at now: Instant) -> (id: ShortID, peer: NodeID)? {
+        while let timer = timers.first, timer.due <= now {
+            pop()
+            guard let missing = messages[timer.id], missing.due == timer.due else { continue }
+            guard missing.tries < Self.triesMax, !missing.advertisers.isEmpty else {
+                remove(timer.id)
+                continue
+            }
+            messages[timer.id]!.tries += 1
+            schedule(timer.id, at: now + Self.answerPatience)
+            return (timer.id, missing.advertisers[missing.tries % missing.advertisers.count])
+        }
+        return nil
+    }
+
+    private mutating func schedule(_ id: ShortID, at due: Instant) {
+        messages[id]!.due = due
+        push(Timer(due: due, id: id))
+    }
+
+    private mutating func push(_ timer: Timer) {
+        timers.append(timer)
+        var child = timers.count - 1
+        while child > 0, timers[child] < timers[(child - 1) / 2] {
+            timers.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private mutating func pop() {
+        timers.swapAt(0, timers.count - 1)
+        timers.removeLast()
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < timers.count && timers[child] < timers[least] {
+                least = child
+            }
+            guard least != parent else { return }
+            timers.swapAt(parent, least)
+            parent = least
+        }
+    }
+}

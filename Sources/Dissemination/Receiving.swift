@@ -1,0 +1,87 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+// What arrives.
+extension Dissemination {
+    mutating func receive(_ frame: Frame, from peer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        switch frame {
+        case .message(let octets):
+            guard !octets.isEmpty else { return count(.droppedMalformed) }
+            receive(octets, from: peer, at: now, &actions)
+        case .chunk(let chunk): receive(chunk, from: peer, at: now, &actions)
+        case .have(let ids):
+            for id in ids where isWorthAsking(for: id, at: now) {
+                if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
+            }
+        case .want(let ids): serve(ids, to: peer, at: now, &actions)
+        case .records, .ping, .pong, .goodbye: count(.droppedMalformed)
+        }
+    }
+
+    /// A whole message.
+    private mutating func receive(
+        _ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard let spread = Self.spread(ofTag: octets.first) else {
+            count(.delivered)
+            return actions.append(.deliver(octets, from: peer))
+        }
+        let digest = Digest(of: octets)
+        let id = ShortID(digest)
+        guard !isDuplicate(id, at: now) else { return count(.droppedDuplicate) }
+        if case .accepted = seen[id] {
+            // Forwarded when it was accepted: this is an answer for the host alone.
+            seen.set(id, .accepted(now))
+        } else {
+            guard pending.hasRoom(for: octets) else { return count(.droppedPendingFull) }
+            pending.insert(
+                HeldMessages.Held(octets: octets, digest: digest, spread: spread, source: peer, since: now))
+            seen.set(id, .pending(now))
+        }
+        settle(id)
+        count(.delivered)
+        actions.append(.deliver(octets, from: peer))
+    }
+
+    private mutating func receive(
+        _ chunk: Chunk, from peer: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        let id = ShortID(chunk.message)
+        guard !isDuplicate(id, at: now) else { return count(.droppedChunkDuplicate) }
+        switch reassembly.take(chunk, from: peer, at: now) {
+        case .stored:
+            // Should the rest not come, whoever sent this much is asked for it.
+            if isWorthAsking(for: id, at: now), !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
+        case .complete(let octets):
+            settle(id)
+            receive(octets, from: peer, at: now, &actions)
+        case .duplicate: count(.droppedChunkDuplicate)
+        case .malformed: count(.droppedMalformed)
+        case .full: count(.droppedChunkFull)
+        case .wrongDigest: count(.droppedWrongDigest)
+        }
+    }
+
+    /// Nothing of this message is needed any more.
+    mutating func settle(_ id: ShortID) {
+        missing.remove(id)
+        reassembly.remove(id)
+    }
+
+    /// Whether a copy that comes now is one more of those in flight.
+    private func isDuplicate(_ id: ShortID, at now: Instant) -> Bool {
+        switch seen[id] {
+        case nil: false
+        case .pending(let since): now - since < Self.judgementPatience
+        case .accepted(let since): now - since < Self.acceptedQuiet
+        case .refused(let since): now - since < Self.refusedQuiet
+        }
+    }
+
+    /// What was accepted is not asked for again; what was refused may have come too early.
+    private func isWorthAsking(for id: ShortID, at now: Instant) -> Bool {
+        if case .accepted = seen[id] { return false }
+        return !isDuplicate(id, at: now)
+    }
+}

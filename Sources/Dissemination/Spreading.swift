@@ -1,0 +1,170 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+// What leaves: own messages, relayed ones, announcements, and answers to `want`.
+extension Dissemination {
+    mutating func connect(_ peer: NodeID, at now: Instant) {
+        guard peers[peer] == nil else { return }
+        precondition(order.count < Self.peersMax, "the active view is smaller")
+        var newcomer = Peer()
+        newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
+        if !newcomer.haves.isEmpty { newcomer.haveDue = now + Self.haveDelay }
+        peers[peer] = newcomer
+        order.insert(peer, at: order.firstIndex { $0 > peer } ?? order.count)
+    }
+
+    mutating func disconnect(_ peer: NodeID) {
+        guard peers.removeValue(forKey: peer) != nil else { return }
+        order.removeAll { $0 == peer }
+        missing.remove(peer: peer)
+        reassembly.remove(peer: peer)
+    }
+
+    mutating func publish(_ octets: [UInt8], _ spread: Class, at now: Instant, _ actions: inout [Action]) {
+        checkSize(octets)
+        count(.published)
+        let digest = Digest(of: octets)
+        if Self.spread(ofTag: octets.first) != nil {
+            let id = ShortID(digest)
+            pending.remove(id)
+            settle(id)
+            seen.set(id, .accepted(now))
+            keep(octets, digest, spread, source: nil, at: now)
+        }
+        for peer in order { push(octets, digest, spread, to: peer, at: now, &actions) }
+    }
+
+    mutating func accept(_ id: ShortID, at now: Instant, _ actions: inout [Action]) {
+        // Late, repeated, or of a message that is not gossip: nothing waits for it.
+        guard let held = pending.remove(id) else { return }
+        count(.accepted)
+        seen.set(id, .accepted(now))
+        keep(held.octets, held.digest, held.spread, source: held.source, at: now)
+        var others = order.filter { $0 != held.source }
+        if held.spread != .consensus, others.count > Self.relayPeers {
+            chance.shuffle(&others)
+            for peer in others[Self.relayPeers...] { announce(id, to: peer, at: now) }
+            others.removeSubrange(Self.relayPeers...)
+        }
+        for peer in others { push(held.octets, held.digest, held.spread, to: peer, at: now, &actions) }
+    }
+
+    private mutating func keep(
+        _ octets: [UInt8], _ digest: Digest, _ spread: Class, source: NodeID?, at now: Instant
+    ) {
+        kept.insert(
+            HeldMessages.Held(octets: octets, digest: digest, spread: spread, source: source, since: now))
+        guard spread != .consensus else { return }
+        guard havesAgain.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
+        havesAgain.append((now + Self.haveAgainDelay, ShortID(digest)))
+    }
+
+    private mutating func push(
+        _ octets: [UInt8], _ digest: Digest, _ spread: Class, to peer: NodeID, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        count(.pushed)
+        if spread == .consensus, octets.count <= Frame.messageByteCountMax {
+            actions.append(.send(peer, .message(octets)))
+        } else {
+            enqueue(octets, digest, to: peer, at: now, &actions)
+        }
+    }
+
+    mutating func enqueue(
+        _ octets: [UInt8], _ digest: Digest, to peer: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        switch peers[peer]!.outbox.add(octets, digest) {
+        case .queued: flush(peer, at: now, &actions)
+        case .alreadyQueued: count(.droppedAlreadyQueued)
+        case .full: count(.droppedQueueFull)
+        }
+    }
+
+    private mutating func flush(_ peer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        for frame in peers[peer]!.outbox.flush(at: now) {
+            if case .chunk = frame { count(.chunksSent) }
+            actions.append(.send(peer, frame))
+        }
+    }
+
+    private mutating func announce(_ id: ShortID, to peer: NodeID, at now: Instant) {
+        guard peers[peer]!.haves.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
+        peers[peer]!.haves.append(id)
+        peers[peer]!.haveDue = min(peers[peer]!.haveDue, now + Self.haveDelay)
+    }
+
+    mutating func serve(_ ids: [ShortID], to peer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        for id in ids {
+            guard let held = kept[id] else {
+                count(.droppedUnservable)
+                continue
+            }
+            count(.served)
+            enqueue(held.octets, held.digest, to: peer, at: now, &actions)
+        }
+    }
+
+    // MARK: Time
+
+    mutating func wake(at now: Instant, _ actions: inout [Action]) {
+        announceAgain(at: now)
+        for peer in order {
+            if peers[peer]!.outbox.deadline <= now { flush(peer, at: now, &actions) }
+            if peers[peer]!.haveDue <= now { sendHaves(to: peer, &actions) }
+        }
+        ask(at: now, &actions)
+        if nextSweep <= now {
+            nextSweep = now + Self.sweepPeriod
+            kept.expire(at: now)
+            let unjudged = pending.count
+            pending.expire(at: now)
+            count(.droppedUnjudged, unjudged - pending.count)
+            count(.droppedIncomplete, reassembly.expire(at: now))
+        }
+    }
+
+    private mutating func announceAgain(at now: Instant) {
+        let due = havesAgain.prefix { $0.due <= now }.map(\.id)
+        guard !due.isEmpty else { return }
+        havesAgain.removeFirst(due.count)
+        for id in due where kept[id] != nil {
+            for peer in order { announce(id, to: peer, at: now) }
+        }
+    }
+
+    private mutating func sendHaves(to peer: NodeID, _ actions: inout [Action]) {
+        let ids = peers[peer]!.haves
+        peers[peer]!.haves = []
+        peers[peer]!.haveDue = .never
+        count(.announced, ids.count)
+        for start in stride(from: 0, to: ids.count, by: Frame.idsMax) {
+            actions.append(.send(peer, .have(Array(ids[start..<min(start + Frame.idsMax, ids.count)]))))
+        }
+    }
+
+    /// Asks for what is due, one advertiser a message, many messages a frame.
+    private mutating func ask(at now: Instant, _ actions: inout [Action]) {
+        var questions: [NodeID: [ShortID]] = [:]
+        while let (id, peer) = missing.nextDue(at: now) {
+            if let progress = reassembly.progress(of: id) {
+                // A direct message cannot be asked for by id; its host asks.
+                if let tag = reassembly.firstOctet(of: id, from: peer), Self.spread(ofTag: tag) == nil {
+                    missing.remove(id)
+                    continue
+                }
+                // Its chunks are coming.
+                if now - progress < MissingMessages.patience { continue }
+            }
+            questions[peer, default: []].append(id)
+        }
+        for peer in order {
+            guard let ids = questions[peer] else { continue }
+            count(.wanted, ids.count)
+            for start in stride(from: 0, to: ids.count, by: Frame.idsMax) {
+                actions.append(.send(peer, .want(Array(ids[start..<min(start + Frame.idsMax, ids.count)]))))
+            }
+        }
+    }
+}
