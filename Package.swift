@@ -92,7 +92,7 @@ let package = Package(
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
-        tests("RuntimeTests", "Bytes", "Identity", "Runtime"),
+        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests("RadioTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo", "Radio", nio("NIOCore"), nio("NIOPosix")),

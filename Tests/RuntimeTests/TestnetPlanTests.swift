@@ -1,0 +1,189 @@
+import Bytes
+import Foundation
+import Geo
+import Identity
+import Runtime
+import Testing
+import Wire
+
+@Suite struct `A testnet's plan` {
+    private func plan(seed: UInt64, nodes: Int = 8, spares: Int = 1) throws -> TestnetPlan {
+        var options = TestnetPlan.Options()
+        options.seed = seed
+        options.nodes = nodes
+        options.spares = spares
+        return try TestnetPlan(options)
+    }
+
+    @Test func `follows from its seed alone`() throws {
+        let first = try plan(seed: 42)
+        let second = try plan(seed: 42)
+        #expect(first.genesis == second.genesis)
+        #expect(first.members.map(\.id) == second.members.map(\.id))
+        #expect(first.members.map(\.position) == second.members.map(\.position))
+        #expect(first.members.map(\.gossip) == second.members.map(\.gossip))
+        #expect(first.firstLeader == second.firstLeader)
+        #expect(try plan(seed: 43).genesis.network != first.genesis.network)
+    }
+
+    @Test func `spare sites change nothing else`() throws {
+        let without = try plan(seed: 7, spares: 0)
+        let with = try plan(seed: 7, spares: 5)
+        #expect(without.genesis == with.genesis)
+        #expect(with.spares.count == 5)
+        let places = with.members.map(\.position) + with.spares.map(\.position)
+        #expect(Set(places).count == places.count)
+    }
+
+    @Test func `puts honest hotspots further apart than tooNear`() throws {
+        var options = TestnetPlan.Options()
+        options.nodes = 20
+        options.scenario = .honest
+        let members = try TestnetPlan(options).members
+        for (index, member) in members.enumerated() {
+            for other in members[..<index] {
+                #expect(member.position.distanceMetres(to: other.position) > 600)
+            }
+        }
+    }
+
+    @Test func `has at least four validators where there are four nodes`() throws {
+        #expect(try plan(seed: 1, nodes: 4).genesis.validators.count == 4)
+        #expect(try plan(seed: 1, nodes: 8).genesis.validators.count == 4)
+        #expect(try plan(seed: 1, nodes: 20).genesis.validators.count == 10)
+    }
+
+    @Test func `stands at the given sites, and says when they are too few`() throws {
+        var options = TestnetPlan.Options()
+        options.nodes = 4
+        options.sensors = 0
+        options.scenario = .honest
+        options.sites = (0..<4).map { Position(latitude: 470_000_000 + 100_000 * Int32($0), longitude: 80_000_000)! }
+        #expect(try TestnetPlan(options).members.map(\.position) == options.sites)
+        options.nodes = 5
+        #expect(throws: RuntimeError.self) { try TestnetPlan(options) }
+    }
+
+    @Test func `refuses ports beyond the last`() {
+        var options = TestnetPlan.Options()
+        options.portBase = 65_530
+        #expect(throws: RuntimeError.self) { try TestnetPlan(options) }
+    }
+}
+
+@Suite struct `Files of a network` {
+    private func withFile(_ text: String, _ body: (String) throws -> Void) throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString + ".toml").path
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    private func message(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return ""
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test(arguments: [1, 42, 99] as [UInt64]) func `a genesis reads back as it was written`(seed: UInt64) throws {
+        var options = TestnetPlan.Options()
+        options.seed = seed
+        let genesis = try TestnetPlan(options).genesis
+        try withFile(GenesisFile.text(of: genesis, comment: "two\nlines")) { path in
+            #expect(try GenesisFile.read(path) == genesis)
+        }
+    }
+
+    @Test func `a genesis with a misspelt setting is refused by its name`() throws {
+        let genesis = try TestnetPlan(TestnetPlan.Options()).genesis
+        let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(of: "fee_min", with: "fee_mni")
+        try withFile(text) { path in
+            #expect(message { _ = try GenesisFile.read(path) }.contains("fee_mni is not a setting"))
+        }
+    }
+
+    @Test func `a genesis whose device stands outside its cell is refused`() throws {
+        let genesis = try TestnetPlan(TestnetPlan.Options()).genesis
+        let location = genesis.devices[0].location!
+        let elsewhere = Cell(containing: Position(latitude: 0, longitude: 0)!, resolution: 12)
+        let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(
+            of: "\(location.cell)", with: "\(elsewhere)")
+        try withFile(text) { path in
+            #expect(message { _ = try GenesisFile.read(path) }.contains("cell"))
+        }
+    }
+
+    @Test func `a missing file is named`() {
+        #expect(message { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
+        #expect(message { _ = try NodeConfig.read("/nowhere/node.toml") }.contains("/nowhere/node.toml"))
+    }
+
+    private let config = """
+        key = "node.key"
+        data = "data"
+        genesis = "../genesis.toml"
+        roles = ["hotspot", "validator"]
+        listen = "127.0.0.1:4000"
+        """
+
+    @Test func `paths of a node's file are relative to it`() throws {
+        try withFile(config) { path in
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            let read = try NodeConfig.read(path)
+            #expect(read.keyFile == folder + "/node.key")
+            #expect(read.roles == [.hotspot, .validator])
+            #expect(read.listen == .loopback(port: 4000))
+            #expect(read.radio == nil)
+        }
+    }
+
+    @Test func `a node refuses to listen beyond loopback and says why`() throws {
+        for address in ["0.0.0.0:4000", "192.0.2.1:4000", "[::]:4000", "[2001:db8::1]:4000"] {
+            try withFile(config.replacingOccurrences(of: "127.0.0.1:4000", with: address)) { path in
+                #expect(message { _ = try NodeConfig.read(path) }.contains("loopback only"))
+            }
+        }
+        try withFile(config.replacingOccurrences(of: "127.0.0.1:4000", with: "[::1]:4000")) { path in
+            #expect(try NodeConfig.read(path).listen.isLoopback)
+        }
+    }
+
+    @Test func `a scenario names what is odd, and a typo is refused`() throws {
+        let text = """
+            name = "mine"
+            [[node]]
+            number = 2
+            region = "US915"
+            frequency_offset_hz = 120000
+            unregistered = true
+            """
+        try withFile(text) { path in
+            let quirks = try TestnetScenario.read(path).quirks(of: 2)
+            #expect(quirks.region == .us915)
+            #expect(quirks.frequencyOffsetHz == 120_000)
+            #expect(quirks.isUnregistered)
+        }
+        try withFile(text.replacingOccurrences(of: "unregistered", with: "unregisterd")) { path in
+            #expect(message { _ = try TestnetScenario.read(path) }.contains("unregisterd is not a setting"))
+        }
+    }
+
+    @Test func `the playground in Peers is a network`() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let folder = root.appending(path: "Peers/local").path
+        let genesis = try GenesisFile.read(folder + "/genesis.toml")
+        #expect(genesis.isTest)
+        let entries = try PeersFile.read(folder + "/local.peers")
+        // Both nodes of the list are its validators, with the keys that README makes.
+        #expect(Set(entries.map(\.node)) == Set(genesis.validators.map(\.validator)))
+        for (number, name) in [(UInt64(1), "one"), (2, "two")] {
+            let id = NodeKeys(seed: TestnetPlan.keySeed(number, index: 0).span.octetBytes).signing.nodeID
+            let entry = try #require(entries.first { $0.node == id })
+            #expect(try NodeConfig.read(folder + "/\(name).toml").listen == entry.endpoint)
+        }
+    }
+}
