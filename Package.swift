@@ -92,6 +92,8 @@ let package = Package(
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
+        tests(
+            "NodeTests", "Bytes", "Chance", "Consensus", "Geo", "Identity", "Ledger", "Node", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

@@ -1,0 +1,100 @@
+import Chance
+import Node
+import TestKit
+import Testing
+import Wire
+
+/// A seed costs a few hundred real signatures, so fewer than usual.
+private let seeds = Array(Seed.all.prefix(6))
+
+@Suite struct `A network of nodes` {
+    private func world(_ seed: Seed, count: Int = 4) throws -> World {
+        let world = World(count: count, chance: seed.chance())
+        for host in 0..<count { try world.start(host) }
+        return world
+    }
+
+    private func expectHealthy(_ world: World) throws {
+        #expect(world.forks.isEmpty)
+        #expect(world.alarms.isEmpty)
+        for host in world.nodes.indices { try world.verify(host) }
+    }
+
+    @Test(arguments: seeds) func `finalises, witnesses and pays`(seed: Seed) throws {
+        let world = try world(seed)
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 8 })
+        try expectHealthy(world)
+        let reports = world.disks[0].verdicts.values.flatMap { $0 }.flatMap(\.reports)
+        #expect(reports.contains { $0.reason == .valid && $0.units > 0 })
+        #expect(world.disks[0].blocks[8]!.block.evidence.count == 4)
+    }
+
+    @Test(arguments: seeds) func `is the same run for the same seed`(seed: Seed) throws {
+        let first = try world(seed)
+        let second = try world(seed)
+        first.run(for: .seconds(15))
+        second.run(for: .seconds(15))
+        #expect(first.disks[0].lastEpoch > 2)
+        for host in first.nodes.indices {
+            #expect(first.disks[host].safety == second.disks[host].safety)
+            #expect(first.disks[host].blocks.mapValues(\.block) == second.disks[host].blocks.mapValues(\.block))
+        }
+    }
+
+    @Test(arguments: seeds) func `goes on without one node, which catches up later`(seed: Seed) throws {
+        let world = try world(seed)
+        #expect(world.run(for: .seconds(30)) { world.commonEpoch >= 2 })
+        let victim = world.chance.below(4)
+        world.crash(victim)
+        let before = world.disks[victim].lastEpoch
+        #expect(world.run(for: .seconds(120)) { world.commonEpoch >= before + 12 })
+        try world.start(victim)
+        #expect(world.run(for: .seconds(30)) { world.disks[victim].lastEpoch >= before + 12 })
+        let goal = world.commonEpoch + 3
+        #expect(world.run(for: .seconds(40)) { world.commonEpoch >= goal })
+        try expectHealthy(world)
+    }
+
+    @Test(arguments: seeds) func `survives loss and crashes at any moment`(seed: Seed) throws {
+        let world = try world(seed)
+        world.lossPercent = 10
+        for _ in 0..<6 {
+            world.run(for: .milliseconds(500 + world.chance.below(3_000)))
+            let victim = world.chance.below(4)
+            world.crash(victim)
+            world.run(for: .milliseconds(200 + world.chance.below(3_000)))
+            try world.start(victim)
+        }
+        world.lossPercent = 0
+        let goal = (world.disks.map(\.lastEpoch).max() ?? 0) + 3
+        #expect(world.run(for: .seconds(90)) { world.commonEpoch >= goal })
+        try expectHealthy(world)
+    }
+
+    @Test(arguments: seeds) func `stops in a partition without a quorum and heals`(seed: Seed) throws {
+        let world = try world(seed)
+        #expect(world.run(for: .seconds(30)) { world.commonEpoch >= 2 })
+        world.side = [0, 0, 1, 1]
+        world.run(for: .seconds(3))
+        let stalled = world.disks.map(\.lastEpoch).max()!
+        world.run(for: .seconds(20))
+        #expect(world.disks.map(\.lastEpoch).max()! <= stalled + 1)
+        world.side = [0, 0, 0, 0]
+        #expect(world.run(for: .seconds(90)) { world.commonEpoch >= stalled + 3 })
+        try expectHealthy(world)
+    }
+
+    @Test func `garbage changes nothing but counters`() throws {
+        let world = try world(Seed(value: 1))
+        world.run(for: .seconds(5))
+        var chance = Chance(seed: 9)
+        let stranger = world.endpoint(3)
+        for size in 0..<1_500 {
+            world.handle(.datagram(chance.octets(size), from: stranger), at: 0)
+        }
+        let dropped = world.nodes[0]!.counters.filter { $0.0.hasPrefix("gossip.dropped") }.reduce(0) { $0 + $1.1 }
+        #expect(dropped >= 1_500)
+        #expect(world.run(for: .seconds(40)) { world.commonEpoch >= 5 })
+        try expectHealthy(world)
+    }
+}

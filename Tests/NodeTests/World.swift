@@ -1,0 +1,262 @@
+import Bytes
+import Chance
+import Consensus
+import Geo
+import Identity
+import Ledger
+import Node
+import Wire
+
+/// What one node's disk holds: exactly what it asked to persist.
+struct Disk {
+    var blocks: [Epoch: (block: Block, certificate: Certificate)] = [:]
+    var verdicts: [Epoch: [BeaconVerdict]] = [:]
+    var state: [StateKey: [UInt8]] = [:]
+    var safety: [UInt8]?
+    var coverage: [UInt8]?
+    var open: [Bundle] = []
+    var own: Bundle?
+    var peers: [NodeRecord] = []
+    var bundles: [Digest: Bundle] = [:]
+    var starts: UInt64 = 0
+
+    var lastEpoch: Epoch { blocks.keys.max() ?? 0 }
+
+    mutating func persist(_ persisted: Persisted) {
+        switch persisted {
+        case .safety(let bytes): safety = bytes
+        case .coverage(let bytes): coverage = bytes
+        case .bundle(let bundle, let isOwn):
+            open.append(bundle)
+            bundles[bundle.id] = bundle
+            if isOwn { own = bundle }
+        case .peers(let records): peers = records
+        case .final(let final):
+            let epoch = final.final.header.epoch
+            for bundle in final.bundles { bundles[bundle.id] = bundle }
+            let evidence = final.items.map { item -> EvidenceEntry in
+                if let bundle = bundles[item.item] { return .bundle(bundle) }
+                let pair = final.bundles.filter { $0.author == item.author }.sorted { $0.id < $1.id }
+                return .conflict(pair[0], pair[1])
+            }
+            blocks[epoch] = (
+                Block(header: final.final.header, body: final.body, evidence: evidence), final.final.certificate
+            )
+            verdicts[epoch] = final.verdicts
+            for (key, value) in final.changes { state[key] = value }
+            open = []
+        }
+    }
+
+    var boot: BootRecords {
+        let last = lastEpoch
+        return BootRecords(
+            recent: [last - min(last, 1), last].filter { $0 > 0 }.reduce(into: []) { list, epoch in
+                if list.last?.header.epoch != epoch { list.append(blocks[epoch]!.block) }
+            },
+            lastCertificate: blocks[last]?.certificate, state: state.map { ($0.key, $0.value) }, safety: safety,
+            coverage: coverage, bundles: open, ownBundle: own, peers: peers)
+    }
+
+    func answer(_ request: StoreRequest) -> [Message] {
+        switch request {
+        case .finality(let from, let count):
+            let found = (from..<(from + Epoch(count))).compactMap { blocks[$0] }
+            return found.isEmpty
+                ? [] : [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
+        case .contents(let digest):
+            guard let found = blocks.values.first(where: { $0.block.header.digest == digest }) else { return [] }
+            let items = found.block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
+            return [.contents(Contents(header: found.block.header, body: found.block.body, items: items))]
+        case .bundles(let ids): return ids.compactMap { bundles[$0].map { .bundle($0) } }
+        case .transactionStatus: return []
+        }
+    }
+}
+
+/// A few nodes, a network between them and a radio above them, in one thread and in made-up time.
+final class World {
+    struct Delivery {
+        let at: Instant
+        let serial: UInt64
+        let host: Int
+        let life: UInt64
+        let event: NodeEvent
+    }
+
+    let genesis: Genesis
+    let seeds: [[UInt8]]
+    var chance: Chance
+    var now = Instant.origin
+    var nodes: [Node?]
+    var disks: [Disk]
+    var notices: [[Notice]]
+    /// Lost datagrams in a hundred.
+    var lossPercent = 0
+    /// Datagrams between different sides of a partition are lost.
+    var side: [Int]
+    private var queue: [Delivery] = []
+    private var serial: UInt64 = 0
+
+    static let epochMilliseconds: UInt32 = 2_000
+
+    init(count: Int, chance: Chance, beaconPermille: UInt64 = 500) {
+        var chance = chance
+        seeds = (0..<count).map { _ in chance.octets(32) }
+        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes) }
+        let vrfs = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes) }
+        var parameters = Parameters()
+        parameters.epochMilliseconds = Self.epochMilliseconds
+        parameters.beaconThreshold = UInt64.max / 1000 * beaconPermille
+        parameters.committeeEpochs = 3
+        parameters.reciprocityEpochs = 20
+        genesis = Genesis(
+            name: "world", isTest: true, parameters: parameters, randomness0: Digest(of: chance.octets(8)),
+            randomness1: Digest(of: chance.octets(8)),
+            accounts: keys.map { GenesisAccount(account: $0.nodeID, balance: 1_000_000_000_000) },
+            devices: keys.indices.map { index in
+                let place = Position(latitude: 470_000_000 + Int32(index) * 200_000, longitude: 80_000_000)!
+                return GenesisDevice(
+                    device: keys[index].nodeID, kind: .hotspot, owner: keys[index].nodeID,
+                    vrfKey: vrfs[index].publicKey, profile: RadioProfile(region: .eu868, gain: 20),
+                    location: Location(position: place, cell: Cell(containing: place, resolution: 12)))
+            },
+            validators: keys.indices.map {
+                GenesisValidator(
+                    validator: keys[$0].nodeID, owner: keys[$0].nodeID, vrfKey: vrfs[$0].publicKey,
+                    stake: 1_000_000_000_000)
+            })
+        self.chance = chance
+        nodes = Array(repeating: nil, count: count)
+        disks = Array(repeating: Disk(), count: count)
+        notices = Array(repeating: [], count: count)
+        side = Array(repeating: 0, count: count)
+    }
+
+    func start(_ host: Int) throws {
+        disks[host].starts += 1
+        let bootstrap = host == 0 ? [] : [(SigningKey(seed: seeds[0].span.octetBytes).nodeID, endpoint(0))]
+        let settings = NodeSettings(
+            roles: [.hotspot, .validator], endpoint: endpoint(host), bootstrap: bootstrap, region: nil,
+            recordSequence: disks[host].starts)
+        var actions: [NodeAction] = []
+        nodes[host] = try Node(
+            genesis: genesis, key: SigningKey(seed: seeds[host].span.octetBytes),
+            vrfKey: VRFKey.derived(fromNodeSeed: seeds[host].span.octetBytes), settings: settings,
+            boot: disks[host].boot, chance: chance.split(), now: now, actions: &actions)
+        carryOut(actions, of: host)
+    }
+
+    /// As a power cut would: only the disk is left.
+    func crash(_ host: Int) { nodes[host] = nil }
+
+    func endpoint(_ host: Int) -> Endpoint { .loopback(port: UInt16(4_000 + host)) }
+
+    /// Runs until `isDone`, or gives up after so much made-up time.
+    @discardableResult
+    func run(for limit: Duration, until isDone: () -> Bool = { false }) -> Bool {
+        let end = now + limit
+        while now < end {
+            if isDone() { return true }
+            step(before: end)
+        }
+        return isDone()
+    }
+
+    private func step(before end: Instant) {
+        var nextWake = Instant.never
+        var waker = 0
+        for (host, node) in nodes.enumerated() {
+            if let deadline = node?.deadline, deadline < nextWake { (nextWake, waker) = (deadline, host) }
+        }
+        let nextDelivery = queue.indices.min { left, right in
+            (queue[left].at, queue[left].serial) < (queue[right].at, queue[right].serial)
+        }
+        if let nextDelivery, queue[nextDelivery].at <= nextWake {
+            let delivery = queue.remove(at: nextDelivery)
+            now = max(now, delivery.at)
+            guard delivery.at <= end, delivery.life == disks[delivery.host].starts else { return }
+            handle(delivery.event, at: delivery.host)
+        } else if nextWake < end {
+            now = max(now, nextWake)
+            handle(.woke, at: waker)
+        } else {
+            now = end
+        }
+    }
+
+    func handle(_ event: NodeEvent, at host: Int) {
+        guard let node = nodes[host] else { return }
+        var actions: [NodeAction] = []
+        node.handle(event, at: now, actions: &actions)
+        carryOut(actions, of: host)
+    }
+
+    private func carryOut(_ actions: [NodeAction], of host: Int) {
+        for action in actions {
+            switch action {
+            case .send(let bytes, let endpoint):
+                let receiver = Int(endpoint.port) - 4_000
+                guard nodes.indices.contains(receiver), side[host] == side[receiver] else { continue }
+                guard !chance.happens(lossPercent, in: 100) else { continue }
+                deliver(.datagram(bytes, from: self.endpoint(host)), to: receiver, in: 1...20)
+            case .persist(let persisted): disks[host].persist(persisted)
+            case .verify(let ticket, let checks):
+                deliver(.verified(ticket: ticket, Verification(of: checks)), to: host, in: 0...2)
+            case .transmit(let transmission):
+                deliver(.radioTransmitted(power: transmission.power), to: host, in: 1...2)
+                for other in nodes.indices where other != host {
+                    let measured = Measurement(
+                        rssi: -1_000 - Int16(chance.below(50)), snr: 50, frequency: transmission.frequency,
+                        dataRate: transmission.dataRate)
+                    deliver(.radioHeard(payload: transmission.payload, measured), to: other, in: 5...50)
+                }
+            case .serve(let request, let peer):
+                deliver(.served(disks[host].answer(request), to: peer), to: host, in: 1...5)
+            case .notice(let notice): notices[host].append(notice)
+            }
+        }
+    }
+
+    private func deliver(_ event: NodeEvent, to host: Int, in milliseconds: ClosedRange<Int>) {
+        serial += 1
+        let delay = milliseconds.lowerBound + chance.below(milliseconds.count)
+        queue.append(
+            Delivery(
+                at: now + .milliseconds(delay), serial: serial, host: host, life: disks[host].starts, event: event))
+    }
+
+    // MARK: What must hold
+
+    /// The highest epoch final at every running node.
+    var commonEpoch: Epoch {
+        nodes.indices.filter { nodes[$0] != nil }.map { disks[$0].lastEpoch }.min() ?? 0
+    }
+
+    /// Epochs in which two disks hold different headers.
+    var forks: [Epoch] {
+        (1...max(1, disks.map(\.lastEpoch).max() ?? 1)).filter { epoch in
+            Set(disks.compactMap { $0.blocks[epoch]?.block.header.digest }).count > 1
+        }
+    }
+
+    var alarms: [String] {
+        notices.flatMap { $0 }.compactMap { notice in
+            switch notice {
+            case .alarm(let what): what
+            case .diverged(let epoch, _, _): "diverged at \(epoch)"
+            default: nil
+            }
+        }
+    }
+
+    /// Executes a disk's chain again from genesis, trusting nothing.
+    func verify(_ host: Int) throws {
+        var replay = Replay(genesis: genesis)
+        for epoch in stride(from: Epoch(1), through: disks[host].lastEpoch, by: 1) {
+            let (block, certificate) = disks[host].blocks[epoch]!
+            _ = try replay.check(block, certificate: certificate)
+        }
+        try replay.compare(with: disks[host].state.map { ($0.key, $0.value) })
+    }
+}
