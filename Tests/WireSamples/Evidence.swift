@@ -18,7 +18,8 @@ extension Tag: Sample {
 extension Measurement: Sample {
     public static func any(from chance: inout Chance) -> Measurement {
         Measurement(
-            rssi: chance.signed(), snr: chance.signed(), frequency: chance.word(), dataRate: .any(from: &chance))
+            rssi: chance.signed(), snr: chance.signed(), frequency: chance.word(),
+            dataRate: .any(from: &chance))
     }
 }
 

@@ -101,7 +101,9 @@ import WireSamples
             certificate.encoded().hex == "02" + "0100000000000000" + "02000000" + twos.hex + "020102"
                 + String(repeating: "00", count: 128))
 
-        #expect(Message.transactionStatus(twos, .final(3)).encoded().hex == "0d" + twos.hex + "020300000000000000")
+        #expect(
+            Message.transactionStatus(twos, .final(3)).encoded().hex == "0d" + twos.hex + "020300000000000000"
+        )
         #expect(Endpoint.loopback(port: 0x1234).encoded().hex == "00000000000000000000ffff7f0000013412")
     }
 }

@@ -13,7 +13,8 @@ struct Field: Sendable, CustomTestStringConvertible {
     let prefix: [UInt8]
     let read: @Sendable ([UInt8]) throws(DecodeError) -> Void
 
-    init<Value: Canonical & SendableMetatype>(_: Value.Type, _ name: String, max: Int, after prefix: [UInt8]) {
+    init<Value: Canonical & SendableMetatype>(_: Value.Type, _ name: String, max: Int, after prefix: [UInt8])
+    {
         testDescription = "\(Value.self).\(name)"
         self.max = max
         self.prefix = prefix

@@ -90,7 +90,8 @@ private func slowRoot(_ items: [Digest]) -> Digest {
         header.evidence = EvidenceSummary(items: items.map(\.item))
         #expect(Contents(header: header, body: body, items: items).matchesHeader)
         let more = Body(
-            transactions: body.transactions + [.any(from: &chance)], parentCertificate: body.parentCertificate)
+            transactions: body.transactions + [.any(from: &chance)], parentCertificate: body.parentCertificate
+        )
         #expect(!Contents(header: header, body: more, items: items).matchesHeader)
         let otherParent = Body(transactions: body.transactions, parentCertificate: .any(from: &chance))
         #expect(!Contents(header: header, body: otherParent, items: items).matchesHeader)

@@ -110,7 +110,9 @@ import WireSamples
         let signature = [UInt8](repeating: 9, count: 64)
         let one = try Certificate(decoding: ballot + [2, 0, 0x80] + signature)
         #expect(one.voters == [15])
-        #expect(throws: DecodeError.truncated) { try Certificate(decoding: ballot + [2, 1, 0x80] + signature) }
+        #expect(throws: DecodeError.truncated) {
+            try Certificate(decoding: ballot + [2, 1, 0x80] + signature)
+        }
         #expect(throws: DecodeError.trailingBytes(64)) {
             try Certificate(decoding: ballot + [2, 0, 0x80] + signature + signature)
         }
