@@ -10,7 +10,9 @@ import WireSamples
 
 /// What the store holds must be what was written; anything else is reported and never guessed at.
 @Suite struct DamageTests {
-    private static func filled(_ scratch: borrowing Scratch, _ chance: inout Chance) throws -> (NodeStore, Final) {
+    private static func filled(_ scratch: borrowing Scratch, _ chance: inout Chance) throws -> (
+        NodeStore, Final
+    ) {
         let store = try scratch.store()
         let author = NodeID.any(from: &chance)
         let bundles = [
@@ -18,7 +20,9 @@ import WireSamples
             Bundle.any(from: &chance, author: author, epoch: 1),
         ].sorted { $0.id < $1.id }
         let single = EvidenceEntry.bundle(.any(from: &chance, author: .any(from: &chance), epoch: 1))
-        let evidence = [EvidenceEntry.conflict(bundles[0], bundles[1]), single].sorted { $0.author < $1.author }
+        let evidence = [EvidenceEntry.conflict(bundles[0], bundles[1]), single].sorted {
+            $0.author < $1.author
+        }
         var final = Final(epoch: 1, evidence: evidence, verdictEpochs: [1], from: &chance)
         final.changes = [(.totals, Totals().encoded())]
         try store.setGenesis(.any(from: &chance))
@@ -82,7 +86,8 @@ import WireSamples
     }
 
     @Test(arguments: Seed.all)
-    func `a bit that turned in a block record is found or makes another well-formed record`(seed: Seed) throws {
+    func `a bit that turned in a block record is found or makes another well-formed record`(seed: Seed) throws
+    {
         var chance = seed.chance()
         let scratch = try Scratch()
         let (store, final) = try Self.filled(scratch, &chance)

@@ -166,7 +166,9 @@ import WireSamples
         let own = Bundle.any(from: &chance, author: .any(from: &chance), epoch: 1)
         let named = Bundle.any(from: &chance, author: .any(from: &chance), epoch: 1)
         let late = Bundle.any(from: &chance, author: .any(from: &chance), epoch: 1)
-        try store.write([.bundle(named, isOwn: false), .bundle(own, isOwn: true), .bundle(late, isOwn: false)])
+        try store.write([
+            .bundle(named, isOwn: false), .bundle(own, isOwn: true), .bundle(late, isOwn: false),
+        ])
         try store.write([.bundle(named, isOwn: false)])
         #expect(try store.openBundles() == [own, named, late].sorted { $0.id < $1.id })
         #expect(try store.life().ownBundle == own)
@@ -201,7 +203,9 @@ import WireSamples
         let store = try scratch.store()
         let final = Final(epoch: 1, from: &chance)
         let next = Bundle.any(from: &chance, author: .any(from: &chance), epoch: 2)
-        try store.write([.safety([1]), .coverage([2]), final.write, .bundle(next, isOwn: false), .safety([3])])
+        try store.write([
+            .safety([1]), .coverage([2]), final.write, .bundle(next, isOwn: false), .safety([3]),
+        ])
         let life = try store.life()
         #expect(life.safety == [3] && life.coverage == [2])
         #expect(life.recent == [final.block])

@@ -107,7 +107,8 @@ import WireSamples
         #expect(try right(store) == .copied(recorded: "there"))
     }
 
-    @Test func `the operator's word counts for a store without history, until its first vote is one`() throws {
+    @Test func `the operator's word counts for a store without history, until its first vote is one`() throws
+    {
         let scratch = try Scratch()
         let store = try scratch.store()
         #expect(try right(store, isSoleCopy: true) == .granted)
