@@ -148,14 +148,30 @@ public struct LiveStatus: Canonical, Sendable {
         }
 
         public init(from reader: inout ByteReader) throws(DecodeError) {
-            name = String(decoding: try reader.octets(max: LiveStatus.textByteCountMax), as: UTF8.self)
+            name = try LiveStatus.text(from: &reader)
             value = try reader.integer()
         }
 
         public func encode(to writer: inout ByteWriter) {
-            writer.octets(Array(name.utf8))
+            writer.octets(LiveStatus.clipped(name))
             writer.integer(value)
         }
+    }
+
+    /// As many whole characters as there is room for: what is written must be readable.
+    fileprivate static func clipped(_ text: String) -> [UInt8] {
+        var octets: [UInt8] = []
+        for character in text {
+            guard octets.count + character.utf8.count <= textByteCountMax else { break }
+            octets += character.utf8
+        }
+        return octets
+    }
+
+    fileprivate static func text(from reader: inout ByteReader) throws(DecodeError) -> String {
+        let octets = try reader.octets(max: textByteCountMax)
+        guard let text = String(validating: octets, as: UTF8.self) else { throw .nonCanonical }
+        return text
     }
 
     public var node: NodeID
@@ -174,7 +190,8 @@ public struct LiveStatus: Canonical, Sendable {
     public var counters: [Counter]
 
     public init(
-        node: NodeID, processID: UInt32, startedAt: UInt64, updatedAt: UInt64, endpoint: Endpoint, roles: Roles,
+        node: NodeID, processID: UInt32, startedAt: UInt64, updatedAt: UInt64, endpoint: Endpoint,
+        roles: Roles,
         openEpoch: Epoch, view: View, waitsFor: String, mayVote: Bool, peers: [Peer], counters: [Counter]
     ) {
         self.node = node
@@ -200,7 +217,7 @@ public struct LiveStatus: Canonical, Sendable {
         roles = try Roles(from: &reader)
         openEpoch = try reader.integer()
         view = try reader.integer()
-        waitsFor = String(decoding: try reader.octets(max: Self.textByteCountMax), as: UTF8.self)
+        waitsFor = try Self.text(from: &reader)
         mayVote = try reader.bool()
         peers = try reader.list(max: Self.peersMax)
         counters = try reader.list(max: Self.countersMax)
@@ -215,7 +232,7 @@ public struct LiveStatus: Canonical, Sendable {
         roles.encode(to: &writer)
         writer.integer(openEpoch)
         writer.integer(view)
-        writer.octets(Array(waitsFor.utf8.prefix(Self.textByteCountMax)))
+        writer.octets(Self.clipped(waitsFor))
         writer.bool(mayVote)
         writer.list(Array(peers.prefix(Self.peersMax)))
         writer.list(Array(counters.prefix(Self.countersMax)))

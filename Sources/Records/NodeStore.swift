@@ -12,8 +12,10 @@ public import Wire
 /// | `headers` | header digest | epoch |
 /// | `bundles` | bundle id | `Bundle` |
 /// | `open` | bundle id | 1 if it is the node's own, else 0: bundles of the open epoch |
+/// | `conflicts` | a conflict's item in a block | the ids of its two bundles |
 /// | `state` | `StateKey` | the value's encoding |
-/// | `verdicts` | beacon epoch ‖ tag ‖ serial, big-endian | `VerdictRecord` |
+/// | `verdicts` | beacon epoch ‖ tag ‖ block ‖ serial in it, big-endian | `VerdictRecord` |
+/// | `executions` | block ‖ serial in it, big-endian | beacon epoch ‖ tag: the block's verdicts in its order |
 /// | `rewards` | epoch, big-endian | list of `Reward` |
 /// | `transactions` | transaction id | epoch |
 /// | `peers` | node id | `NodeRecord` |
@@ -23,12 +25,13 @@ public final class NodeStore: Sendable {
     public static let format: UInt32 = 1
 
     static let tables = [
-        "blocks", "summaries", "headers", "bundles", "open", "state", "verdicts", "rewards", "transactions",
-        "peers", "node",
+        "blocks", "summaries", "headers", "bundles", "open", "conflicts", "state", "verdicts", "executions",
+        "rewards", "transactions", "peers", "node",
     ]
 
     public let store: Store
-    let blocks, summaries, headers, bundles, open, state, verdicts, rewards, transactions, peers, node: Table
+    let blocks, summaries, headers, bundles, open, conflicts, state: Table
+    let verdicts, executions, rewards, transactions, peers, node: Table
 
     /// Opens a node's store; a writer creates it if it is not there.
     public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
@@ -41,8 +44,10 @@ public final class NodeStore: Sendable {
         headers = store.table("headers")
         bundles = store.table("bundles")
         open = store.table("open")
+        conflicts = store.table("conflicts")
         state = store.table("state")
         verdicts = store.table("verdicts")
+        executions = store.table("executions")
         rewards = store.table("rewards")
         transactions = store.table("transactions")
         peers = store.table("peers")
@@ -51,7 +56,7 @@ public final class NodeStore: Sendable {
 
     /// Names of what is stored once.
     enum Single: String {
-        case safety, coverage, status, genesis, virgin, machine, ownBundle, recordSequence
+        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
     }
 
     static func key(_ epoch: Epoch) -> [UInt8] {
@@ -74,7 +79,8 @@ public enum RecordWrite: Sendable {
     case coverage([UInt8])
     case bundle(Bundle, isOwn: Bool)
     case final(
-        BlockRecord, bundles: [Bundle], changes: [(key: StateKey, value: [UInt8]?)], verdicts: [BeaconVerdict],
+        BlockRecord, bundles: [Bundle], changes: [(key: StateKey, value: [UInt8]?)],
+        verdicts: [BeaconVerdict],
         rewards: [Reward], EpochSummary)
     case peers([NodeRecord])
     case status(LiveStatus)
@@ -102,38 +108,68 @@ extension NodeStore {
             try transaction.put([isOwn ? 1 : 0].octetBytes, for: id.octetBytes, in: open)
             if isOwn { try put(encoded, .ownBundle, &transaction) }
         case .final(let block, let blockBundles, let changes, let blockVerdicts, let paid, let summary):
-            let epoch = Self.key(block.final.header.epoch)
-            try transaction.put(block.encoded().octetBytes, for: epoch.octetBytes, in: blocks)
-            try transaction.put(summary.encoded().octetBytes, for: epoch.octetBytes, in: summaries)
+            let epoch = block.final.header.epoch
+            let key = Self.key(epoch)
+            try transaction.put(block.encoded().octetBytes, for: key.octetBytes, in: blocks)
+            try transaction.put(summary.encoded().octetBytes, for: key.octetBytes, in: summaries)
             let digest = block.final.header.digest.octets
-            try transaction.put(epoch.octetBytes, for: digest.octetBytes, in: headers)
-            for bundle in blockBundles {
-                let encoded = bundle.encoded()
-                try transaction.put(
-                    encoded.octetBytes, for: Digest(of: encoded).octets.octetBytes, in: bundles)
-            }
-            try transaction.clear(open)
-            for (key, value) in changes {
-                let key = key.encoded()
-                if let value {
-                    try transaction.put(value.octetBytes, for: key.octetBytes, in: state)
-                } else {
-                    try transaction.delete(key.octetBytes, in: state)
-                }
-            }
-            try self.write(verdicts: blockVerdicts, block: block.final.header.epoch, &transaction)
+            try transaction.put(key.octetBytes, for: digest.octetBytes, in: headers)
+            try self.write(evidence: blockBundles, of: block, &transaction)
+            try self.write(changes: changes, &transaction)
+            try self.write(verdicts: blockVerdicts, block: epoch, &transaction)
             var writer = ByteWriter()
             writer.list(paid)
-            try transaction.put(writer.bytes.octetBytes, for: epoch.octetBytes, in: rewards)
+            try transaction.put(writer.bytes.octetBytes, for: key.octetBytes, in: rewards)
             for transactionDone in block.body.transactions {
-                try transaction.put(epoch.octetBytes, for: transactionDone.id.octets.octetBytes, in: transactions)
+                try transaction.put(
+                    key.octetBytes, for: transactionDone.id.octets.octetBytes, in: transactions)
             }
         case .peers(let records):
             try transaction.clear(peers)
             for record in records {
-                try transaction.put(record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
+                try transaction.put(
+                    record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
             }
         case .status(let status): try put(status.encoded(), .status, &transaction)
+        }
+    }
+
+    /// Keeps the block's bundles for ever and drops those of its epoch that it left out.
+    private func write(
+        evidence list: [Bundle], of block: BlockRecord, _ transaction: inout WriteTransaction
+    ) throws(StoreError) {
+        var left: [[UInt8]] = []
+        try transaction.forEach(in: open) { id, _ throws(StoreError) in
+            left.append([UInt8](copying: id))
+            return true
+        }
+        for id in left { try transaction.delete(id.octetBytes, in: bundles) }
+        try transaction.clear(open)
+        var idsByAuthor: [NodeID: [Digest]] = [:]
+        for bundle in list {
+            let encoded = bundle.encoded()
+            let id = Digest(of: encoded)
+            try transaction.put(encoded.octetBytes, for: id.octets.octetBytes, in: bundles)
+            idsByAuthor[bundle.author, default: []].append(id)
+        }
+        for item in block.items {
+            let ids = idsByAuthor[item.author, default: []].sorted()
+            guard ids.count == 2 else { continue }
+            let value = ids[0].octets + ids[1].octets
+            try transaction.put(value.octetBytes, for: item.item.octets.octetBytes, in: conflicts)
+        }
+    }
+
+    private func write(
+        changes: [(key: StateKey, value: [UInt8]?)], _ transaction: inout WriteTransaction
+    ) throws(StoreError) {
+        for (key, value) in changes {
+            let key = key.encoded()
+            if let value {
+                try transaction.put(value.octetBytes, for: key.octetBytes, in: state)
+            } else {
+                try transaction.delete(key.octetBytes, in: state)
+            }
         }
     }
 
@@ -141,25 +177,31 @@ extension NodeStore {
         verdicts list: [BeaconVerdict], block: Epoch, _ transaction: inout WriteTransaction
     ) throws(StoreError) {
         for (serial, verdict) in list.enumerated() {
-            let key = Self.key(verdict.epoch) + Self.key(verdict.tag.value) + Self.key(UInt64(serial))
-            try transaction.put(
-                VerdictRecord(block: block, verdict: verdict).encoded().octetBytes, for: key.octetBytes,
-                in: verdicts)
+            let beacon = Self.key(verdict.epoch) + Self.key(verdict.tag.value)
+            // The block is in the key: two blocks may judge beacons of one epoch and tag.
+            let place = Self.key(block) + Self.key(UInt64(serial))
+            let record = VerdictRecord(block: block, verdict: verdict).encoded()
+            try transaction.put(record.octetBytes, for: (beacon + place).octetBytes, in: verdicts)
+            try transaction.put(beacon.octetBytes, for: place.octetBytes, in: executions)
         }
     }
 
-    private func put(
+    func put(
         _ bytes: [UInt8], _ single: Single, _ transaction: inout WriteTransaction
     ) throws(StoreError) {
         try transaction.put(bytes.octetBytes, for: Array(single.rawValue.utf8).octetBytes, in: node)
     }
 
     func single(_ single: Single) throws(StoreError) -> [UInt8]? {
-        try store.read { transaction throws(StoreError) -> [UInt8]? in
-            guard let bytes = try transaction.value(of: Array(single.rawValue.utf8).octetBytes, in: node)
-            else { return nil }
-            return [UInt8](copying: bytes)
-        }
+        try store.read { transaction throws(StoreError) in try self.single(single, transaction) }
+    }
+
+    func single(
+        _ single: Single, _ transaction: borrowing some Snapshot & ~Copyable
+    ) throws(StoreError) -> [UInt8]? {
+        guard let bytes = try transaction.value(of: Array(single.rawValue.utf8).octetBytes, in: node)
+        else { return nil }
+        return [UInt8](copying: bytes)
     }
 
     func setSingle(_ bytes: [UInt8], _ single: Single) throws(StoreError) {

@@ -18,71 +18,101 @@ public struct StoredLife: Sendable {
 extension NodeStore {
     /// Reads everything a node starts from, in one snapshot.
     public func life() throws(StoreError) -> StoredLife {
-        var life = StoredLife()
-        life.safety = try single(.safety)
-        life.coverage = try single(.coverage)
-        if let bytes = try single(.ownBundle) { life.ownBundle = try Self.decode(bytes.octetBytes) }
-        let last = try lastEpoch()
-        if last > 0 {
-            for epoch in Swift.max(1, last - 1)...last {
-                guard let block = try block(epoch) else { throw .corrupted }
-                life.recent.append(block)
-                if epoch == last { life.lastCertificate = try blockRecord(epoch)?.final.certificate }
+        try store.read { transaction throws(StoreError) -> StoredLife in
+            var life = StoredLife()
+            life.safety = try single(.safety, transaction)
+            life.coverage = try single(.coverage, transaction)
+            if let bytes = try single(.ownBundle, transaction) {
+                life.ownBundle = try Self.decode(bytes.octetBytes)
             }
+            let last = try lastEpoch(transaction)
+            for epoch in Swift.max(1, Swift.max(last, 1) - 1)..<(last + 1) {
+                guard let block = try block(epoch, transaction) else { throw .corrupted }
+                life.recent.append(block)
+            }
+            if last > 0 { life.lastCertificate = try blockRecord(last, transaction)?.final.certificate }
+            life.state = try stateEntries(transaction)
+            life.bundles = try openBundles(transaction)
+            life.peers = try peerRecords(transaction)
+            return life
         }
-        life.state = try stateEntries()
-        life.bundles = try openBundles()
-        life.peers = try peerRecords()
-        return life
     }
 
     /// The number of the last final block here; 0 before the first.
     public func lastEpoch() throws(StoreError) -> Epoch {
-        try store.read { transaction throws(StoreError) -> Epoch in
-            guard let last = try transaction.last(in: blocks) else { return 0 }
-            return Self.epoch([UInt8](copying: last.key))
-        }
+        try store.read { transaction throws(StoreError) in try lastEpoch(transaction) }
+    }
+
+    private func lastEpoch(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Epoch {
+        guard let last = try transaction.last(in: blocks) else { return 0 }
+        return Self.epoch([UInt8](copying: last.key))
     }
 
     public func blockRecord(_ epoch: Epoch) throws(StoreError) -> BlockRecord? {
-        try value(of: Self.key(epoch), in: blocks)
+        try store.read { transaction throws(StoreError) in try blockRecord(epoch, transaction) }
+    }
+
+    private func blockRecord(
+        _ epoch: Epoch, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> BlockRecord? {
+        try value(of: Self.key(epoch), in: blocks, transaction)
     }
 
     /// The block with its evidence; nil if it is not here.
     public func block(_ epoch: Epoch) throws(StoreError) -> Block? {
-        guard let record = try blockRecord(epoch) else { return nil }
-        return Block(header: record.final.header, body: record.body, evidence: try evidence(of: record))
+        try store.read { transaction throws(StoreError) in try block(epoch, transaction) }
+    }
+
+    private func block(_ epoch: Epoch, _ transaction: borrowing ReadTransaction) throws(StoreError) -> Block?
+    {
+        guard let record = try blockRecord(epoch, transaction) else { return nil }
+        return Block(
+            header: record.final.header, body: record.body, evidence: try evidence(of: record, transaction))
     }
 
     /// The bundles behind a block's list; a missing one is damage.
     public func evidence(of record: BlockRecord) throws(StoreError) -> [EvidenceEntry] {
+        try store.read { transaction throws(StoreError) in try evidence(of: record, transaction) }
+    }
+
+    private func evidence(
+        of record: BlockRecord, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> [EvidenceEntry] {
         var entries: [EvidenceEntry] = []
+        entries.reserveCapacity(record.items.count)
         for item in record.items {
-            if let bundle = try bundle(item.item) {
-                entries.append(.bundle(bundle))
-            } else {
-                entries.append(try conflict(of: item.author, epoch: record.final.header.epoch))
+            let found = try bundles(ofItem: item.item, transaction)
+            switch found.count {
+            case 1: entries.append(.bundle(found[0]))
+            case 2: entries.append(.conflict(found[0], found[1]))
+            default: throw .corrupted
             }
         }
         return entries
     }
 
-    private func conflict(of author: NodeID, epoch: Epoch) throws(StoreError) -> EvidenceEntry {
-        var found: [(id: Digest, bundle: Bundle)] = []
-        try store.read { transaction throws(StoreError) in
-            try transaction.forEach(in: bundles) { key, value throws(StoreError) in
-                let bundle: Bundle = try Self.decode(value)
-                if bundle.author == author, bundle.epoch == epoch { found.append((Digest(octets: key), bundle)) }
-                return found.count < 2
-            }
+    public func bundle(_ id: Digest) throws(StoreError) -> Bundle? {
+        try store.read { transaction throws(StoreError) in try value(of: id.octets, in: bundles, transaction)
         }
-        guard found.count == 2 else { throw .corrupted }
-        found.sort { $0.id < $1.id }
-        return .conflict(found[0].bundle, found[1].bundle)
     }
 
-    public func bundle(_ id: Digest) throws(StoreError) -> Bundle? {
-        try value(of: id.octets, in: bundles)
+    /// What an item of a block's list stands for: one bundle, or the two of a conflict, the lower id first;
+    /// empty if it is not here.
+    public func bundles(ofItem item: Digest) throws(StoreError) -> [Bundle] {
+        try store.read { transaction throws(StoreError) in try bundles(ofItem: item, transaction) }
+    }
+
+    private func bundles(
+        ofItem item: Digest, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> [Bundle] {
+        if let bundle: Bundle = try value(of: item.octets, in: bundles, transaction) { return [bundle] }
+        guard let ids = try transaction.value(of: item.octets.octetBytes, in: conflicts) else { return [] }
+        let pair = [UInt8](copying: ids)
+        guard pair.count == 64 else { throw .corrupted }
+        let first: Bundle? = try value(of: Array(pair[..<32]), in: bundles, transaction)
+        let second: Bundle? = try value(of: Array(pair[32...]), in: bundles, transaction)
+        guard let first, let second else { throw .corrupted }
+        return [first, second]
     }
 
     public func epoch(ofHeader digest: Digest) throws(StoreError) -> Epoch? {
@@ -94,7 +124,9 @@ extension NodeStore {
     }
 
     public func summary(_ epoch: Epoch) throws(StoreError) -> EpochSummary? {
-        try value(of: Self.key(epoch), in: summaries)
+        try store.read { transaction throws(StoreError) in
+            try value(of: Self.key(epoch), in: summaries, transaction)
+        }
     }
 
     /// The last `count` summaries, ascending.
@@ -112,7 +144,9 @@ extension NodeStore {
 
     public func rewards(_ epoch: Epoch) throws(StoreError) -> [Reward] {
         try store.read { transaction throws(StoreError) -> [Reward] in
-            guard let bytes = try transaction.value(of: Self.key(epoch).octetBytes, in: rewards) else { return [] }
+            guard let bytes = try transaction.value(of: Self.key(epoch).octetBytes, in: rewards) else {
+                return []
+            }
             do throws(DecodeError) {
                 var reader = ByteReader(bytes)
                 let list: [Reward] = try reader.list(max: 1 << 24)
@@ -122,14 +156,16 @@ extension NodeStore {
         }
     }
 
-    /// Verdicts of beacons sent in `epochs`, in the order of epoch and tag.
+    /// Verdicts of beacons sent from epoch `first` through `last`, in the order of epoch and tag.
     public func verdicts(
-        from first: Epoch = 0, through last: Epoch = .max - 1, where isWanted: (VerdictRecord) -> Bool = { _ in true }
+        from first: Epoch = 0, through last: Epoch = .max,
+        where isWanted: (VerdictRecord) -> Bool = { _ in true }
     ) throws(StoreError) -> [VerdictRecord] {
-        try store.read { transaction throws(StoreError) -> [VerdictRecord] in
+        let range: KeyRange =
+            last == .max ? .from(Self.key(first)) : .from(Self.key(first), below: Self.key(last + 1))
+        return try store.read { transaction throws(StoreError) -> [VerdictRecord] in
             var list: [VerdictRecord] = []
-            try transaction.forEach(in: verdicts, .from(Self.key(first), below: Self.key(last + 1))) {
-                _, value throws(StoreError) in
+            try transaction.forEach(in: verdicts, range) { _, value throws(StoreError) in
                 let record: VerdictRecord = try Self.decode(value)
                 if isWanted(record) { list.append(record) }
                 return true
@@ -138,47 +174,78 @@ extension NodeStore {
         }
     }
 
+    /// The verdicts that one block executed, in the order of their execution.
+    public func verdicts(ofBlock block: Epoch) throws(StoreError) -> [BeaconVerdict] {
+        try store.read { transaction throws(StoreError) -> [BeaconVerdict] in
+            var keys: [[UInt8]] = []
+            try transaction.forEach(in: executions, .prefix(Self.key(block))) {
+                place, beacon throws(StoreError) in
+                keys.append([UInt8](copying: beacon) + [UInt8](copying: place))
+                return true
+            }
+            var list: [BeaconVerdict] = []
+            for key in keys {
+                let record: VerdictRecord? = try value(of: key, in: verdicts, transaction)
+                guard let record else { throw .corrupted }
+                list.append(record.verdict)
+            }
+            return list
+        }
+    }
+
     /// The value of one state key.
     public func state<Value: Canonical>(_ key: StateKey, as _: Value.Type) throws(StoreError) -> Value? {
-        try value(of: key.encoded(), in: state)
+        try store.read { transaction throws(StoreError) -> Value? in
+            try value(of: key.encoded(), in: state, transaction)
+        }
     }
 
     public func stateEntries() throws(StoreError) -> [(StateKey, [UInt8])] {
-        try store.read { transaction throws(StoreError) -> [(StateKey, [UInt8])] in
-            var list: [(StateKey, [UInt8])] = []
-            try transaction.forEach(in: state) { key, value throws(StoreError) in
-                list.append((try Self.decode(key), [UInt8](copying: value)))
-                return true
-            }
-            return list
-        }
+        try store.read { transaction throws(StoreError) in try stateEntries(transaction) }
     }
 
-    public func openBundles() throws(StoreError) -> [Bundle] {
-        try store.read { transaction throws(StoreError) -> [Bundle] in
-            var ids: [[UInt8]] = []
-            try transaction.forEach(in: open) { key, _ throws(StoreError) in
-                ids.append([UInt8](copying: key))
-                return true
-            }
-            var list: [Bundle] = []
-            for id in ids {
-                guard let bytes = try transaction.value(of: id.octetBytes, in: bundles) else { throw .corrupted }
-                list.append(try Self.decode(bytes))
-            }
-            return list
+    private func stateEntries(
+        _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> [(StateKey, [UInt8])] {
+        var list: [(StateKey, [UInt8])] = []
+        try transaction.forEach(in: state) { key, value throws(StoreError) in
+            list.append((try Self.decode(key), [UInt8](copying: value)))
+            return true
         }
+        return list
+    }
+
+    /// Bundles of the epoch that is not final yet, in the order of their ids.
+    public func openBundles() throws(StoreError) -> [Bundle] {
+        try store.read { transaction throws(StoreError) in try openBundles(transaction) }
+    }
+
+    private func openBundles(_ transaction: borrowing ReadTransaction) throws(StoreError) -> [Bundle] {
+        var ids: [[UInt8]] = []
+        try transaction.forEach(in: open) { key, _ throws(StoreError) in
+            ids.append([UInt8](copying: key))
+            return true
+        }
+        var list: [Bundle] = []
+        for id in ids {
+            let bundle: Bundle? = try value(of: id, in: bundles, transaction)
+            guard let bundle else { throw .corrupted }
+            list.append(bundle)
+        }
+        return list
     }
 
     public func peerRecords() throws(StoreError) -> [NodeRecord] {
-        try store.read { transaction throws(StoreError) -> [NodeRecord] in
-            var list: [NodeRecord] = []
-            try transaction.forEach(in: peers) { _, value throws(StoreError) in
-                list.append(try Self.decode(value))
-                return true
-            }
-            return list
+        try store.read { transaction throws(StoreError) in try peerRecords(transaction) }
+    }
+
+    private func peerRecords(_ transaction: borrowing ReadTransaction) throws(StoreError) -> [NodeRecord] {
+        var list: [NodeRecord] = []
+        try transaction.forEach(in: peers) { _, value throws(StoreError) in
+            list.append(try Self.decode(value))
+            return true
         }
+        return list
     }
 
     public func status() throws(StoreError) -> LiveStatus? {
@@ -204,11 +271,11 @@ extension NodeStore {
         return next
     }
 
-    private func value<Value: Canonical>(of key: [UInt8], in table: Table) throws(StoreError) -> Value? {
-        try store.read { transaction throws(StoreError) -> Value? in
-            guard let bytes = try transaction.value(of: key.octetBytes, in: table) else { return nil }
-            return try Self.decode(bytes)
-        }
+    private func value<Value: Canonical>(
+        of key: [UInt8], in table: Table, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> Value? {
+        guard let bytes = try transaction.value(of: key.octetBytes, in: table) else { return nil }
+        return try Self.decode(bytes)
     }
 
     private func epochValue(of key: [UInt8], in table: Table) throws(StoreError) -> Epoch? {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Bytes
 public import Identity
 public import Store
 
@@ -18,7 +19,12 @@ extension NodeStore {
         try setSingle(key.octets, .virgin)
     }
 
-    /// Decides by the mark, the vote table and the place where they were written, and records the place.
+    /// Decides by the mark, the vote table and the key and place that they were written for; if it grants the
+    /// right, records key and place.
+    ///
+    /// A recorded place that differs tells of a copy even before the first vote: both copies hold the mark, and
+    /// each would vote by it. A vote table without a record of this key is another key's, or was written
+    /// without the right, and remembers nothing of this one.
     ///
     /// - Parameter machine: names this machine, device and inode of the store.
     /// - Parameter isSoleCopy: the operator's word that no other store of this key is in use.
@@ -26,18 +32,20 @@ extension NodeStore {
         of key: NodeID, machine: String, isSoleCopy: Bool
     ) throws(StoreError) -> VotingRight {
         let place = Array(machine.utf8)
-        let recorded = try single(.machine)
-        let knowsHistory = try single(.safety) != nil
-        let isVirgin = try single(.virgin) == key.octets
-        if isSoleCopy {
-            try setSingle(place, .machine)
+        return try store.write { transaction throws(StoreError) -> VotingRight in
+            if !isSoleCopy {
+                let isVoter = try single(.voter, transaction) == key.octets
+                let recorded = try single(.machine, transaction)
+                if isVoter, let recorded, recorded != place {
+                    return .copied(recorded: String(decoding: recorded, as: UTF8.self))
+                }
+                let hasVotes = try single(.safety, transaction) != nil
+                let isVirgin = try single(.virgin, transaction) == key.octets
+                guard isVoter && hasVotes || isVirgin else { return .unknownHistory }
+            }
+            try put(place, .machine, &transaction)
+            try put(key.octets, .voter, &transaction)
             return .granted
         }
-        if let recorded, recorded != place, knowsHistory {
-            return .copied(recorded: String(decoding: recorded, as: UTF8.self))
-        }
-        guard knowsHistory || isVirgin else { return .unknownHistory }
-        try setSingle(place, .machine)
-        return .granted
     }
 }

@@ -18,9 +18,9 @@ public enum Message: Canonical, Hashable, Sendable {
     /// Asks what a header's roots stand for: the body and the list of evidence items.
     case contentsRequest(Digest)
     case contents(Contents)
-    /// Asks for bundles by id.
+    /// Asks for the bundles behind items of a block's list: ids, or the items of conflicts.
     case bundlesRequest([Digest])
-    /// Asks for a header by digest (a vote or certificate named it).
+    /// Asks for the proposal of a view (a vote or certificate named its header).
     case proposalRequest(Epoch, View)
     case transactionStatusRequest(Digest)
     case transactionStatus(Digest, TransactionStatus)

@@ -1,0 +1,133 @@
+import Bytes
+import Chance
+import Identity
+import Records
+import TestKit
+import Testing
+import Wire
+import WireSamples
+
+/// A key that votes from two memories can contradict itself; these are the ways it might come to that.
+@Suite struct VotingRightTests {
+    private let key: NodeID
+    private let otherKey: NodeID
+
+    init() {
+        var chance = Chance(seed: 5)
+        key = .any(from: &chance)
+        otherKey = .any(from: &chance)
+    }
+
+    private func right(
+        _ store: NodeStore, at machine: String = "here", of key: NodeID? = nil, isSoleCopy: Bool = false
+    ) throws -> VotingRight {
+        try store.votingRight(of: key ?? self.key, machine: machine, isSoleCopy: isSoleCopy)
+    }
+
+    @Test func `a store made for a new key may vote, and still may after its first vote`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        #expect(try right(store) == .granted)
+        try store.write([.safety([1])])
+        #expect(try right(store) == .granted)
+    }
+
+    @Test func `a store without mark and votes knows no history`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try right(store) == .unknownHistory)
+        #expect(try right(store) == .unknownHistory)
+    }
+
+    @Test func `the mark is for one key`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: otherKey)
+        #expect(try right(store) == .unknownHistory)
+        #expect(try right(store, of: otherKey) == .granted)
+    }
+
+    @Test func `the first vote uses the mark up`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        try store.write([.safety([1])])
+        try store.delete(Array("safety".utf8), in: "node")
+        #expect(try right(store) == .unknownHistory)
+    }
+
+    @Test func `a copy with votes may not vote, however often it asks`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        try store.write([.safety([1])])
+        #expect(try right(store, at: "there") == .copied(recorded: "here"))
+        #expect(try right(store, at: "there") == .copied(recorded: "here"))
+        #expect(try right(store) == .granted)
+    }
+
+    @Test func `a copy may not vote even if neither has voted yet`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        #expect(try right(store, at: "there") == .copied(recorded: "here"))
+    }
+
+    @Test func `another key's votes are no history of this one`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: otherKey)
+        #expect(try right(store, of: otherKey) == .granted)
+        try store.write([.safety([1])])
+        #expect(try right(store) == .unknownHistory)
+        #expect(try right(store, of: otherKey) == .granted)
+    }
+
+    @Test func `votes written without the right do not grant it`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try right(store) == .unknownHistory)
+        try store.write([.safety([1])])
+        #expect(try right(store) == .unknownHistory)
+    }
+
+    @Test func `the operator's word moves a store to its new place`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        try store.write([.safety([1])])
+        #expect(try right(store, at: "there", isSoleCopy: true) == .granted)
+        #expect(try right(store, at: "there") == .granted)
+        #expect(try right(store) == .copied(recorded: "there"))
+    }
+
+    @Test func `the operator's word counts for a store without history, until its first vote is one`() throws
+    {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try right(store, isSoleCopy: true) == .granted)
+        #expect(try right(store) == .unknownHistory)
+        #expect(try right(store, isSoleCopy: true) == .granted)
+        try store.write([.safety([1])])
+        #expect(try right(store) == .granted)
+    }
+
+    @Test func `the right outlives the process`() throws {
+        let scratch = try Scratch()
+        do {
+            let store = try scratch.store()
+            try store.markVirgin(for: key)
+            #expect(try right(store) == .granted)
+            try store.write([.safety([1])])
+        }
+        let store = try scratch.store()
+        #expect(try right(store) == .granted)
+        #expect(try right(store, at: "there") == .copied(recorded: "here"))
+    }
+}

@@ -1,0 +1,80 @@
+import Bytes
+import Chance
+import Identity
+import WireSamples
+
+/// What the formats were when they were frozen.
+///
+/// A difference means that old and new nodes do not understand each other, or that the samples of the tests
+/// changed. Only for the second reason, or in a commit of its own that raises a version, may a line change; the
+/// failing test prints the new one.
+enum Golden {
+    /// BLAKE2b-256 over sixty-four samples.
+    static func hash(of format: Format) -> String {
+        var chance = Chance(seed: 0xEA)
+        var writer = ByteWriter(capacity: 1 << 16)
+        for _ in 0..<64 { writer.octets(format.sample(&chance)) }
+        return Digest(of: writer.bytes).hex
+    }
+
+    static let hashes: [String: String] = [
+        "Tag": "a65cfb34519b913a42aad75c738586ef52829e564afe93531e0bc2f73be958d3",
+        "DataRate": "335bcdbbc7f05428174e345fdc69cf073248d7dc4ae3f5050b025013d538d203",
+        "Region": "787d01aefbabd359f1732719e2826ee17fa756f9469639bde614b5dfa34eaace",
+        "Measurement": "8faa046bdb0c27476c2ba89d627afbff5a8a40ba58775c9d487d3972f913d648",
+        "WitnessReport": "281b02b2a7a6d4bb04dba4624a0efeff6222c39b9300557c2d9427c91167d566",
+        "Reveal": "6d7e9e82ac1959ff5e96400c5b1d804683e7da2942348f8354716793517b5746",
+        "Reading": "eb47bdad40e429845f49ea6026a1ed06ef954d60923a2c4da181e2a7c3b36b09",
+        "Bundle": "09faa96286c4d796a178f2eacdc8ceb034f5828aae3df1ec5916dd936398853d",
+        "EvidenceEntry": "9fc3d65a72326d4b2092c390ef72f10dc4cbcd5770f99870e2942fdbc0f83895",
+        "EvidenceSummary": "7e8f05603e59bc0ffda86a849e16de2eb85c9e4cdcc13363ffc91a041fcb9aee",
+        "EvidenceItem": "d6901048b9058c18643f2e458d2df40c29d3417a99b99ac48350e91d7bb53460",
+        "Reason": "aa40a1d935cb2a54aa918c49073d5974442d523f9734ef1d8f9ff9cff4f50f44",
+        "Side": "9de60012f7739a38a8af39eef4612d0ce06a24fe95673551b84f711a722e9049",
+        "ReportVerdict": "c00b4db742dfdbbda77fe161f5b2123841cb541502fd2cca27a14da659e6ecff",
+        "BeaconVerdict": "cca7be6f3c39cc07f75edb267ca1f62cf4045fe6bfdaa7bae5b88f926322e22e",
+        "Activity": "ca414e04918f2a451cdaba904fb6dc33f347faf35ec3bb8b5a3728f81433fdd0",
+        "Header": "33143cf0fae36453a8743cb695d0fbbbc217299ab0eaf845f4b60681c7801d86",
+        "Ballot": "ced6c77741c7eb860f8544e3da9aa46d9b1de4190e5cb7c0adb8032eba847937",
+        "Vote": "0da842077ed9c20b93fe06f9d950f36ed3be68ef9cf539a7c80531ab53266da2",
+        "Certificate": "cb8ab1e11581526ac259af5446d5370bddffd7b66f0be07745086928fff17e93",
+        "Proposal": "1f22acc43cf16c2a052de20a44e77acd0052f1faf6b92e17ad29651b8558fc7b",
+        "Seat": "f8cbb08a0c46e07cebf12e2355052ce8ac0fbf3ecf36cae3a6824730479c3472",
+        "Committee": "069733dccf9390d703cf13d93d45c50e244a544513a7b99c13b24fac52533aa5",
+        "Body": "3c1095146c511fd472dd1c4c42cfde0c45f6a1fde0f68807ea19ca61d52554a3",
+        "Block": "88dffdaa438867b26188ff73f135ddf997eb4c01c93732ff5f893aec09117c67",
+        "FinalHeader": "a8f9df138307c98b01e9ac31b834ccdf91ff3050f1a468a539f42152729d1710",
+        "DeviceKind": "9de60012f7739a38a8af39eef4612d0ce06a24fe95673551b84f711a722e9049",
+        "RadioProfile": "b872003528d844fc1b67fbd6efdbd9161b58d87dfee5ef0fefdf47232a12ce05",
+        "Consent": "8c93ca54efb73079bc0bc222564b7abc46cda329a3dc6de7e9b08b7a7e5bee3f",
+        "Location": "6e8fcb4dfe6e1a7989a42b567b0f036b9351126cd863ebb93da5153a4f6d800f",
+        "TransactionKind": "ceff308d1a5552bef704ade54d20ce288024350cc3e1abccd4e57fd083d7b013",
+        "Transaction": "3ee865b3bfc9239e932793d271bbef706efe660516462983af978670ea026e75",
+        "DensityRow": "1c9462baaf2b36b23125f3f29c3a40720f64203257141d985fbed4fbe70e0153",
+        "Parameters": "a45bf89dc87d130f8915b0abb7869070778244da179995514fe1cc6e9b12481c",
+        "GenesisAccount": "38d6983df2242089bd0ccd49be3dc8c4d21eac8cc066d1488b829375b82867b8",
+        "GenesisDevice": "fdd1f979450bf2397b948949e492c5346d5a5d79ab1ba7d099bfacc7fb0867cd",
+        "GenesisValidator": "6fdd1634c58b4dff0623d570c89d7c0d31b0cd08a70647bb3fadbc7f9ff159c7",
+        "Genesis": "beab4c80adf0deb22bbf892a94b82a4263461b83e65c66835447e90df598a0bc",
+        "StateKey": "ac497428242f0aecc2194dca1719e040ff8b12fb6be049f130d73aafc8426460",
+        "Account": "cf33ffeb7ff37282c9d3bde9e5014fb3619cabab634e853633c5da6bcd5d75a2",
+        "DeviceVersion": "f880b279944c5c7bec87f20cd2fa4abc65239b77af43f832a57a69e8d97b19fd",
+        "Device": "305d9153dc35bdde4b52e93d55e2ace9c23b247a927565ff305ff3349e556877",
+        "ValidatorVersion": "ea2a50cb6aacc09fd0a5ff38ac4a7afe14059a0981b48d3039ae63f520148f49",
+        "Validator": "5b9f181a47d71083bb8d393c0ac34ca16c528fc5c0ec81ee35e7097cb1785ddc",
+        "Totals": "d8dd39df6ca827beccae5ba0e74072d28ce5f200da068db1ffebcf5ecf2b6efd",
+        "Reward": "81705e1fd1b1db7c285e7561a80594e6a679e46e817575cf3bb63a4b6a16b9a3",
+        "Endpoint": "950d0e3714a1fc5f409d1cd89e93fd06ad6515d4d769b26d48a04a58d21387a0",
+        "Roles": "ca598ad08f99737715829c843383079baf8a2fe1c2c6a8004aafc56f6415d753",
+        "NodeRecord": "f76d0989f4a25a37af789e1852a46ee98d72b167bc6aeb655f199d08364d343b",
+        "Summary": "7fad487c41424d355ed3f1fc866e3ff30cfe3b893034ec5993c3db61214aa601",
+        "Contents": "6c0133be978eb0354cc6d8075c155a2a1b98a6d5249a94ddb35346a35094fed8",
+        "TransactionFault": "be0dc54b9b9ca004c8e94b411ff9d758ee6fa48d444ccc9bbb477d55e271a585",
+        "TransactionStatus": "7ca69f0ef4c03ebd8833f39831abb52d98079eb7d945a681978bcbb56101e0f0",
+        "Message": "f5a51b6e564ccf38c88c38ef6773f466b16dccaa677afc04e14446ccbdc978d1",
+        "ShortID": "57d802c2b7df802ea993a38c2b22f80064b22315aa2625819af51adf04f7d064",
+        "Chunk": "b56443c0a9e59630402d2768271483c0783e84c3d2871473f74def6d851ae6b3",
+        "Frame": "7a9a19ac47606408e77d229c365f4633830a2e3e80c0380279df04022dfb1532",
+        "Datagram": "81f41144fd85c8e3e804939b866be8db94615fdd9007cc8d98b2c31029a22cdd",
+    ]
+}

@@ -1,0 +1,118 @@
+import Bytes
+import Chance
+import Identity
+import TestKit
+import Testing
+import Wire
+import WireSamples
+
+/// One field with a length, its maximum, and the octets that lead up to it.
+struct Field: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let max: Int
+    let prefix: [UInt8]
+    let read: @Sendable ([UInt8]) throws(DecodeError) -> Void
+
+    init<Value: Canonical & SendableMetatype>(_: Value.Type, _ name: String, max: Int, after prefix: [UInt8])
+    {
+        testDescription = "\(Value.self).\(name)"
+        self.max = max
+        self.prefix = prefix
+        read = { bytes throws(DecodeError) in _ = try Value(decoding: bytes) }
+    }
+
+    func claiming(_ count: Int) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.raw(prefix)
+        writer.uleb128(UInt32(count))
+        return writer.bytes
+    }
+
+    static let all: [Field] = {
+        var chance = Chance(seed: 2)
+        let header = Header.any(from: &chance).encoded()
+        let id = NodeID.any(from: &chance).encoded()
+        let word = [UInt8](repeating: 0, count: 8)
+        let half = [UInt8](repeating: 0, count: 4)
+        var parameters = Parameters()
+        parameters.density = []
+        let settings = parameters.encoded().dropLast()
+        let genesis: [UInt8] = [1, 0, 1, 0x61, 1] + parameters.encoded() + id + id
+        let seats = Certificate.seatsMax / 8
+        return [
+            Field(Bundle.self, "reports", max: Bundle.reportsMax, after: id + word + [0]),
+            Field(Bundle.self, "reveals", max: Bundle.revealsMax, after: id + word + [0, 0, 0]),
+            Field(Bundle.self, "readings", max: Bundle.readingsMax, after: id + word + [0, 0, 0, 0]),
+            Field(Certificate.self, "bitmap", max: seats, after: [1] + word + half),
+            Field(Proposal.self, "justification", max: Proposal.certificatesMax, after: half + half + header),
+            Field(Committee.self, "seats", max: Certificate.seatsMax, after: []),
+            Field(Body.self, "transactions", max: Body.transactionsMax, after: []),
+            Field(Block.self, "evidence", max: Block.entriesMax, after: header + [0, 0]),
+            Field(
+                BeaconVerdict.self, "reports", max: BeaconVerdict.reportsMax,
+                after: word + word + [0, 0, 0] + half + half),
+            Field(Device.self, "versions", max: Device.versionsMax, after: [0]),
+            Field(Validator.self, "versions", max: Validator.versionsMax, after: []),
+            Field(Parameters.self, "density", max: 16, after: Array(settings)),
+            Field(Genesis.self, "name", max: Genesis.nameByteCountMax, after: [1, 0]),
+            Field(Genesis.self, "accounts", max: Genesis.accountsMax, after: genesis),
+            Field(Genesis.self, "devices", max: Genesis.devicesMax, after: genesis + [0]),
+            Field(Genesis.self, "validators", max: Certificate.seatsMax, after: genesis + [0, 0]),
+            Field(NodeRecord.self, "endpoints", max: NodeRecord.endpointsMax, after: id + word + [0]),
+            Field(Summary.self, "views", max: Summary.viewsMax, after: word + half),
+            Field(Summary.ViewState.self, "notarizes", max: seats, after: half),
+            Field(Summary.ViewState.self, "nullifies", max: seats, after: half + [0]),
+            Field(Summary.ViewState.self, "finalizes", max: seats, after: half + [0, 0]),
+            Field(Contents.self, "items", max: Block.entriesMax, after: header + [0, 0]),
+            Field(Message.self, "finality", max: Message.finalityMax, after: [7]),
+            Field(Message.self, "bundlesRequest", max: Message.bundlesRequestMax, after: [10]),
+            Field(Chunk.self, "octets", max: Chunk.byteCountMax, after: id + [0, 0, 1, 0]),
+            Field(Frame.self, "records", max: Frame.recordsMax, after: [0]),
+            Field(Frame.self, "message", max: Frame.messageByteCountMax, after: [1]),
+            Field(Frame.self, "have", max: Frame.idsMax, after: [3]),
+            Field(Frame.self, "want", max: Frame.idsMax, after: [4]),
+        ]
+    }()
+}
+
+@Suite struct LimitTests {
+    @Test(arguments: Field.all)
+    func `a length above the maximum is refused before what it counts is read`(field: Field) {
+        for count in [Int(UInt32.max), Int(Int32.max), field.max + 1] {
+            #expect(throws: DecodeError.tooLong) { try field.read(field.claiming(count)) }
+        }
+    }
+
+    @Test(arguments: Field.all)
+    func `the maximum itself is taken, and then misses its octets`(field: Field) {
+        #expect(throws: DecodeError.truncated) { try field.read(field.claiming(field.max)) }
+    }
+
+    @Test(arguments: Field.all)
+    func `a length has no second form`(field: Field) {
+        #expect(throws: DecodeError.nonCanonical) { try field.read(field.prefix + [0x81, 0x00]) }
+    }
+
+    @Test func `a datagram holds no more octets and frames than it may`() throws {
+        let ping = Frame.ping(nonce: 0)
+        let sender = NodeID(hex: String(repeating: "00", count: 32))!
+        func datagram(_ frames: [Frame]) -> [UInt8] {
+            Datagram(network: 1, sender: sender, frames: frames).encoded()
+        }
+        let full = datagram(Array(repeating: ping, count: Datagram.framesMax))
+        #expect(try Datagram(decoding: full.octetBytes).frames.count == Datagram.framesMax)
+        let more = datagram(Array(repeating: ping, count: Datagram.framesMax + 1))
+        #expect(throws: DecodeError.tooLong) { try Datagram(decoding: more.octetBytes) }
+
+        let room = Datagram.byteCountMax - datagram([.message([])]).count
+        // The length prefix of a message this long takes a second octet.
+        let brim = datagram([.goodbye, .message(Array(repeating: 0, count: Frame.messageByteCountMax))])
+        #expect(room - 2 >= Frame.messageByteCountMax)
+        #expect(try Datagram(decoding: brim.octetBytes).frames.count == 2)
+        let long = [UInt8](repeating: 0, count: Datagram.byteCountMax + 1)
+        #expect(throws: DecodeError.tooLong) { try Datagram(decoding: long.octetBytes) }
+        var foreign = full
+        foreign[0] ^= 1
+        #expect(throws: DecodeError.unknown) { try Datagram(decoding: foreign.octetBytes) }
+    }
+}
