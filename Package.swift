@@ -32,6 +32,8 @@ let package = Package(
         .library(
             name: "EarshotCore",
             targets: ["Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node", "Records"]),
+        // For tools/Fuzz, which lives in a package of its own.
+        .library(name: "WireSamples", targets: ["WireSamples"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -87,13 +89,18 @@ let package = Package(
         .target(name: "TestKit", dependencies: ["Chance"], path: "Tests/TestKit", swiftSettings: strict),
         .executableTarget(
             name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe", swiftSettings: strict),
+        .target(
+            name: "WireSamples", dependencies: ["Bytes", "Chance", "Geo", "Identity", "Wire"],
+            path: "Tests/WireSamples", swiftSettings: strict),
+        tests("WireTests", "Bytes", "Chance", "Geo", "Identity", "Wire", "WireSamples"),
+        tests("RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
         tests("GroundTests", "Bytes", "Chance"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
-            "NodeTests", "Bytes", "Chance", "Consensus", "Geo", "Identity", "Ledger", "Node", "Wire"),
+            "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

@@ -297,7 +297,7 @@ struct Inspector {
                 throw RuntimeError("block \(epoch) is missing")
             }
             let verdicts = try replay.check(block, certificate: record.final.certificate)
-            let stored = try store.verdicts(where: { $0.block == epoch }).map(\.verdict)
+            let stored = try store.verdicts(ofBlock: epoch)
             guard stored == verdicts else { throw RuntimeError("block \(epoch): stored verdicts are not those of its execution") }
             if epoch.isMultiple(of: 1000) { complain("verified \(epoch) of \(last) blocks") }
         }

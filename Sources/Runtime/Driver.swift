@@ -315,9 +315,7 @@ extension NodeStore {
             return [.contents(Contents(header: record.final.header, body: record.body, items: record.items))]
         case .bundles(let ids):
             var messages: [Message] = []
-            for id in ids {
-                if let bundle = try bundle(id) { messages.append(.bundle(bundle)) }
-            }
+            for id in ids { messages += try bundles(ofItem: id).map { .bundle($0) } }
             return messages
         case .transactionStatus(let id):
             return [.transactionStatus(id, try epoch(ofTransaction: id).map { .final($0) } ?? .unknown)]

@@ -1,6 +1,7 @@
 import Bytes
 import Chance
 import Consensus
+import Coverage
 import Geo
 import Identity
 import Ledger
@@ -135,16 +136,26 @@ final class World {
 
     func start(_ host: Int) throws {
         disks[host].starts += 1
-        let bootstrap = host == 0 ? [] : [(SigningKey(seed: seeds[0].span.octetBytes).nodeID, endpoint(0))]
+        let bootstrap = host == 0 ? [] : [(key(0).nodeID, endpoint(0))]
         let settings = NodeSettings(
             roles: [.hotspot, .validator], endpoint: endpoint(host), bootstrap: bootstrap, region: nil,
             recordSequence: disks[host].starts)
         var actions: [NodeAction] = []
         nodes[host] = try Node(
-            genesis: genesis, key: SigningKey(seed: seeds[host].span.octetBytes),
-            vrfKey: VRFKey.derived(fromNodeSeed: seeds[host].span.octetBytes), settings: settings,
+            genesis: genesis, key: key(host),
+            vrfKey: vrfKey(host), settings: settings,
             boot: disks[host].boot, chance: chance.split(), now: now, actions: &actions)
         carryOut(actions, of: host)
+    }
+
+    private func key(_ host: Int) -> SigningKey {
+        let seed = seeds[host]
+        return SigningKey(seed: seed.span.octetBytes)
+    }
+
+    private func vrfKey(_ host: Int) -> VRFKey {
+        let seed = seeds[host]
+        return VRFKey.derived(fromNodeSeed: seed.span.octetBytes)
     }
 
     /// As a power cut would: only the disk is left.
