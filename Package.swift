@@ -98,6 +98,8 @@ let package = Package(
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
+        tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
+        tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node", "Wire"),

@@ -12,15 +12,16 @@ public import Wire
 /// - Upon `have` of what is unknown: after 60 ms, `want` from one advertiser at a time, in turn.
 /// - Upon `want`: send, if it was accepted here in the last minute.
 /// - Upon a connection: announce to it what evidence and transactions are kept.
-/// - A message above a frame's size travels in chunks. If gossip comes incomplete, `want` it again; if a direct
-///   message does, the host asks again; what had come is kept meanwhile.
+/// - A message above a frame's size travels in chunks. If gossip comes incomplete, `want` it again; if a
+///   direct message does, the host asks again; what had come is kept meanwhile.
 /// - All but small consensus messages leave at a pace (`Outbox`).
 ///
-/// A gossip message is delivered once; a copy that comes later than any copy in flight could, is the answer to
-/// a question of the host's, and is delivered again but never forwarded again. So is a copy of what was refused
-/// a while ago: it may have come too early. Direct messages are delivered each time.
+/// A gossip message is delivered once. Two exceptions, as the host may lose what it once accepted, and
+/// then asks a peer for it: a copy from a peer whom the host sent a direct message since, may be its
+/// answer, and is delivered again (once a question), but never forwarded again; and a copy of what was refused
+/// a while ago may have come too early then. Direct messages are delivered each time.
 ///
-/// The parameters are those of the design's simulation of eager-lazy push (after Plumtree, Leitão et al. 2007).
+/// The parameters are those of the design's simulation of eager-lazy push (after Plumtree, 2007).
 public struct Dissemination: Sendable {
     /// How a gossip message spreads.
     public enum Class: Sendable, Equatable {
@@ -85,6 +86,8 @@ public struct Dissemination: Sendable {
     /// Copies of what was accepted, or refused, that come within these are duplicates.
     static let acceptedQuiet: Duration = .milliseconds(500)
     static let refusedQuiet: Duration = .milliseconds(250)
+    /// For the answer to a direct message, chunks and all.
+    static let questionPatience: Duration = .seconds(5)
     /// What is kept for `want`: the evidence of some epochs of a small network.
     static let keptByteCountMax = 16 << 20
     static let keptCountMax = 16_384
@@ -100,6 +103,13 @@ public struct Dissemination: Sendable {
         /// To be announced at `haveDue`, which is never while there are none.
         var haves: [ShortID] = []
         var haveDue: Instant = .never
+        /// When the host said something to it last.
+        var asked: Instant?
+
+        func wasAsked(after since: Instant, at now: Instant) -> Bool {
+            guard let asked else { return false }
+            return since <= asked && now - asked < Dissemination.questionPatience
+        }
     }
 
     var chance: Chance
@@ -125,7 +135,9 @@ public struct Dissemination: Sendable {
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
         var deadline = min(missing.deadline, havesAgain.first?.due ?? .never)
-        for peer in order { deadline = min(deadline, min(peers[peer]!.outbox.deadline, peers[peer]!.haveDue)) }
+        for peer in order {
+            deadline = min(deadline, min(peers[peer]!.outbox.deadline, peers[peer]!.haveDue))
+        }
         if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
         return deadline
     }
@@ -151,6 +163,7 @@ public struct Dissemination: Sendable {
         case .sendDirect(let octets, let peer):
             checkSize(octets)
             guard peers[peer] != nil else { return count(.droppedStranger) }
+            peers[peer]!.asked = now
             enqueue(octets, Digest(of: octets), to: peer, at: now, &actions)
         case .frame(let frame, let peer):
             guard peers[peer] != nil else { return count(.droppedStranger) }

@@ -41,7 +41,8 @@ struct MissingMessages: Sendable {
     /// Returns whether the advertisement is remembered.
     mutating func add(_ id: ShortID, from peer: NodeID, at now: Instant) -> Bool {
         if let missing = messages[id] {
-            let isKnown = missing.advertisers.contains(peer) || missing.advertisers.count == Self.advertisersMax
+            let isKnown =
+                missing.advertisers.contains(peer) || missing.advertisers.count == Self.advertisersMax
             if !isKnown { messages[id]!.advertisers.append(peer) }
             return true
         }
@@ -103,7 +104,8 @@ struct MissingMessages: Sendable {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < timers.count && timers[child] < timers[least] {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < timers.count && timers[child] < timers[least] {
                 least = child
             }
             guard least != parent else { return }

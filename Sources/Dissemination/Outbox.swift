@@ -4,8 +4,8 @@ internal import Wire
 
 /// What waits to be sent to one peer, at a pace that the receiver's socket buffer survives.
 ///
-/// The loopback drops what finds the buffer full (Linux gives it 208 KiB by default, and charges each datagram
-/// twice its size): 32 datagrams every 5 ms are 74 KiB of it, and 6.5 MB a second.
+/// The loopback drops what finds the buffer full (Linux gives it 208 KiB by default, and charges each
+/// datagram twice its size): 32 datagrams every 5 ms are 74 KiB of it, and 6.5 MB a second.
 struct Outbox: Sendable {
     static let burst = 32
     static let tick: Duration = .milliseconds(5)
@@ -50,7 +50,9 @@ struct Outbox: Sendable {
     mutating func add(_ octets: [UInt8], _ digest: Digest) -> Outcome {
         // Asked for twice before it left once: one copy answers both.
         guard !queued.contains(ShortID(digest)) else { return .alreadyQueued }
-        guard byteCount + octets.count <= Self.byteCountMax, queued.count < Self.messagesMax else { return .full }
+        guard byteCount + octets.count <= Self.byteCountMax, queued.count < Self.messagesMax else {
+            return .full
+        }
         queued.insert(ShortID(digest))
         byteCount += octets.count
         items.append(Item(octets: octets, digest: digest))

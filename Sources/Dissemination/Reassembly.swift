@@ -85,10 +85,14 @@ struct Reassembly: Sendable {
     }
 
     /// When something new of the message arrived last, from anyone.
-    func progress(of id: ShortID) -> Instant? { senders.values.compactMap { $0.messages[id]?.progress }.max() }
+    func progress(of id: ShortID) -> Instant? {
+        senders.values.compactMap { $0.messages[id]?.progress }.max()
+    }
 
     /// The first octet of the message, which tells its kind, if it is there.
-    func firstOctet(of id: ShortID, from peer: NodeID) -> UInt8? { senders[peer]?.messages[id]?.pieces[0]?.first }
+    func firstOctet(of id: ShortID, from peer: NodeID) -> UInt8? {
+        senders[peer]?.messages[id]?.pieces[0]?.first
+    }
 
     /// Forgets a message that is no longer needed, whoever sends it.
     mutating func remove(_ id: ShortID) {
@@ -130,7 +134,8 @@ struct Reassembly: Sendable {
         }
         while byteCount + cost > Self.byteCountMax {
             guard
-                let heaviest = senders.max(by: { ($0.value.byteCount, $0.key) < ($1.value.byteCount, $1.key) })?.key,
+                let heaviest = senders.max(by: { ($0.value.byteCount, $0.key) < ($1.value.byteCount, $1.key) }
+                )?.key,
                 let stalest = senders[heaviest]!.stalest(except: heaviest == peer ? id : nil)
             else { return false }
             remove(stalest, of: heaviest)

@@ -11,7 +11,7 @@ extension Dissemination {
             receive(octets, from: peer, at: now, &actions)
         case .chunk(let chunk): receive(chunk, from: peer, at: now, &actions)
         case .have(let ids):
-            for id in ids where isWorthAsking(for: id, at: now) {
+            for id in ids where isWorthAsking(for: id, from: peer, at: now) {
                 if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
             }
         case .want(let ids): serve(ids, to: peer, at: now, &actions)
@@ -29,7 +29,7 @@ extension Dissemination {
         }
         let digest = Digest(of: octets)
         let id = ShortID(digest)
-        guard !isDuplicate(id, at: now) else { return count(.droppedDuplicate) }
+        guard !isDuplicate(id, from: peer, at: now) else { return count(.droppedDuplicate) }
         if case .accepted = seen[id] {
             // Forwarded when it was accepted: this is an answer for the host alone.
             seen.set(id, .accepted(now))
@@ -48,11 +48,13 @@ extension Dissemination {
         _ chunk: Chunk, from peer: NodeID, at now: Instant, _ actions: inout [Action]
     ) {
         let id = ShortID(chunk.message)
-        guard !isDuplicate(id, at: now) else { return count(.droppedChunkDuplicate) }
+        guard !isDuplicate(id, from: peer, at: now) else { return count(.droppedChunkDuplicate) }
         switch reassembly.take(chunk, from: peer, at: now) {
         case .stored:
             // Should the rest not come, whoever sent this much is asked for it.
-            if isWorthAsking(for: id, at: now), !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
+            if isWorthAsking(for: id, from: peer, at: now), !missing.add(id, from: peer, at: now) {
+                count(.droppedHaveFull)
+            }
         case .complete(let octets):
             settle(id)
             receive(octets, from: peer, at: now, &actions)
@@ -69,19 +71,21 @@ extension Dissemination {
         reassembly.remove(id)
     }
 
-    /// Whether a copy that comes now is one more of those in flight.
-    private func isDuplicate(_ id: ShortID, at now: Instant) -> Bool {
+    /// Whether a copy that comes now is one more of those in flight, and no answer to a question.
+    private func isDuplicate(_ id: ShortID, from peer: NodeID, at now: Instant) -> Bool {
         switch seen[id] {
         case nil: false
         case .pending(let since): now - since < Self.judgementPatience
-        case .accepted(let since): now - since < Self.acceptedQuiet
+        case .accepted(let since):
+            // A relay may push late, after repairs of its own; only whom we spoke to since may be answering.
+            now - since < Self.acceptedQuiet || !peers[peer]!.wasAsked(after: since, at: now)
         case .refused(let since): now - since < Self.refusedQuiet
         }
     }
 
     /// What was accepted is not asked for again; what was refused may have come too early.
-    private func isWorthAsking(for id: ShortID, at now: Instant) -> Bool {
+    private func isWorthAsking(for id: ShortID, from peer: NodeID, at now: Instant) -> Bool {
         if case .accepted = seen[id] { return false }
-        return !isDuplicate(id, at: now)
+        return !isDuplicate(id, from: peer, at: now)
     }
 }

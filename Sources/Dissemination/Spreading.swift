@@ -31,6 +31,8 @@ extension Dissemination {
             settle(id)
             seen.set(id, .accepted(now))
             keep(octets, digest, spread, source: nil, at: now)
+        } else {
+            for peer in order { peers[peer]!.asked = now }
         }
         for peer in order { push(octets, digest, spread, to: peer, at: now, &actions) }
     }

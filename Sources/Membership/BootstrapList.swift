@@ -56,7 +56,8 @@ public struct BootstrapList: Sendable {
             case .noPort: "names no port: write earshot://<node id>@host:port"
             case .badPort: "the port must be a number from 1 to 65535"
             case .noHost: "names no host: write earshot://<node id>@host:port"
-            case .badIPv4: "the host is not an IPv4 address: four numbers from 0 to 255, without leading zeros"
+            case .badIPv4:
+                "the host is not an IPv4 address: four numbers from 0 to 255, without leading zeros"
             case .badIPv6: "the host is not an IPv6 address in brackets, such as [::1]"
             case .badName: "the host is neither an address nor a DNS name (an IPv6 address needs brackets)"
             case .repeated(let line): "the same as line \(line)"
@@ -143,7 +144,8 @@ public struct BootstrapList: Sendable {
     private static func isName(_ host: ArraySlice<UInt8>) -> Bool {
         guard host.count <= 253 else { return false }
         let hyphen = UInt8(ascii: "-")
-        return host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+        return host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy {
+            label in
             (1...63).contains(label.count) && label.first != hyphen && label.last != hyphen
                 && label.allSatisfy {
                     (0x30...0x39).contains($0) || (0x61...0x7A).contains($0 | 0x20) || $0 == hyphen

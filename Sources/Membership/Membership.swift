@@ -8,11 +8,11 @@ public import Wire
 /// - While fewer than `activeMax` peers are connected: dial contacts, that is send one's own card and ask for
 ///   theirs, each again after 0.2 s, 0.4 s, … up to 30 s, half of it jitter, for ever.
 /// - Upon cards: a card supersedes only one of a lower sequence. A node that sends its own card from a place
-///   that the card names becomes a peer if there is room; who has no room answers a dial without its own card,
-///   and an answer with a goodbye, so that no one takes for a peer who is none.
-/// - Upon a dial without room: at most once a `swapPeriod` a random peer gives way to the newcomer (HyParView's
-///   rule for joins), because the first to come would else close their circle to all others.
-/// - Upon a peer's own card of a higher sequence: it was started anew, and is disconnected and connected again.
+///   that the card names becomes a peer if there is room; who has no room answers a dial without its own
+///   card, and an answer with a goodbye, so that no one takes for a peer who is none.
+/// - Upon a dial without room: at most once a `swapPeriod` a random peer gives way to the newcomer
+///   (HyParView's rule for joins), because the first to come would else close their circle to all others.
+/// - Upon a peer's own card of a higher sequence: it was started anew; disconnect and connect it.
 /// - Every period: cards for cards with a random peer, often while there is news and seldom in peace.
 /// - Every second and peer: a ping, unless the last is still open; whatever is heard of the peer closes it.
 ///   Three open in a row and the peer is disconnected, and dialled again.
@@ -217,7 +217,8 @@ extension Membership {
 
     /// Between a half and the whole of 0.2 s · 2ⁿ, at most 30 s.
     private mutating func delay(after attempts: Int) -> Duration {
-        let whole = min(settings.dialDelayMin * (1 << min(attempts, Self.doublingsMax)), settings.dialDelayMax)
+        let whole = min(
+            settings.dialDelayMin * (1 << min(attempts, Self.doublingsMax)), settings.dialDelayMax)
         return chance.duration(in: (whole / 2)...whole)
     }
 
@@ -354,8 +355,11 @@ extension Membership {
         // It takes us for a peer: become one, or say that we are none.
         guard contacts.list[index].endpoints.contains(endpoint) else { return }
         if wantsPeers {
-            guard case .idle(let retryAt, let attempts) = contacts.list[index].phase, retryAt > now else { return }
-            contacts.set(.idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
+            guard case .idle(let retryAt, let attempts) = contacts.list[index].phase, retryAt > now else {
+                return
+            }
+            contacts.set(
+                .idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
         } else {
             actions.append(.send(endpoint, .goodbye))
         }
@@ -372,7 +376,9 @@ extension Membership {
     /// Up to four cards: one's own, the newest news, and random others; never the receiver's.
     private mutating func sample(for receiver: NodeID, withOwn: Bool) -> [NodeRecord] {
         var cards = withOwn ? [own] : []
-        if let freshest, freshest != receiver, let record = contacts[freshest]?.record { cards.append(record) }
+        if let freshest, freshest != receiver, let record = contacts[freshest]?.record {
+            cards.append(record)
+        }
         var others = contacts.list.indices.filter { index in
             let contact = contacts.list[index]
             return contact.record != nil && contact.node != receiver && contact.node != freshest
