@@ -221,7 +221,9 @@ extension Node {
     private func failed(_ purpose: Purpose, at now: Instant, _ actions: inout [NodeAction]) {
         count(.badSignature)
         switch purpose {
-        case .records, .finality: break
+        case .records: break
+        // The rest of a range with one forged certificate is not worth asking for.
+        case .finality: fetched.removeAll()
         case .bundle(_, let short, _):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
         case .transaction(let transaction, let short, let replyTo):

@@ -71,6 +71,9 @@ public final class Node {
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []
     var nextFinalityRequest: Instant = .origin
+    /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
+    var knownFinal: (epoch: Epoch, at: NodeID)?
+    var hasSaidUnregistered = false
     var hasFinalised = false
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
