@@ -113,8 +113,9 @@ struct TestnetCommand: AsyncParsableCommand {
         var isReady = false
         while !isStopped.isSet {
             let dead = testnet.deadChildren()
-            if !dead.isEmpty {
-                let tails = dead.map { "\($0.name) ended with status \($0.exitStatus ?? 0); its last words:\n\($0.logTail())" }
+            // Ctrl-C reaches a whole foreground group: children that stop for it are no failure.
+            if !dead.isEmpty, !isStopped.isSet {
+                let tails = dead.map { "\($0.name) \($0.ending ?? "ended"); its last words:\n\($0.logTail())" }
                 throw RuntimeError(tails.joined(separator: "\n"))
             }
             while let summary = testnet.summary(shown + 1), goal.map({ shown < $0 }) ?? true {
@@ -125,6 +126,8 @@ struct TestnetCommand: AsyncParsableCommand {
                     if !output.json { print(Self.head) }
                 }
                 try show(summary)
+                // Into a pipe or a file, too, each epoch appears when it is final.
+                fflush(nil)
             }
             // The end is when every node has got there, not the first.
             if let goal, shown >= goal, testnet.commonEpoch(of: names) >= goal { break }
