@@ -20,6 +20,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "Hotspots; the first half of them, at least four, are validators too.")
     var nodes = 8
 
+    @Option(help: "How many of the hotspots are validators, if not half.")
+    var validators: Int?
+
     @Option(help: "Sensors, which only listen.")
     var sensors = 2
 
@@ -31,6 +34,9 @@ struct TestnetCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Length of an epoch, for instance 2s or 1500ms.", valueName: "duration"))
     var epoch = "2s"
+
+    @Option(help: ArgumentHelp("How long a message among validators may take, for instance 100ms.", valueName: "duration"))
+    var delta = "300ms"
 
     @Option(help: "The number from which everything follows.")
     var seed: UInt64 = 42
@@ -83,6 +89,8 @@ struct TestnetCommand: AsyncParsableCommand {
         options.sensors = sensors
         options.spares = spares
         options.epochMilliseconds = try milliseconds(epoch)
+        options.validators = validators
+        options.deltaMilliseconds = Int(try milliseconds(delta))
         options.seed = seed
         options.portBase = portBase
         if let scenario { options.scenario = try TestnetScenario.read(scenario) }
