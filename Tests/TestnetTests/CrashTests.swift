@@ -57,7 +57,9 @@ extension TestnetTests {
             world = try World(portBase: Ports.crashes) { $0.validators = $0.nodes }
         }
 
-        @Test func `a node that is killed in any phase catches up, agrees, and never contradicts itself`() async throws {
+        @Test func `a node that is killed in any phase catches up, agrees, and never contradicts itself`()
+            async throws
+        {
             try await world.goOn(world.names, by: 2)
             for name in world.names {
                 for phase in Phase.allCases { try await kill(name, phase) }

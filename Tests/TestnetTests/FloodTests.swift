@@ -44,12 +44,14 @@ extension TestnetTests {
             let key = NodeKeys(seed: peer.seed.span.octetBytes).signing
             let stranger = NodeKeys(seed: [UInt8](repeating: 7, count: 32).span.octetBytes).signing
             let vote = Vote(.notarize(3, 1, network), by: key, network: network)
-            let bundle = Bundle(author: peer.id, epoch: 3, ownTag: nil, reports: []).signed(by: key, network: network)
+            let bundle = Bundle(author: peer.id, epoch: 3, ownTag: nil, reports: []).signed(
+                by: key, network: network)
             let transfer = Transaction(
                 account: stranger.nodeID, nonce: 1, fee: 1_000, expiry: 50, kind: .transfer(to: peer.id, 1)
             ).signed(by: stranger, network: network)
             let card = NodeRecord(
-                node: stranger.nodeID, sequence: 1, roles: .observer, endpoints: [.loopback(port: 9)], region: nil,
+                node: stranger.nodeID, sequence: 1, roles: .observer, endpoints: [.loopback(port: 9)],
+                region: nil,
                 version: 1
             ).signed(by: stranger, network: network)
             let id = ShortID(network)
@@ -59,20 +61,26 @@ extension TestnetTests {
                 .message(Message.accountRequest(peer.id).encoded()),
                 .message(Message.contentsRequest(network).encoded()),
                 .message(Message.finalityRequest(from: 1, count: 8).encoded()),
-                .chunk(Chunk(message: network, index: 0, count: 9, octets: [UInt8](repeating: 1, count: 1_024))),
-                .records([card], asks: false), .have([id, id, id]), .want([id]), .ping(nonce: 1), .pong(nonce: 1),
+                .chunk(
+                    Chunk(message: network, index: 0, count: 9, octets: [UInt8](repeating: 1, count: 1_024))),
+                .records([card], asks: false), .have([id, id, id]), .want([id]), .ping(nonce: 1),
+                .pong(nonce: 1),
                 .goodbye,
             ]
             return [peer.id, stranger.nodeID, plan.members[0].id].flatMap { sender in
                 frames.map { Datagram(network: network.prefix, sender: sender, frames: [$0]).encoded() }
-                    + [Datagram(network: network.prefix, sender: sender, frames: Array(frames.suffix(5))).encoded()]
+                    + [
+                        Datagram(network: network.prefix, sender: sender, frames: Array(frames.suffix(5)))
+                            .encoded()
+                    ]
             } + [Datagram(network: ~network.prefix, sender: peer.id, frames: [.goodbye]).encoded()]
         }
 
         private func packet(_ payload: [UInt8]) -> ReceivedPacket {
             ReceivedPacket(
                 payload: payload, frequencyHz: 868_100_000,
-                dataRate: Radio.DataRate(spreadingFactor: 7, bandwidthKHz: 125)!, counter: 1, channelRSSIDecidBm: -900,
+                dataRate: Radio.DataRate(spreadingFactor: 7, bandwidthKHz: 125)!, counter: 1,
+                channelRSSIDecidBm: -900,
                 snrDecidB: 50)
         }
 
@@ -95,7 +103,8 @@ extension TestnetTests {
             return text.split(separator: "\n").dropFirst().reduce(0) { sum, line in
                 let fields = line.split(separator: " ", maxSplits: 5)
                 guard fields.count > 4, let port = fields[1].split(separator: ":").last,
-                    ports.contains(UInt16(port, radix: 16) ?? 0), let queue = fields[4].split(separator: ":").last
+                    ports.contains(UInt16(port, radix: 16) ?? 0),
+                    let queue = fields[4].split(separator: ":").last
                 else { return sum }
                 return sum + (Int(queue, radix: 16) ?? 0)
             }
@@ -103,7 +112,8 @@ extension TestnetTests {
 
         /// Resident octets that are the process's own: mapped files do not count.
         private func memory(_ process: Int32) throws -> Int {
-            let fields = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8).split(separator: " ")
+            let fields = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8).split(
+                separator: " ")
             return (Int(fields[1])! - Int(fields[2])!) * Int(sysconf(Int32(_SC_PAGESIZE)))
         }
 
@@ -111,7 +121,9 @@ extension TestnetTests {
             counters.filter { $0.key.contains(".dropped.") }.values.reduce(0, +)
         }
 
-        @Test func `a million hostile datagrams are dropped for named reasons while epochs go on`() async throws {
+        @Test func `a million hostile datagrams are dropped for named reasons while epochs go on`()
+            async throws
+        {
             let world = try World(portBase: Ports.flood) { $0.nodes = 4 }
             try await world.goOn(world.names, by: 1)
             let target = world.testnet.plan.members[0]
@@ -131,7 +143,9 @@ extension TestnetTests {
             let start = world.last(of: target.name)
             var early: Int?
             var count: UInt64 = 0
-            try await until("the node to account for a million datagrams", within: .seconds(400), every: .zero) {
+            try await until(
+                "the node to account for a million datagrams", within: .seconds(400), every: .zero
+            ) {
                 for place in floods.indices {
                     for _ in 0..<200 { socket.send(floods[place].1.next(), to: floods[place].to) }
                 }
@@ -162,8 +176,11 @@ extension TestnetTests {
         private func acceptsFullFrames(
             _ world: World, _ target: TestnetPlan.Member, _ gateway: GatewayEUI
         ) async throws {
-            let packets = (0..<GatewayFrame.packetsMax).map { packet([UInt8](repeating: UInt8($0), count: 255)) }
-            let frame = GatewayFrame.pushData(token: 99, gateway: gateway, upstream: .init(packets: packets)).encode()
+            let packets = (0..<GatewayFrame.packetsMax).map {
+                packet([UInt8](repeating: UInt8($0), count: 255))
+            }
+            let frame = GatewayFrame.pushData(token: 99, gateway: gateway, upstream: .init(packets: packets))
+                .encode()
             let socket = try DatagramSocket(boundTo: .loopback(port: 0))
             defer { socket.close() }
             socket.send(frame, to: target.radio)

@@ -92,7 +92,9 @@ final class Command {
 func run(_ arguments: String..., in folder: borrowing Scratch) async throws -> (status: Int32, said: String) {
     let log = "\(folder.path)/command-\(UUID().uuidString).log"
     let child = try ChildProcess(name: "earshot", executable: earshot, arguments: arguments, logFile: log)
-    let status = try await eventually("the end of earshot \(arguments.joined(separator: " "))") { child.exitStatus }
+    let status = try await eventually("the end of earshot \(arguments.joined(separator: " "))") {
+        child.exitStatus
+    }
     return (status, (try? String(contentsOfFile: log, encoding: .utf8)) ?? "")
 }
 
@@ -100,7 +102,8 @@ func run(_ arguments: String..., in folder: borrowing Scratch) async throws -> (
 func processes(naming path: String) -> [Int32] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return all.compactMap { Int32($0) }.filter { id in
-        guard id != getpid(), let line = try? String(contentsOfFile: "/proc/\(id)/cmdline", encoding: .utf8) else {
+        guard id != getpid(), let line = try? String(contentsOfFile: "/proc/\(id)/cmdline", encoding: .utf8)
+        else {
             return false
         }
         return line.contains(path)

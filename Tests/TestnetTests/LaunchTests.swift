@@ -10,12 +10,15 @@ extension TestnetTests {
             try ChildProcess(
                 name: "testnet", executable: earshot,
                 arguments: [
-                    "testnet", "--dir", path, "--port-base", "\(Ports.launching)", "--nodes", "4", "--sensors", "0",
+                    "testnet", "--dir", path, "--port-base", "\(Ports.launching)", "--nodes", "4",
+                    "--sensors", "0",
                     "--epoch", "700ms", "--delta", "60ms",
                 ] + arguments, logFile: log)
         }
 
-        private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+        private func text(_ path: String) -> String {
+            (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        }
 
         @Test func `a port in use is named with its use and the way out`() async throws {
             let scratch = try Scratch()
@@ -24,7 +27,9 @@ extension TestnetTests {
             let child = try testnet(scratch.path + "/net", log: scratch.path + "/log")
             #expect(try await eventually("its end") { child.exitStatus } == 1)
             let said = text(scratch.path + "/log")
-            #expect(said.contains("port \(Ports.launching + 3) is in use, but node2 needs it for radio"), "\(said)")
+            #expect(
+                said.contains("port \(Ports.launching + 3) is in use, but node2 needs it for radio"),
+                "\(said)")
             #expect(said.contains("--port-base"))
             #expect(processes(naming: scratch.path) == [])
         }
@@ -41,18 +46,26 @@ extension TestnetTests {
                 #expect(text(log).contains("holds something that is no testnet"), "\(text(log))")
                 #expect(text(foreign + "/thesis.txt") == "mine")
             }
-            let first = try testnet(scratch.path + "/net", ["--epochs", "1"], log: scratch.path + "/first.log")
-            #expect(try await eventually("its end") { first.exitStatus } == 0, "\(text(scratch.path + "/first.log"))")
+            let first = try testnet(
+                scratch.path + "/net", ["--epochs", "1"], log: scratch.path + "/first.log")
+            #expect(
+                try await eventually("its end") { first.exitStatus } == 0,
+                "\(text(scratch.path + "/first.log"))")
             let again = try testnet(scratch.path + "/net", log: scratch.path + "/again.log")
             #expect(try await eventually("its end") { again.exitStatus } == 1)
             let said = text(scratch.path + "/again.log")
-            #expect(said.contains("--fresh") && said.contains("--resume") && said.contains("--dir"), "\(said)")
+            #expect(
+                said.contains("--fresh") && said.contains("--resume") && said.contains("--dir"), "\(said)")
             let resumed = try testnet(
                 scratch.path + "/net", ["--resume", "--epochs", "1"], log: scratch.path + "/resumed.log")
-            #expect(try await eventually("its end") { resumed.exitStatus } == 0, "\(text(scratch.path + "/resumed.log"))")
+            #expect(
+                try await eventually("its end") { resumed.exitStatus } == 0,
+                "\(text(scratch.path + "/resumed.log"))")
         }
 
-        @Test func `a child that dies ends the testnet with its last words, and leaves nobody behind`() async throws {
+        @Test func `a child that dies ends the testnet with its last words, and leaves nobody behind`()
+            async throws
+        {
             let scratch = try Scratch()
             let child = try testnet(scratch.path + "/net", log: scratch.path + "/log")
             try await until("the first final epoch") { text(scratch.path + "/log").contains("ready:") }
@@ -65,7 +78,9 @@ extension TestnetTests {
             #expect(zombies() == [])
         }
 
-        @Test(arguments: [SIGINT, SIGTERM]) func `a signal stops everything cleanly`(number: Int32) async throws {
+        @Test(arguments: [SIGINT, SIGTERM]) func `a signal stops everything cleanly`(number: Int32)
+            async throws
+        {
             let scratch = try Scratch()
             let child = try testnet(scratch.path + "/net", log: scratch.path + "/log")
             try await until("the first final epoch") { text(scratch.path + "/log").contains("ready:") }
