@@ -20,6 +20,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "Hotspots; the first half of them, at least four, are validators too.")
     var nodes = 8
 
+    @Option(help: "How many of the hotspots are validators, if not half.")
+    var validators: Int?
+
     @Option(help: "Sensors, which only listen.")
     var sensors = 2
 
@@ -31,6 +34,9 @@ struct TestnetCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Length of an epoch, for instance 2s or 1500ms.", valueName: "duration"))
     var epoch = "2s"
+
+    @Option(help: ArgumentHelp("How long a message among validators may take, for instance 100ms.", valueName: "duration"))
+    var delta = "300ms"
 
     @Option(help: "The number from which everything follows.")
     var seed: UInt64 = 42
@@ -83,6 +89,8 @@ struct TestnetCommand: AsyncParsableCommand {
         options.sensors = sensors
         options.spares = spares
         options.epochMilliseconds = try milliseconds(epoch)
+        options.validators = validators
+        options.deltaMilliseconds = Int(try milliseconds(delta))
         options.seed = seed
         options.portBase = portBase
         if let scenario { options.scenario = try TestnetScenario.read(scenario) }
@@ -113,8 +121,9 @@ struct TestnetCommand: AsyncParsableCommand {
         var isReady = false
         while !isStopped.isSet {
             let dead = testnet.deadChildren()
-            if !dead.isEmpty {
-                let tails = dead.map { "\($0.name) ended with status \($0.exitStatus ?? 0); its last words:\n\($0.logTail())" }
+            // Ctrl-C reaches a whole foreground group: children that stop for it are no failure.
+            if !dead.isEmpty, !isStopped.isSet {
+                let tails = dead.map { "\($0.name) \($0.ending ?? "ended"); its last words:\n\($0.logTail())" }
                 throw RuntimeError(tails.joined(separator: "\n"))
             }
             while let summary = testnet.summary(shown + 1), goal.map({ shown < $0 }) ?? true {
@@ -125,6 +134,8 @@ struct TestnetCommand: AsyncParsableCommand {
                     if !output.json { print(Self.head) }
                 }
                 try show(summary)
+                // Into a pipe or a file, too, each epoch appears when it is final.
+                fflush(nil)
             }
             // The end is when every node has got there, not the first.
             if let goal, shown >= goal, testnet.commonEpoch(of: names) >= goal { break }

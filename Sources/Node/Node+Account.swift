@@ -33,7 +33,8 @@ extension Node {
 
     /// Every counter with its name; drops carry their reason.
     public var counters: [(String, UInt64)] {
-        Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }.filter { $0.1 > 0 }
+        [("gossip.datagrams", datagrams)]
+            + Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }.filter { $0.1 > 0 }
             + dissemination.counters.map { ("dissemination.\($0.name)", $0.value) }
             + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
     }

@@ -261,6 +261,15 @@ extension Node {
         }
         open(at: now, &actions)
         continueCatchUp(at: now, &actions)
+        if knownFinal == nil, !hasSaidUnregistered, isUnregistered {
+            hasSaidUnregistered = true
+            actions.append(.notice(.unregistered))
+        }
+    }
+
+    /// Runs as a device that the registry does not know: nobody accepts its bundles.
+    private var isUnregistered: Bool {
+        !settings.roles.isDisjoint(with: [.hotspot, .sensor]) && chain.ledger.device(id) == nil
     }
 
     /// What this node computes is not what the network agreed on: it must not go on, and must say so.
@@ -294,9 +303,14 @@ extension Node {
 
     // MARK: Catching up
 
+    /// How long a fetched range may stand still before it is asked for again.
+    static let catchUpPatience: Duration = .seconds(1)
+
+    /// A peer is ahead: asks it for headers, unless an answer is awaited or being worked off.
     func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction]) {
-        guard now >= nextFinalityRequest, fetched.isEmpty else { return }
-        nextFinalityRequest = now + Candidates.patience
+        if knownFinal >= self.knownFinal?.epoch ?? 0 { self.knownFinal = (knownFinal, peer) }
+        guard now >= nextFinalityRequest else { return }
+        nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
         if knownFinal > chain.openEpoch {
             actions.append(.notice(.catchingUp(from: chain.openEpoch, to: knownFinal)))
         }
@@ -308,13 +322,18 @@ extension Node {
         let wanted = headers.filter { $0.header.epoch >= chain.openEpoch }
         guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
         fetched = wanted
+        nextFinalityRequest = now + Self.catchUpPatience
         continueCatchUp(at: now, &actions)
     }
 
     /// Takes the next fetched header, if it is of the open epoch, through its checks.
     func continueCatchUp(at now: Instant, _ actions: inout [NodeAction]) {
         fetched.removeAll { $0.header.epoch < chain.openEpoch }
-        guard !fetched.isEmpty else { return }
+        guard !fetched.isEmpty else {
+            nextFinalityRequest = min(nextFinalityRequest, now)
+            guard let known = knownFinal, known.epoch >= chain.openEpoch else { return knownFinal = nil }
+            return requestFinality(from: known.at, knownFinal: known.epoch, at: now, &actions)
+        }
         let next = fetched.removeFirst()
         guard next.header.epoch == chain.openEpoch, next.header.parent == chain.parent,
             case .finalize(let epoch, _, let digest) = next.certificate.ballot, epoch == next.header.epoch,

@@ -12,6 +12,7 @@ extension Node {
     /// Decode, drop, route. Bytes of a stranger reach nothing but the contact-card exchange and the two
     /// messages of a wallet.
     func receive(_ bytes: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
+        datagrams += 1
         guard bytes.count <= Datagram.byteCountMax else { return count(.oversized) }
         guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return count(.malformed) }
         guard datagram.network == networkPrefix else { return count(.foreignNetwork) }
@@ -27,7 +28,8 @@ extension Node {
                         $0.signature)
                 }
                 verify(
-                    .records(records, asks: asks, from: datagram.sender, source), checks, at: now, &actions)
+                    .records(records, asks: asks, from: datagram.sender, source), checks, forStranger: !isPeer,
+                    at: now, &actions)
             case .ping(let nonce):
                 run(membership: .ping(nonce: nonce, from: datagram.sender, source), at: now, &actions)
             case .pong(let nonce):
@@ -159,7 +161,7 @@ extension Node {
         if case .final = statuses[id], let replyTo { return answerStatus(of: id, to: replyTo, &actions) }
         verify(
             .transaction(transaction, short, replyTo: replyTo), Self.checks(of: transaction, network: network),
-            at: now, &actions)
+            forStranger: replyTo != nil, at: now, &actions)
     }
 
     static func checks(of transaction: Transaction, network: Digest) -> [Check] {
@@ -187,6 +189,7 @@ extension Node {
         _ ticket: UInt64, _ verification: Verification, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
+        strangersTickets.remove(ticket)
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
         case .records(let records, let asks, let sender, let endpoint):
@@ -221,7 +224,9 @@ extension Node {
     private func failed(_ purpose: Purpose, at now: Instant, _ actions: inout [NodeAction]) {
         count(.badSignature)
         switch purpose {
-        case .records, .finality: break
+        case .records: break
+        // The rest of a range with one forged certificate is not worth asking for.
+        case .finality: fetched.removeAll()
         case .bundle(_, let short, _):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
         case .transaction(let transaction, let short, let replyTo):

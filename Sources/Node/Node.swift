@@ -20,6 +20,9 @@ public import Wire
 public final class Node {
     /// Jobs at the workers at one time: above it, work that a stranger caused is dropped and counted.
     static let ticketsMax = 8_192
+    /// Of them for whoever is no peer: workers take jobs in their order, so that a stranger's must never make votes
+    /// wait longer than a few milliseconds.
+    static let strangersTicketsMax = 64
     /// Final headers kept for peers that are a little behind.
     static let recentFinalsMax = 32
     /// Statuses of transactions kept for whoever sent them.
@@ -61,6 +64,8 @@ public final class Node {
     var peers: [NodeID] = []
     var tickets: [UInt64: Purpose] = [:]
     var nextTicket: UInt64 = 1
+    /// Tickets for strangers that are out.
+    var strangersTickets: Set<UInt64> = []
     var recentFinals: [FinalHeader] = []
     var statuses: [Digest: TransactionStatus] = [:]
     var statusOrder: [Digest] = []
@@ -71,10 +76,15 @@ public final class Node {
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []
     var nextFinalityRequest: Instant = .origin
+    /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
+    var knownFinal: (epoch: Epoch, at: NodeID)?
+    var hasSaidUnregistered = false
     var hasFinalised = false
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
     public var wallTime: UInt64 = 0
+    /// Gossip datagrams that came in, dropped ones too.
+    var datagrams: UInt64 = 0
     public internal(set) var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
     public init(
@@ -252,8 +262,14 @@ public final class Node {
 
     // MARK: Verification
 
-    func verify(_ purpose: Purpose, _ checks: [Check], at now: Instant, _ actions: inout [NodeAction]) {
-        guard tickets.count < Self.ticketsMax else { return count(.verificationBacklog) }
+    func verify(
+        _ purpose: Purpose, _ checks: [Check], forStranger: Bool = false, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        guard tickets.count < Self.ticketsMax,
+            !forStranger || strangersTickets.count < Self.strangersTicketsMax
+        else { return count(.verificationBacklog) }
+        if forStranger { strangersTickets.insert(nextTicket) }
         let ticket = nextTicket
         nextTicket += 1
         tickets[ticket] = purpose

@@ -86,6 +86,8 @@ public enum Notice: Sendable {
     case diverged(Epoch, expected: Digest, computed: Digest)
     case alarm(String)
     case transactionRefused(Digest, TransactionFault)
+    /// Its role is a device's, but the registry does not know it.
+    case unregistered
 }
 
 /// One check for a worker.

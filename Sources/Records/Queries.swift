@@ -38,6 +38,15 @@ extension NodeStore {
         }
     }
 
+    /// Consensus' memory of its own votes, encoded; nil before the first.
+    public func safety() throws(StoreError) -> [UInt8]? { try single(.safety) }
+
+    /// The last bundle that this node signed.
+    public func ownBundle() throws(StoreError) -> Bundle? {
+        guard let bytes = try single(.ownBundle) else { return nil }
+        return try Self.decode(bytes.octetBytes)
+    }
+
     /// The number of the last final block here; 0 before the first.
     public func lastEpoch() throws(StoreError) -> Epoch {
         try store.read { transaction throws(StoreError) in try lastEpoch(transaction) }

@@ -236,6 +236,12 @@ final class Driver {
                 no more, its store is kept; compare with `earshot inspect verify`
                 """, metadata: ["expected": "\(expected.hex)", "computed": "\(computed.hex)"])
         case .alarm(let what): logger.error("alarm: \(what)")
+        case .unregistered:
+            logger.warning(
+                """
+                this node is not registered: its bundles are not accepted and it earns nothing; register it with \
+                `earshot tx register`
+                """)
         case .transactionRefused(let id, let fault):
             logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
         }

@@ -69,12 +69,14 @@ public final class NodeService: Service {
     ) async throws {
         let eventLoop = group.next()
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: Driver.self, eventLoop: eventLoop)
-        let gossip = try await Self.bind(config.listen, "gossip", on: eventLoop) { bytes, address in
+        let gossip = try await Self.bind(config.listen, "gossip", byteCountMax: 2_048, on: eventLoop) { bytes, address in
             box.value?.receive(bytes, from: address)
         }
         var radioChannel: (any Channel)?
         if let radio = config.radio {
-            radioChannel = try await Self.bind(radio, "radio", on: eventLoop) { bytes, address in
+            radioChannel = try await Self.bind(
+                radio, "radio", byteCountMax: GatewayFrame.byteCountMax + 1, on: eventLoop
+            ) { bytes, address in
                 box.value?.receiveRadio(bytes, from: address)
             }
         }
@@ -125,14 +127,14 @@ public final class NodeService: Service {
     }
 
     private static func bind(
-        _ endpoint: Endpoint, _ name: String, on eventLoop: any EventLoop,
+        _ endpoint: Endpoint, _ name: String, byteCountMax: Int, on eventLoop: any EventLoop,
         _ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void
     ) async throws -> any Channel {
         do {
             return try await DatagramBootstrap(group: eventLoop)
                 .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
                 .channelOption(.datagramVectorReadMessageCount, value: 16)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2_048))
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * byteCountMax))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(DatagramReceiver(receive))

@@ -10,8 +10,13 @@ public final class ChildProcess: Sendable {
     private let process: Mutex<Process>
     private let lifeline: Pipe
 
-    /// Starts this very program with other arguments; its output goes to `logFile`.
-    public init(name: String, arguments: [String], logFile: String) throws {
+    /// The program that this process runs.
+    public static let thisProgram = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+
+    /// Starts `executable` with these arguments; its output goes to `logFile`.
+    public init(
+        name: String, executable: String = ChildProcess.thisProgram, arguments: [String], logFile: String
+    ) throws {
         self.name = name
         self.logFile = logFile
         if !FileManager.default.fileExists(atPath: logFile) {
@@ -22,7 +27,7 @@ public final class ChildProcess: Sendable {
         let log = try FileHandle(forWritingTo: URL(fileURLWithPath: logFile))
         try log.seekToEnd()
         let child = Process()
-        child.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        child.executableURL = URL(fileURLWithPath: executable)
         child.arguments = arguments
         child.standardOutput = log
         child.standardError = log
@@ -42,12 +47,30 @@ public final class ChildProcess: Sendable {
     public var isRunning: Bool { process.withLock { $0.isRunning } }
     public var exitStatus: Int32? { process.withLock { $0.isRunning ? nil : $0.terminationStatus } }
 
+    /// How it ended, in words that follow its name; nil while it runs.
+    public var ending: String? {
+        process.withLock {
+            if $0.isRunning { return nil }
+            return $0.terminationReason == .uncaughtSignal
+                ? "was killed by signal \($0.terminationStatus)" : "ended with status \($0.terminationStatus)"
+        }
+    }
+
     /// Asks for a clean stop.
     public func terminate() { process.withLock { if $0.isRunning { $0.terminate() } } }
 
+    /// Stops its clock: it does nothing until `resume`, and does not notice.
+    public func pause() { signal(SIGSTOP) }
+
+    public func resume() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        process.withLock { if $0.isRunning { _ = Glibc.kill($0.processIdentifier, number) } }
+    }
+
     /// Ends it at once, as a power cut would.
     public func kill() {
-        process.withLock { if $0.isRunning { _ = Glibc.kill($0.processIdentifier, SIGKILL) } }
+        signal(SIGKILL)
     }
 
     /// The last lines of its log, for an error message.

@@ -16,7 +16,11 @@ public final class Testnet {
     private var ether: ChildProcess?
     private var stores: [String: NodeStore] = [:]
 
-    public init(plan: TestnetPlan, directory: TestnetDirectory) {
+    private let executable: String
+
+    /// - Parameter executable: the `earshot` program that the children run; this very program if not said.
+    public init(plan: TestnetPlan, directory: TestnetDirectory, executable: String = ChildProcess.thisProgram) {
+        self.executable = executable
         self.plan = plan
         self.directory = directory
     }
@@ -25,14 +29,15 @@ public final class Testnet {
     public func start(except: Set<String> = []) throws {
         try checkPorts()
         ether = try ChildProcess(
-            name: "ether", arguments: ["ether", directory.etherFile, "--stop-on-eof"], logFile: directory.etherLog)
+            name: "ether", executable: executable, arguments: ["ether", directory.etherFile, "--stop-on-eof"],
+            logFile: directory.etherLog)
         for member in plan.members where !except.contains(member.name) { try start(member.name) }
     }
 
     public func start(_ name: String) throws {
         children[name] = try ChildProcess(
-            name: name, arguments: ["node", "--config", directory.configFile(name), "--stop-on-eof"],
-            logFile: directory.log(name))
+            name: name, executable: executable,
+            arguments: ["node", "--config", directory.configFile(name), "--stop-on-eof"], logFile: directory.log(name))
     }
 
     /// A port that somebody else holds is better said now, with its owner's name for it, than by eight logs.

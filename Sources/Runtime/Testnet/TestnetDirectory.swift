@@ -49,12 +49,13 @@ public struct TestnetDirectory: Sendable {
         // Two entries suffice: the rest is found through them.
         let bootstrap = plan.members.prefix(2).map { "earshot://\($0.id.text)@\($0.gossip)" }
         try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
-        for member in plan.members { try create(member) }
-        for spare in plan.spares { try create(spare, gossip: plan.members[0].gossip) }
+        let delta = plan.options.deltaMilliseconds
+        for member in plan.members { try create(member, deltaMilliseconds: delta) }
+        for spare in plan.spares { try create(spare, gossip: plan.members[0].gossip, deltaMilliseconds: delta) }
         try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
     }
 
-    private func create(_ member: TestnetPlan.Member) throws {
+    private func create(_ member: TestnetPlan.Member, deltaMilliseconds: Int) throws {
         try FileManager.default.createDirectory(atPath: folder(member.name), withIntermediateDirectories: true)
         try KeyFileStore.create(
             KeyFile(seed: SecretSeed(octets: member.seed.span.octetBytes), isTestOnly: true),
@@ -63,18 +64,20 @@ public struct TestnetDirectory: Sendable {
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
             bootstrapFile: "../testnet.peers", roles: member.roles, listen: member.gossip, radio: member.radio)
         config.gateway = member.gateway
+        config.deltaMilliseconds = deltaMilliseconds
         try write(config.text, to: configFile(member.name))
         let store = try NodeStore(at: data(member.name), readOnly: false)
         try store.markVirgin(for: member.id)
     }
 
     /// A configuration without a key: whoever takes the site makes one.
-    private func create(_ spare: TestnetPlan.Spare, gossip: Endpoint) throws {
+    private func create(_ spare: TestnetPlan.Spare, gossip: Endpoint, deltaMilliseconds: Int) throws {
         try FileManager.default.createDirectory(atPath: folder(spare.name), withIntermediateDirectories: true)
         var config = NodeConfig(
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
             bootstrapFile: "../testnet.peers", roles: .hotspot, listen: spare.gossip, radio: spare.radio)
         config.gateway = spare.gateway
+        config.deltaMilliseconds = deltaMilliseconds
         let place = "--latitude \(spare.position.degreesNorth) --longitude \(spare.position.degreesEast)"
         try write(
             """

@@ -11,10 +11,16 @@ public import Wire
 public struct TestnetPlan: Sendable {
     public struct Options: Sendable {
         public var nodes = 8
+        /// The first so many nodes; half of them, and at least `validatorsMin`, if not said.
+        public var validators: Int?
         public var sensors = 2
         /// Sites with a radio but without a node: for those that somebody starts by hand.
         public var spares = 1
         public var epochMilliseconds: UInt32 = 2_000
+        /// Consensus Δ of every node.
+        public var deltaMilliseconds = 300
+        /// Of a thousand hotspots, how many beacon in an epoch.
+        public var beaconPermille: UInt64 = 400
         public var seed: UInt64 = 42
         public var portBase: UInt16 = 21_000
         /// Sites of real antennas to stand at, in this order; too few are an error.
@@ -70,6 +76,13 @@ public struct TestnetPlan: Sendable {
         guard (0...Self.nodesMax).contains(options.spares) else {
             throw RuntimeError("a testnet has 0 to \(Self.nodesMax) spare sites")
         }
+        guard (10...60_000).contains(options.deltaMilliseconds) else {
+            throw RuntimeError("consensus needs a delta of 10ms to 60s")
+        }
+        if let validators = options.validators, !(1...options.nodes).contains(validators) {
+            throw RuntimeError("of \(options.nodes) nodes, 1 to \(options.nodes) may be validators")
+        }
+        precondition((1...1000).contains(options.beaconPermille))
         let count = options.nodes + options.sensors
         guard Int(options.portBase) + 2 * (count + options.spares) < 65_536 else {
             throw RuntimeError("ports from \(options.portBase) on do not suffice for \(count) nodes")
@@ -80,7 +93,7 @@ public struct TestnetPlan: Sendable {
         self.options = options
         var chance = Chance(seed: options.seed)
         let places = Self.places(count, spares: options.spares, options, &chance)
-        let validators = min(options.nodes, max(Self.validatorsMin, options.nodes / 2))
+        let validators = options.validators ?? min(options.nodes, max(Self.validatorsMin, options.nodes / 2))
         let seeds = (0..<count).map { Self.keySeed(options.seed, index: $0) }
         let keys = seeds.map { NodeKeys(seed: $0.span.octetBytes) }
         var members: [Member] = []
@@ -174,8 +187,8 @@ public struct TestnetPlan: Sendable {
         var parameters = Parameters()
         parameters.epochMilliseconds = options.epochMilliseconds
         parameters.epochsPerDay = 144
-        // Two fifths: under half of the hotspots beacon in an epoch, and verdicts come soon enough to watch.
-        parameters.beaconThreshold = UInt64.max / 1000 * 400
+        // By default two fifths: under half of the hotspots beacon in an epoch, and verdicts come soon enough to watch.
+        parameters.beaconThreshold = UInt64.max / 1000 * options.beaconPermille
         parameters.committeeEpochs = 10
         parameters.reciprocityEpochs = 40
         parameters.suspensionEpochs = 100
