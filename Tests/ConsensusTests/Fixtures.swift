@@ -35,7 +35,8 @@ func instance(_ committee: Committee, epoch: Epoch = 1) -> Simplex.Instance {
 private let noEvidence = try! EvidenceSummary(decoding: EvidenceSummary(items: []).encoded())
 private let noProof = try! VRFProof(decoding: [UInt8](repeating: 0, count: 80))
 
-func header(_ committee: Digest, builder: NodeID, view: View, flavour: UInt8 = 0, epoch: Epoch = 1) -> Header {
+func header(_ committee: Digest, builder: NodeID, view: View, flavour: UInt8 = 0, epoch: Epoch = 1) -> Header
+{
     let zero = Digest.zero
     return Header(
         network: network, epoch: epoch, parent: zero, builder: builder, buildView: view,

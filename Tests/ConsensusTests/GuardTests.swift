@@ -64,6 +64,22 @@ import Wire
         #expect(solo.ballots == [.nullify(1, 1)])
     }
 
+    @Test func `a restart says again what was said`() {
+        var solo = Solo()
+        solo.notarizeFirst()
+        let certificate = solo.certificate(.notarize(1, 1, solo.fresh.digest))
+        solo.give(.certificate(certificate))
+        solo.log = []
+        solo.restart()
+        #expect(solo.ballots == [.notarize(1, 1, solo.fresh.digest), .finalize(1, 1, solo.fresh.digest)])
+        #expect(
+            solo.log.contains { action in
+                if case .broadcast(.certificate(certificate)) = action { true } else { false }
+            })
+        solo.give(.judged(epoch: 1, digest: solo.fresh.digest, .objectivelyInvalid))
+        #expect(!solo.ballots.contains(.nullify(1, 1)), "a finalized view is never nullified")
+    }
+
     @Test func `an epoch below the remembered one is only observed`() {
         var solo = Solo()
         solo.machine = Solo.machine(solo.me, solo.disk)

@@ -54,7 +54,8 @@ import Wire
         let heavy = members.seats.firstIndex { $0.weight == 3 }!
         var seconds = [0, 0, 0]
         for draw in 0..<2_000 {
-            let leaders = Simplex.leaders(of: members, randomness: Digest(of: [UInt8(draw % 256), UInt8(draw / 256)]))
+            let leaders = Simplex.leaders(
+                of: members, randomness: Digest(of: [UInt8(draw % 256), UInt8(draw / 256)]))
             if leaders[0] == heavy { seconds[leaders[1]] += 1 }
         }
         let counts = members.seats.indices.filter { $0 != heavy }.map { seconds[$0] }

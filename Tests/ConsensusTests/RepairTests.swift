@@ -29,7 +29,9 @@ import Wire
             let ballots = messages.compactMap { if case .vote(let vote) = $0 { vote.ballot } else { nil } }
             #expect(ballots.contains(.finalize(1, 1, solo.fresh.digest)))
             #expect(ballots.contains(.notarize(1, 1, solo.fresh.digest)))
-            #expect(messages.contains(.certificate(notarization)) && messages.contains(.certificate(nullification)))
+            #expect(
+                messages.contains(.certificate(notarization))
+                    && messages.contains(.certificate(nullification)))
         }
         #expect(solo.machine.deadline <= solo.now + .milliseconds(120))
         solo.log = []
@@ -102,7 +104,8 @@ import Wire
         #expect(solo.sent.count == 2 * Certificate.seatsMax + 1)
     }
 
-    @Test func `many views without a notarization stop at a bound, and one notarization goes on from there`() {
+    @Test func `many views without a notarization stop at a bound, and one notarization goes on from there`()
+    {
         var solo = Solo()
         let bound = View(SafetyState.viewsMax)
         for view in [1, 2, bound - 1, bound, bound + 1, bound + 30, bound + 33, 2 * bound] {

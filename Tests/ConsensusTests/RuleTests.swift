@@ -88,7 +88,8 @@ import Wire
         let stranger = header(solo.members.digest, builder: solo.epoch.leader(of: 2), view: 1)
         let vote = Vote(
             .notarize(1, 1, stranger.digest), by: key(number(of: solo.epoch.leader(of: 2))), network: network)
-        solo.give(.proposal(Proposal(view: 1, parentView: 0, header: stranger, justification: [], vote: vote)))
+        solo.give(
+            .proposal(Proposal(view: 1, parentView: 0, header: stranger, justification: [], vote: vote)))
         solo.give(.judged(epoch: 1, digest: stranger.digest, .valid))
         #expect(solo.ballots.isEmpty && solo.evaluations.isEmpty)
     }
@@ -103,6 +104,19 @@ import Wire
         #expect(solo.evaluations.map(\.isSubjective) == [true])
         solo.give(.judged(epoch: 1, digest: solo.fresh.digest, .valid))
         #expect(solo.ballots == [.notarize(1, 1, solo.fresh.digest)])
+    }
+
+    @Test func `certificates that come with a proposal count by themselves`() {
+        var solo = Solo()
+        let bare = solo.proposal(2, solo.made(in: 2))
+        let nullification = solo.certificate(.nullify(1, 1))
+        solo.give(
+            .proposal(
+                Proposal(
+                    view: 2, parentView: 0, header: bare.header, justification: [nullification],
+                    vote: bare.vote)))
+        #expect(solo.machine.status.view == 2)
+        #expect(solo.evaluations.map(\.digest) == [bare.header.digest])
     }
 
     @Test func `a fresh block in view 2 needs the nullification of view 1`() {
@@ -247,7 +261,8 @@ import Wire
         let formed = solo.log.compactMap { action -> Certificate? in
             if case .broadcast(.certificate(let certificate)) = action { certificate } else { nil }
         }
-        #expect(formed.map(\.ballot) == [.nullify(1, 1)] && formed[0].isValid(in: solo.members, network: network))
+        #expect(
+            formed.map(\.ballot) == [.nullify(1, 1)] && formed[0].isValid(in: solo.members, network: network))
     }
 
     @Test func `exactly two thirds of six are no quorum`() {

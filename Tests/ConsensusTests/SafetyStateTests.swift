@@ -19,7 +19,9 @@ import Wire
         return world.actors.compactMap(\.disk)
     }
 
-    @Test(arguments: Seed.all.prefix(8)) func `what is written is read again, octet for octet`(_ seed: Seed) throws {
+    @Test(arguments: Seed.all.prefix(8)) func `what is written is read again, octet for octet`(_ seed: Seed)
+        throws
+    {
         for state in states(seed) {
             let octets = state.encoded()
             let again = try SafetyState(decoding: octets)
@@ -56,7 +58,9 @@ import Wire
         #expect(throws: DecodeError.self) { try SafetyState(decoding: octets + [0]) }
     }
 
-    @Test func `own votes below the view and the notarization are left out, and all that is needed stays`() throws {
+    @Test func `own votes below the view and the notarization are left out, and all that is needed stays`()
+        throws
+    {
         var solo = Solo()
         solo.notarizeFirst()
         solo.give(.certificate(solo.certificate(.nullify(1, 1))))

@@ -56,7 +56,8 @@ struct Solo {
         Proposal(
             view: view, parentView: parentView, header: header, justification: [],
             vote: Vote(
-                .notarize(1, view, header.digest), by: key(number(of: epoch.leader(of: view))), network: network))
+                .notarize(1, view, header.digest), by: key(number(of: epoch.leader(of: view))),
+                network: network))
     }
 
     /// Of all the others, or of as many of them as are wanted.

@@ -108,7 +108,8 @@ extension World {
 
     private mutating func finalise(_ final: FinalHeader, by index: Int) {
         let epoch = final.header.epoch
-        if final.certificate.ballot.digest != final.header.digest || !final.certificate.hasQuorum(in: members) {
+        if final.certificate.ballot.digest != final.header.digest || !final.certificate.hasQuorum(in: members)
+        {
             faults.append("bad final certificate")
         }
         guard epoch == actors[index].openEpoch else { return }
@@ -139,7 +140,9 @@ extension World {
                 step(index, .certificate(certificate))
             }
         case .proposal(let proposal):
-            if isOfOpenEpoch(proposal.header.epoch, from: peer, at: index) { step(index, .proposal(proposal)) }
+            if isOfOpenEpoch(proposal.header.epoch, from: peer, at: index) {
+                step(index, .proposal(proposal))
+            }
         case .summary(let summary):
             if summary.lastFinal >= open {
                 ask(peer, by: index)

@@ -143,7 +143,8 @@ struct World {
             step(index, .woke)
         case .written(let state, let life): if life == current { actors[index].disk = state }
         case .writtenFinals(let count, let life): if life == current { actors[index].finalsWritten = count }
-        case .released(let parcel, let peer, let life): if life == current { emit(parcel, to: peer, by: index) }
+        case .released(let parcel, let peer, let life):
+            if life == current { emit(parcel, to: peer, by: index) }
         case .restart: break
         }
     }
@@ -240,7 +241,8 @@ struct Agenda<What> {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && isEarlier(child, least) {
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && isEarlier(child, least)
+            {
                 least = child
             }
             if least == parent { return }
