@@ -11,23 +11,56 @@ extension Round {
     /// Proposals pushed in one answer.
     static let proposalsPushedMax = 4
 
+    /// Certificates sent again to one peer at one time: a large committee's has tens of kilobytes. Those that
+    /// a peer lacks beyond these its own summary shows.
+    static let certificatesResentMax = 8
+    /// Summaries and requests of one peer are answered at most once in this share of Δ: honest peers send one
+    /// in 0.8 Δ, and answers are many times larger than questions.
+    static let answersPerDelta = 2
+
     mutating func summarise(at now: Instant, _ out: inout [Simplex.Action]) {
-        let fifth = Duration.nanoseconds(settings.delta.nanoseconds / 5)
-        summaryTimer = now + chance.duration(in: settings.delta - fifth...settings.delta + fifth)
+        let fifth = Duration.nanoseconds(delta.nanoseconds / 5)
+        summaryTimer = now + chance.duration(in: delta - fifth...delta + fifth)
         var peers = committee.seats.map(\.key).filter { $0 != signer.nodeID }
         chance.shuffle(&peers)
         let summary = summary()
         let wanted = missingHeader()
+        let votes = latestOwnVotes()
+        let certificates = certificatesSentAgain()
         for (place, peer) in peers.prefix(settings.summaryPeers).enumerated() {
             out.append(.send(peer, .summary(summary)))
             if place < 2, let wanted { out.append(.send(peer, .proposalRequest(epoch, wanted))) }
-            guard let seat, !isFinal else { continue }
-            for kind in Ballot.Kind.allCases {
-                if let vote = slots[view]?.tally.vote(kind, seat: seat) {
-                    out.append(.send(peer, .vote(vote)))
-                }
-            }
+            for vote in votes { out.append(.send(peer, .vote(vote))) }
+            for certificate in certificates { out.append(.send(peer, .certificate(certificate))) }
         }
+    }
+
+    /// Those of the current view, and of every kind the latest that was cast in any view.
+    private func latestOwnVotes() -> [Vote] {
+        guard let seat, !isFinal else { return [] }
+        var votes: [Vote] = []
+        for kind in Ballot.Kind.allCases {
+            let latest = slots.compactMap { $0.value.tally.vote(kind, seat: seat) }.max {
+                $0.ballot.view < $1.ballot.view
+            }
+            if let latest { votes.append(latest) }
+        }
+        return votes
+    }
+
+    /// What lets a peer enter this view and judge its proposal: N[u] and X[u+1 … v−1], the newest first.
+    private func certificatesSentAgain() -> [Certificate] {
+        guard view > 0, !isFinal else { return [] }
+        let parent = highestNotarized(below: view)
+        var certificates: [Certificate] = []
+        if let notarization = slots[view]?.notarization { certificates.append(notarization) }
+        if let notarization = slots[parent]?.notarization { certificates.append(notarization) }
+        var other = view - 1
+        while other > parent, certificates.count < Self.certificatesResentMax {
+            if let nullification = slots[other]?.nullification { certificates.append(nullification) }
+            other -= 1
+        }
+        return certificates
     }
 
     /// The view whose certified header is not here.
@@ -62,7 +95,9 @@ extension Round {
     mutating func answer(
         _ summary: Summary, from peer: NodeID, at now: Instant, _ out: inout [Simplex.Action]
     ) {
-        guard summary.epoch == epoch, summary.lastFinal < epoch else { return }
+        guard summary.epoch == epoch, summary.lastFinal < epoch,
+            summaryAnswers.allow(peer, at: now, every: answerInterval)
+        else { return }
         if let finality {
             out.append(.send(peer, .certificate(finality)))
             let holders = slots.keys.sorted().filter { slots[$0]?.proposedDigest == finality.ballot.digest }
@@ -82,9 +117,21 @@ extension Round {
         _ peer: NodeID, ifAhead summary: Summary, at now: Instant, _ out: inout [Simplex.Action]
     ) {
         guard summary.view > 0, summaryTimer.map({ $0 <= now }) ?? true else { return }
-        summaryTimer = now + settings.delta
+        summaryTimer = now + delta
         out.append(.send(peer, .summary(self.summary())))
     }
+
+    /// A peer's request for the proposal of a view.
+    mutating func answerRequest(
+        of view: View, from peer: NodeID, at now: Instant, _ out: inout [Simplex.Action]
+    ) {
+        guard let proposal = proposal(of: view),
+            proposalAnswers.allow(peer, at: now, every: answerInterval)
+        else { return }
+        out.append(.send(peer, .proposal(proposal)))
+    }
+
+    private var answerInterval: Duration { .nanoseconds(delta.nanoseconds / Int64(Self.answersPerDelta)) }
 
     private func push(whatIsMissingIn summary: Summary, to peer: NodeID, _ out: inout [Simplex.Action]) {
         let theirNotarization = summary.views.last { $0.notarization != nil }?.view ?? 0
@@ -124,6 +171,25 @@ extension Round {
                 }
             }
         }
+    }
+}
+
+/// When each peer was answered last, so that nobody makes this node send more than its share.
+struct AnswerMeter: Sendable {
+    /// Peers remembered: twice the seats, for observers ask too. Above it only who is remembered is answered,
+    /// until the older are forgotten, which takes one interval.
+    static let peersMax = 2 * Certificate.seatsMax
+
+    private var answered: [NodeID: Instant] = [:]
+
+    mutating func allow(_ peer: NodeID, at now: Instant, every interval: Duration) -> Bool {
+        if let last = answered[peer], last <= now, now < last + interval { return false }
+        if answered.count >= Self.peersMax, answered[peer] == nil {
+            answered = answered.filter { $0.value <= now && now < $0.value + interval }
+            if answered.count >= Self.peersMax { return false }
+        }
+        answered[peer] = now
+        return true
     }
 }
 

@@ -12,9 +12,7 @@ extension Round {
         case .proposal(let proposal): take(proposal, at: now, &out)
         case .summary(let summary, let peer): answer(summary, from: peer, at: now, &out)
         case .proposalRequested(let epoch, let view, let peer):
-            if epoch == self.epoch, let proposal = proposal(of: view) {
-                out.append(.send(peer, .proposal(proposal)))
-            }
+            if epoch == self.epoch { answerRequest(of: view, from: peer, at: now, &out) }
         case .built(let epoch, let view, let header):
             if epoch == self.epoch { built(view, header, at: now, &out) }
         case .judged(let epoch, let digest, let judgement):
@@ -38,7 +36,7 @@ extension Round {
         let outcome = slots[ballot.view, default: Slot()].tally.insert(vote, seat: seat, in: committee)
         guard case .added(let weight) = outcome else { return }
         if heard.insert(seat).inserted { heardWeight += committee.seats[seat].weight }
-        guard weight >= committee.quorum, let tally = slots[ballot.view]?.tally else { return }
+        guard weight >= quorum, let tally = slots[ballot.view]?.tally else { return }
         let certificate = tally.certificate(of: ballot)
         if store(certificate, at: now, &out) { out.append(.broadcast(.certificate(certificate))) }
     }
@@ -60,7 +58,7 @@ extension Round {
             lookForDivergence(from: digest, &out)
             return true
         }
-        guard !isFinal, ballot.view >= floor, ballot.view < View.max else { return false }
+        guard !isFinal, ballot.view >= floor, ballot.view <= Self.viewsLast else { return false }
         let slot = slots[ballot.view] ?? Slot()
         switch ballot {
         case .notarize(_, let view, let digest):
@@ -70,10 +68,11 @@ extension Round {
             }
             slots[view, default: Slot()].notarization = certificate
             highestNotarization = max(highestNotarization, view)
+            if let proposed, proposed.view == view, proposed.at <= now { roundTrip = now - proposed.at }
             if view >= self.view { armFinalizeTimer(view, at: now) }
             lookForDivergence(from: digest, &out)
         default:
-            if slot.nullification != nil { return false }
+            if slot.nullification != nil || ballot.view > ceiling + Self.viewsAhead { return false }
             slots[ballot.view, default: Slot()].nullification = certificate
         }
         return true

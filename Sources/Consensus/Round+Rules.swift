@@ -71,6 +71,7 @@ extension Round {
         var next = view
         for (view, slot) in slots where slot.nullification != nil { next = max(next, view + 1) }
         if let timer = finalizeTimer, timer.at <= now { next = max(next, timer.view + 1) }
+        next = min(next, ceiling)
         return next > view ? next : nil
     }
 
@@ -145,6 +146,7 @@ extension Round {
             view: view, parentView: highestNotarized(below: view), header: header, justification: [],
             vote: Vote(ballot, by: signer, network: settings.network))
         if let proposal = proposal(of: view) { out.append(.broadcast(.proposal(proposal))) }
+        proposed = (view, now)
         cast(ballot, at: now, &out)
     }
 

@@ -9,6 +9,9 @@ struct Round: Sendable {
     /// Views kept below the highest notarization, for laggards.
     static let viewsBehind: View = 64
 
+    /// The last view of an epoch, so that sums of views never overflow.
+    static let viewsLast = View.max - 4 * View(SafetyState.viewsMax)
+
     enum Judging: Equatable {
         case asked
         case answered(Simplex.Judgement)
@@ -20,6 +23,9 @@ struct Round: Sendable {
     /// The own seat; nil for an observer.
     let seat: Int?
     let committeeDigest: Digest
+    let quorum: UInt64
+    /// Δ, the same for the whole epoch.
+    let delta: Duration
     let beginsAt: Instant
     var chance: Chance
 
@@ -32,6 +38,10 @@ struct Round: Sendable {
     var highestNotarization: View = 0
     /// The view for which a fresh header was ordered.
     var buildOrdered: View = 0
+    /// When the newest own proposal left.
+    var proposed: (view: View, at: Instant)?
+    /// From an own proposal to its notarization.
+    var roundTrip: Duration?
     /// Seats whose votes were seen before the epoch began, for the begin rule.
     var heard: Set<Int> = []
     var heardWeight: UInt64 = 0
@@ -46,6 +56,8 @@ struct Round: Sendable {
     var isAnnounced = false
     var lastFinal: FinalHeader?
     var accused: Set<Int> = []
+    var summaryAnswers = AnswerMeter()
+    var proposalAnswers = AnswerMeter()
     var hasDiverged = false
     var isUnsaved = false
 
@@ -55,15 +67,16 @@ struct Round: Sendable {
 
     init(
         instance: Simplex.Instance, settings: Simplex.Settings, signer: SigningKey, isVoter: Bool,
-        chance: Chance,
-        beginsAt: Instant, lastFinal: FinalHeader?
+        chance: Chance, delta: Duration, windowEnds: Instant, lastFinal: FinalHeader?
     ) {
         self.instance = instance
         self.settings = settings
         self.signer = signer
         seat = isVoter ? instance.committee.index(of: signer.nodeID) : nil
         committeeDigest = instance.committee.digest
-        self.beginsAt = beginsAt
+        quorum = instance.committee.quorum
+        self.delta = delta
+        beginsAt = windowEnds + max(settings.gather, delta * 2)
         self.chance = chance
         self.lastFinal = lastFinal
     }
@@ -149,15 +162,15 @@ struct Round: Sendable {
 
     mutating func armTimers(at now: Instant) {
         let allowance = settings.executionAllowance
-        if summaryTimer == nil { summaryTimer = now + settings.delta }
+        if summaryTimer == nil { summaryTimer = now + delta }
         guard seat != nil else { return }
-        proposalTimer = now + (Self.backedOff(settings.delta * 3, view: view) + allowance)
-        viewTimer = now + (Self.backedOff(settings.delta * 5, view: view) + allowance)
+        proposalTimer = now + (Self.backedOff(delta * 3, view: view) + allowance)
+        viewTimer = now + (Self.backedOff(delta * 5, view: view) + allowance)
     }
 
     mutating func armFinalizeTimer(_ view: View, at now: Instant) {
         if let timer = finalizeTimer, timer.view >= view { return }
-        finalizeTimer = (view, now + settings.delta * 2)
+        finalizeTimer = (view, now + delta * 2)
     }
 
     // MARK: Bounds
@@ -167,11 +180,20 @@ struct Round: Sendable {
         return lowest > Self.viewsBehind ? lowest - Self.viewsBehind : 1
     }
 
+    /// Whether votes and proposals of a view are taken.
     func keeps(_ view: View) -> Bool {
-        view >= floor && view <= max(self.view, 1) + Self.viewsAhead
+        view >= max(floor, votesFloor) && view <= max(self.view, 1) + Self.viewsAhead
     }
 
+    private var votesFloor: View { view > Self.viewsBehind ? view - Self.viewsBehind : 1 }
+
+    /// The view that is not passed without another notarization: every nullification since the last one must
+    /// be kept to justify a proposal, and what is kept is bounded.
+    var ceiling: View { highestNotarization + View(SafetyState.viewsMax) }
+
     mutating func prune() {
+        // Of old views the certificates justify what comes; the single votes have done their work.
+        for old in slots.keys where old < votesFloor { slots[old]!.tally = Tally() }
         let floor = floor
         guard floor > 1 else { return }
         slots = slots.filter { $0.key >= floor }
@@ -184,7 +206,9 @@ struct Round: Sendable {
 
     func assertInvariants() {
         precondition(highestNotarization == 0 || slots[highestNotarization]?.notarization != nil)
-        precondition(slots.count <= SafetyState.viewsMax + Int(Self.viewsAhead + Self.viewsBehind))
+        precondition(slots.count <= SafetyState.viewsMax + Int(2 * Self.viewsAhead + Self.viewsBehind))
+        precondition(heard.count <= committee.seats.count && accused.count <= committee.seats.count)
+        precondition(headers.count <= 2 * slots.count + 1 && judgements.count <= headers.count)
         for slot in slots.values {
             precondition(!(slot.isNullified && slot.finalized != nil), "a nullified view is never finalized")
             precondition(slot.finalized == nil || slot.finalized == slot.notarized)
@@ -201,6 +225,8 @@ struct Round: Sendable {
             waitsFor = "the header that is final"
         } else if view == 0 {
             waitsFor = "the window's end"
+        } else if view >= ceiling {
+            waitsFor = "a notarization: too many views have passed without one"
         } else if slots[view]?.notarization != nil {
             waitsFor = "finalize votes of view \(view)"
         } else if slots[view]?.proposal == nil {

@@ -30,7 +30,8 @@ public import Wire
 public struct Simplex: Sendable {
     public struct Settings: Sendable {
         public let network: Digest
-        /// Δ: an upper bound of a message's delay among validators.
+        /// Δ: an upper bound of a message's delay among validators. The node's own grows above it where its
+        /// proposals come back slower, see `Pace`.
         public let delta: Duration
         /// G: from the window's end to view 1, for reconciliation to settle.
         public let gather: Duration
@@ -148,12 +149,14 @@ public struct Simplex: Sendable {
     private var chance: Chance
     private var restored: SafetyState?
     private var round: Round?
+    private var pace: Pace
 
     public init(settings: Settings, signer: SigningKey, chance: Chance, restored: SafetyState?) {
         self.settings = settings
         self.signer = signer
         self.chance = chance
         self.restored = restored
+        pace = Pace(floor: settings.delta)
     }
 
     /// When to send `woke`, at the latest.
@@ -184,12 +187,13 @@ public struct Simplex: Sendable {
     /// An epoch opens once; one below what was signed before the restart is only observed.
     private mutating func open(_ instance: Instance, windowEnds: Instant) {
         if let round, round.epoch >= instance.epoch { return }
+        if let roundTrip = round?.roundTrip { pace.observe(roundTrip: roundTrip) }
         let lastFinal = round?.lastFinal ?? restored?.lastFinal
         let isForgotten = restored.map { $0.epoch > instance.epoch } ?? false
         let isVoter = settings.mayVote && !isForgotten
         round = Round(
             instance: instance, settings: settings, signer: signer, isVoter: isVoter, chance: chance.split(),
-            beginsAt: windowEnds + settings.gather, lastFinal: lastFinal)
+            delta: pace.delta, windowEnds: windowEnds, lastFinal: lastFinal)
         if let restored, restored.epoch == instance.epoch { round?.restore(restored) }
     }
 
