@@ -259,6 +259,8 @@ struct Round {
     /// Gives every report to its beacon: counted, then placed, in the order of the authors.
     private mutating func hear(_ roster: inout Roster) {
         var destinations: [Int32] = []
+        destinations.reserveCapacity(
+            evidence.reduce(0) { if case .bundle(let bundle) = $1 { $0 + bundle.reports.count } else { $0 } })
         var counts = [Int](repeating: 0, count: opened.count)
         for case .bundle(let bundle) in evidence {
             for report in bundle.reports {
