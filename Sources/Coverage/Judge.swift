@@ -8,18 +8,18 @@ internal import Wire
 /// `notRevealed`, the others as `unknownBeacon`. So each report is judged once.
 ///
 /// - Holders of a conflict may hold different pairs, so nothing but its author is read from one. Reports in
-///   it do not exist: no verdict shows them, the conflict and the suspension do. A beacon revealed for such an
-///   epoch is `equivocated`, and so are others' reports of it. That stands before `suspended`, which follows
-///   from it at once and would always hide it.
+///   it do not exist: no verdict shows them, the conflict and the suspension do. A beacon revealed for such
+///   an epoch is `equivocated`, and so are others' reports of it. That stands before `suspended`, which
+///   follows from it at once and would always hide it.
 /// - A suspension begins with the block of the offence and also voids what had not been judged by then.
-/// - Two authors declare one tag: the reveal whose VRF derives it has the reports. One that does not derive it
+/// - Two authors declare one tag: the reveal whose VRF derives it has the reports. One that does not
 ///   leaves them to the others until block b+2, and then the lower author has them. Of two that derive it
 ///   (one VRF key, registered twice) the first has them.
 /// - A reveal that derives another tag than its author declared is `undeclared`; the tag that was declared
 ///   then closes as `notRevealed`.
 /// - Who declared a beacon and then reveals one that is void by its own fault (`badProof`, `notEligible`,
-///   `wrongParameters`) pays what silence costs (`notRevealed`): it loses its reciprocity credit and pauses for
-///   `reciprocityEpochs`. Else nonsense would be a free way to void what the witnesses heard.
+///   `wrongParameters`) pays what silence costs (`notRevealed`): it loses its reciprocity credit and pauses
+///   for `reciprocityEpochs`. Else nonsense would be a free way to void what the witnesses heard.
 /// - Reciprocity: events of the whole block are taken in first, then all its beacons are judged.
 /// - Density is as of the block's start: hotspots located at b with an independent beacon in the window.
 public enum Judge {

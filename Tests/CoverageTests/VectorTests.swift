@@ -145,8 +145,9 @@ struct VectorTests {
             heard: Wire.Measurement(
                 rssi: Int16(input["signal_ddbm"] as! Int), snr: 0, frequency: frequency, dataRate: .sf9bw125),
             regions: (.us915, .us915))
-        // Ours differ: the region's maximum EIRP, 36 dBm, stands for 27 dBm and the sender's antenna; the source
-        // drops the tenths of both gains; and this pair is too far apart before anyone asks how loud it is.
+        // Ours differ: the region's maximum EIRP, 36 dBm, stands for 27 dBm and the sender's antenna;
+        // the source drops the tenths of both gains; and this pair is too far apart before anyone asks
+        // how loud it is.
         #expect(abs(Double(found.verdict.rssiMax ?? 0) / 100 - (theirs - 27 - 1 - 1 + 36 + 1.2)) < 0.03)
         #expect(found.reason == .tooFar)
         #expect(Int32(found.verdict.measurement.rssi) * 10 > found.verdict.rssiMax ?? .max)
