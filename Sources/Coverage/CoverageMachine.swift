@@ -111,7 +111,9 @@ public struct CoverageMachine: Sendable {
             actions.append(.makeBundle(bundle))
         } else {
             bundleAt = now + .milliseconds(length * Self.bundlePercent / 100)
-            if device.kind == .hotspot, device.version.location != nil, state.own == nil {
+            if device.kind == .hotspot, device.version.location != nil, state.own == nil,
+                !state.pending.contains(where: { $0.epoch == epoch })
+            {
                 plan(epoch, randomness, device.version.profile.region, at: now)
             }
         }
@@ -150,7 +152,7 @@ public struct CoverageMachine: Sendable {
     private mutating func release() {
         guard let own = state.own else { return }
         state.own = nil
-        state.pending.removeAll { $0.epoch + 1 < own.reveal.epoch }
+        state.pending.removeAll { $0.epoch + 1 < own.reveal.epoch || $0.epoch == own.reveal.epoch }
         state.pending.append(own.reveal)
         if state.pending.count > Bundle.revealsMax { state.pending.removeFirst() }
     }

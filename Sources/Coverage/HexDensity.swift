@@ -33,15 +33,22 @@ public struct HexDensity {
             }
         }
         for row in table.reversed() {
-            var level = Level(row: row)
-            var cells: [Cell] = []
+            // Cells ascend, and so those of one parent stand together and parents ascend in turn.
+            var parents: [(cell: Cell, count: Int)] = []
             for (cell, count) in counts {
                 let parent = Self.ancestor(of: cell, at: Int(row.resolution))
-                if level.unclipped[parent] == nil { cells.append(parent) }
-                level.unclipped[parent, default: 0] += count
+                if parents.last?.cell == parent {
+                    parents[parents.count - 1].count += count
+                } else {
+                    parents.append((parent, count))
+                }
             }
+            var level = Level(row: row)
+            level.unclipped.reserveCapacity(parents.count)
+            level.clipped.reserveCapacity(parents.count)
+            for (cell, count) in parents { level.unclipped[cell] = count }
             counts.removeAll(keepingCapacity: true)
-            for cell in cells {
+            for (cell, _) in parents {
                 let count = Self.clip(cell, level, extra: 0)
                 level.clipped[cell] = count
                 counts.append((cell, count))

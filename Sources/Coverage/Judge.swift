@@ -1,5 +1,3 @@
-internal import Chance
-internal import Geo
 internal import Identity
 internal import Wire
 
@@ -7,15 +5,21 @@ internal import Wire
 ///
 /// Upon a reveal of beacon epoch b in block b+1 or b+2 (the first counts), that beacon and its reports in
 /// block b are judged. At block b+2 every tag of b that is still open is closed: declared ones as
-/// `notRevealed`, the others as `unknownBeacon`.
+/// `notRevealed`, the others as `unknownBeacon`. So each report is judged once.
 ///
 /// - Holders of a conflict may hold different pairs, so nothing but its author is read from one. Reports in
-///   it do not exist; a beacon revealed for such an epoch is `equivocated`.
+///   it do not exist: no verdict shows them, the conflict and the suspension do. A beacon revealed for such
+///   an epoch is `equivocated`, and so are others' reports of it. That stands before `suspended`, which
+///   follows from it at once and would always hide it.
 /// - A suspension begins with the block of the offence and also voids what had not been judged by then.
-/// - Two authors declare one tag: the reveal whose VRF derives it has it. If none does, the lower author has
-///   the reports.
+/// - Two authors declare one tag: the reveal whose VRF derives it has the reports. One that does not
+///   leaves them to the others until block b+2, and then the lower author has them. Of two that derive it
+///   (one VRF key, registered twice) the first has them.
 /// - A reveal that derives another tag than its author declared is `undeclared`; the tag that was declared
 ///   then closes as `notRevealed`.
+/// - Who declared a beacon and then reveals one that is void by its own fault (`badProof`, `notEligible`,
+///   `wrongParameters`) pays what silence costs (`notRevealed`): it loses its reciprocity credit and pauses
+///   for `reciprocityEpochs`. Else nonsense would be a free way to void what the witnesses heard.
 /// - Reciprocity: events of the whole block are taken in first, then all its beacons are judged.
 /// - Density is as of the block's start: hotspots located at b with an independent beacon in the window.
 public enum Judge {
@@ -24,56 +28,24 @@ public enum Judge {
 
     /// The lists of evidence ascend by author.
     public static func judge(_ input: JudgeInput) -> JudgeOutcome {
-        var run = JudgeRun(input)
-        return run.finish()
-    }
-}
-
-/// One beacon on its way to a verdict.
-private struct Trial {
-    var verdict: BeaconVerdict
-    var party: Party?
-    var seed: UInt64 = 0
-    var payload: [UInt8] = []
-    /// Places in the round's list of reports.
-    var reports: Range<Int>
-    var exempt: [Bool] = []
-}
-
-private struct HeardReport {
-    let tag: Tag
-    let author: Int32
-    let index: Int32
-}
-
-private struct JudgeRun {
-    let input: JudgeInput
-    var activities: [NodeID: Activity] = [:]
-    var touched: [NodeID] = []
-    var trials: [Trial] = []
-
-    init(_ input: JudgeInput) { self.input = input }
-
-    func activity(_ id: NodeID) -> Activity { activities[id] ?? input.activity(id) }
-
-    mutating func change(_ id: NodeID, _ body: (inout Activity) -> Void) {
-        if activities[id] == nil {
-            activities[id] = input.activity(id)
-            touched.append(id)
-        }
-        body(&activities[id]!)
-    }
-
-    mutating func finish() -> JudgeOutcome {
-        for case .conflict(let bundle, _) in input.evidence {
+        var roster = Roster(input)
+        for (place, entry) in input.evidence.enumerated() {
+            guard case .conflict = entry else { continue }
             let until = input.epoch + Epoch(input.parameters.suspensionEpochs)
-            change(bundle.author) { $0.suspendedUntil = max($0.suspendedUntil, until) }
+            roster.change(roster.member(place, of: .current)) {
+                $0.suspendedUntil = max($0.suspendedUntil, until)
+            }
         }
-        if input.epoch > 2 { round(of: input.epoch - 2, evidence: input.earlierEvidence, isLast: true) }
-        if input.epoch > 1 { round(of: input.epoch - 1, evidence: input.previousEvidence, isLast: false) }
-        for index in trials.indices { count(trials[index]) }
-        var scales: [Epoch: Density] = [:]
-        for index in trials.indices { settle(&trials[index], &scales) }
+        var trials: [Trial] = []
+        if input.epoch > 2 {
+            var round = Round(epoch: input.epoch - 2, list: .earlier, input: input)
+            round.run(&roster, &trials)
+        }
+        if input.epoch > 1 {
+            var round = Round(epoch: input.epoch - 1, list: .previous, input: input)
+            round.run(&roster, &trials)
+        }
+        Settlement.settle(&trials, &roster, input)
         let verdicts = trials.map(\.verdict).sorted { left, right in
             if left.epoch != right.epoch { return left.epoch < right.epoch }
             if left.tag != right.tag { return left.tag < right.tag }
@@ -82,333 +54,304 @@ private struct JudgeRun {
             }
             return first < second
         }
-        let changed = touched.sorted().compactMap { id in
-            activities[id].flatMap { $0 == input.activity(id) ? nil : (id: id, activity: $0) }
-        }
-        return JudgeOutcome(verdicts: verdicts, activities: changed)
+        return JudgeOutcome(verdicts: verdicts, activities: roster.changed)
+    }
+}
+
+/// One beacon on its way to a verdict.
+struct Trial {
+    var verdict: BeaconVerdict
+    /// The beaconer; nil for a tag that nobody declared or revealed.
+    let member: Int?
+    let party: Party?
+    var seed: UInt64 = 0
+    var payload: [UInt8] = []
+    /// Beside the verdict's reports.
+    var reporters: [Reporter] = []
+
+    struct Reporter {
+        let member: Int32
+        let isExempt: Bool
+    }
+}
+
+/// All that one block has to say of the beacons of one epoch.
+struct Round {
+    /// A reveal, judged by the rules of beacons but reciprocity.
+    private struct Opened {
+        var trial: Trial
+        /// The proof is good and derives the tag that the author declared.
+        let derives: Bool
+        /// It derives another tag than was declared: what was declared is still open.
+        let isAstray: Bool
+        /// Nobody but its author has declared its tag.
+        let isUnrivalled: Bool
     }
 
-    // MARK: Which beacons and whose reports
+    private let epoch: Epoch
+    private let list: Roster.List
+    private let input: JudgeInput
+    private let evidence: [EvidenceEntry]
+    private let alpha: [UInt8]?
+    /// By member: what its bundle of this epoch declared.
+    private var declared: [Int: Tag] = [:]
+    private var declarers: [Tag: [Int]] = [:]
+    private var conflicts: Set<Int> = []
+    /// Where a tag's reports go: a place in the trials of this round, or `settled`.
+    private var slots: [Tag: Int32] = [:]
+    private var opened: [Trial] = []
 
-    /// Judges all that block `input.epoch` has to say of beacons of `epoch`.
-    mutating func round(of epoch: Epoch, evidence: [EvidenceEntry], isLast: Bool) {
-        let round = Round(epoch: epoch, evidence: evidence, input: input)
-        var earlier: [NodeID: Reveal] = [:]
+    private static let settled: Int32 = -1
+    private static let ignored: Int32 = -2
+
+    init(epoch: Epoch, list: Roster.List, input: JudgeInput) {
+        self.epoch = epoch
+        self.list = list
+        self.input = input
+        evidence = list == .earlier ? input.earlierEvidence : input.previousEvidence
+        alpha = input.randomness(epoch).map {
+            Randomness.beaconAlpha(network: input.network, epoch: epoch, randomness: $0)
+        }
+    }
+
+    private var isLast: Bool { list == .earlier }
+
+    /// Which beacons there are, then whose reports they have.
+    mutating func run(_ roster: inout Roster, _ trials: inout [Trial]) {
+        index(roster)
+        var answered: Set<Int> = []
+        var isEarlier: Set<Int> = []
         if isLast {
-            for case .bundle(let bundle) in input.previousEvidence {
-                if let reveal = bundle.reveals.first(where: { $0.epoch == epoch }) {
-                    earlier[bundle.author] = reveal
-                }
+            // The block before is judged again in part: what it decided is in no state.
+            for (member, reveal) in reveals(in: input.previousEvidence, of: .previous, roster) {
+                let beacon = open(reveal, of: member, &roster)
+                isEarlier.insert(member)
+                if !beacon.isAstray { answered.insert(member) }
+                if beacon.derives || beacon.isUnrivalled { slots[beacon.trial.verdict.tag] = Self.settled }
             }
         }
-        var taken: Set<Tag> = []
-        var revealed: Set<NodeID> = []
-        var opened: [Trial] = []
-        var rest: [Trial] = []
-        for case .bundle(let bundle) in input.evidence {
-            guard earlier[bundle.author] == nil,
-                let reveal = bundle.reveals.first(where: { $0.epoch == epoch })
-            else { continue }
-            let (trial, derives) = open(reveal, of: bundle.author, in: round)
-            if derives || round.declarers[trial.verdict.tag] == [bundle.author] {
-                revealed.insert(bundle.author)
+        var rest: [Opened] = []
+        for (member, reveal) in reveals(in: input.evidence, of: .current, roster)
+        where !isEarlier.contains(member) {
+            let beacon = open(reveal, of: member, &roster)
+            if !beacon.isAstray { answered.insert(member) }
+            switch beacon.trial.verdict.reason {
+            case .badProof, .notEligible, .wrongParameters: punish(member, &roster)
+            default: break
             }
-            if derives { opened.append(trial) } else { rest.append(trial) }
+            if beacon.derives { add(beacon.trial, takesReports: true) } else { rest.append(beacon) }
         }
         // Who proves a tag has its reports, before anyone who only names it.
-        for trial in opened + rest { add(trial, in: round, taken: &taken) }
-        if isLast { close(round, revealed: &revealed, earlier: earlier, taken: &taken) }
+        for beacon in rest { add(beacon.trial, takesReports: beacon.isUnrivalled || isLast) }
+        if isLast { close(answered, &roster) }
+        hear(&roster)
+        trials += opened
     }
 
-    mutating func add(_ trial: Trial, in round: Round, taken: inout Set<Tag>) {
-        var trial = trial
-        let isNew = taken.insert(trial.verdict.tag).inserted
-        trial.reports = isNew ? round.reports(of: trial.verdict.tag) : 0..<0
-        hear(&trial, in: round)
-        trials.append(trial)
-    }
-
-    /// Block b+2: what was declared and never revealed, and what nobody ever said.
-    mutating func close(
-        _ round: Round, revealed: inout Set<NodeID>, earlier: [NodeID: Reveal], taken: inout Set<Tag>
-    ) {
-        // Those of the block before are verified again: what they decided is in no state.
-        for (place, entry) in input.previousEvidence.enumerated() {
-            guard case .bundle = input.previousEvidence[place], let reveal = earlier[entry.author] else {
-                continue
-            }
-            let (trial, derives) = open(reveal, of: entry.author, in: round)
-            taken.insert(trial.verdict.tag)
-            if derives || round.declarers[trial.verdict.tag] == [entry.author] {
-                revealed.insert(entry.author)
+    /// What the bundles of the beacons' own epoch say of them.
+    private mutating func index(_ roster: Roster) {
+        for (place, entry) in evidence.enumerated() {
+            let member = roster.member(place, of: list)
+            switch entry {
+            case .conflict: conflicts.insert(member)
+            case .bundle(let bundle):
+                guard let tag = bundle.ownTag else { continue }
+                declared[member] = tag
+                declarers[tag, default: []].append(member)
             }
         }
-        for case .bundle(let bundle) in round.evidence {
-            guard let tag = bundle.ownTag, !revealed.contains(bundle.author) else { continue }
-            let party = round.party(bundle.author)
-            if party != nil {
-                let until = input.epoch + Epoch(input.parameters.reciprocityEpochs)
-                change(bundle.author) {
-                    $0.pausedUntil = max($0.pausedUntil, until)
-                    $0.lastWitnessing = 0
-                    $0.lastWitnessed = 0
-                }
-            }
-            let reason = standing(bundle.author, party, round) ?? .notRevealed
+    }
+
+    /// Ascending by author.
+    private func reveals(
+        in evidence: [EvidenceEntry], of list: Roster.List, _ roster: Roster
+    ) -> [(member: Int, reveal: Reveal)] {
+        var found: [(member: Int, reveal: Reveal)] = []
+        for (place, entry) in evidence.enumerated() {
+            guard case .bundle(let bundle) = entry,
+                let reveal = bundle.reveals.first(where: { $0.epoch == epoch })
+            else { continue }
+            found.append((roster.member(place, of: list), reveal))
+        }
+        return found
+    }
+
+    private mutating func add(_ trial: Trial, takesReports: Bool) {
+        if takesReports, slots[trial.verdict.tag] == nil {
+            slots[trial.verdict.tag] = Int32(opened.count)
+        }
+        opened.append(trial)
+    }
+
+    /// Silence, and nonsense that comes to the same, must not be a free way to hurt witnesses.
+    private func punish(_ member: Int, _ roster: inout Roster) {
+        let until = input.epoch + Epoch(input.parameters.reciprocityEpochs)
+        roster.change(member) {
+            $0.pausedUntil = max($0.pausedUntil, until)
+            $0.lastWitnessing = 0
+            $0.lastWitnessed = 0
+        }
+    }
+
+    /// Block b+2: what was declared and never revealed.
+    private mutating func close(_ answered: Set<Int>, _ roster: inout Roster) {
+        for place in evidence.indices {
+            let member = roster.member(place, of: list)
+            guard let tag = declared[member], !answered.contains(member) else { continue }
+            let party = roster.party(member, at: epoch)
+            if party != nil { punish(member, &roster) }
+            let reason = roster.standing(member, party, at: epoch) ?? .notRevealed
             let verdict = BeaconVerdict(
-                epoch: round.epoch, tag: tag, beaconer: bundle.author, reason: reason, reports: [])
-            add(Trial(verdict: verdict, party: party, reports: 0..<0), in: round, taken: &taken)
-        }
-        var start = 0
-        while start < round.heard.count {
-            let tag = round.heard[start].tag
-            let range = round.reports(of: tag)
-            start = range.upperBound
-            guard !taken.contains(tag) else { continue }
-            let verdict = BeaconVerdict(
-                epoch: round.epoch, tag: tag, beaconer: nil, reason: .unknownBeacon, reports: [])
-            add(Trial(verdict: verdict, party: nil, reports: range), in: round, taken: &taken)
+                epoch: epoch, tag: tag, beaconer: roster.ids[member], reason: reason, reports: [])
+            add(Trial(verdict: verdict, member: member, party: party), takesReports: true)
         }
     }
 
-    /// The rules that a beacon and a report have in common.
-    func standing(_ id: NodeID, _ party: Party?, _ round: Round) -> Reason? {
-        guard let party else { return .unregistered }
-        if party.location == nil { return .noLocation }
-        return round.epoch < activity(id).suspendedUntil ? .suspended : nil
-    }
-
-    /// The beacon's own rules but reciprocity; `derives`: the proof is good and derives the declared tag.
-    func open(_ reveal: Reveal, of author: NodeID, in round: Round) -> (Trial, derives: Bool) {
-        let party = round.party(author)
-        let declared = round.declared[author]
+    private func open(_ reveal: Reveal, of member: Int, _ roster: inout Roster) -> Opened {
+        let party = roster.party(member, at: epoch)
+        let declared = declared[member]
         var trial = Trial(
             verdict: BeaconVerdict(
-                epoch: round.epoch, tag: declared ?? Tag(0), beaconer: author, reason: .valid,
+                epoch: epoch, tag: declared ?? Tag(0), beaconer: roster.ids[member], reason: .valid,
                 reveal: .init(frequency: reveal.frequency, dataRate: reveal.dataRate, power: reveal.power),
                 reports: []),
-            party: party, reports: 0..<0)
-        let output = party.flatMap { party in
-            round.alpha.flatMap { input.verifyVRF(party.version.vrfKey, reveal.proof, $0) }
+            member: member, party: party)
+        var output: VRFOutput?
+        var derived: Transmission?
+        if let party, let alpha, let proven = input.verifyVRF(party.version.vrfKey, reveal.proof, alpha) {
+            let beacon = Beacon.derived(
+                output: proven, epoch: epoch, region: party.version.profile.region,
+                parameters: input.parameters)
+            trial.verdict.tag = beacon.tag
+            trial.payload = beacon.payload
+            (output, derived) = (proven, beacon)
         }
-        let derived = output.flatMap { output in
-            party.map {
-                Beacon.derived(
-                    output: output, epoch: round.epoch, region: $0.version.profile.region,
-                    parameters: input.parameters)
-            }
-        }
-        if let derived {
-            trial.verdict.tag = derived.tag
-            trial.payload = derived.payload
-        }
-        let derives = derived != nil && derived?.tag == declared
+        let derives = derived != nil && trial.verdict.tag == declared
         trial.verdict.reason = { () -> Reason in
-            if let reason = standing(author, party, round) { return reason }
+            if conflicts.contains(member), party?.location != nil { return .equivocated }
+            if let reason = roster.standing(member, party, at: epoch) { return reason }
             if party?.kind != .hotspot { return .unregistered }
-            if round.conflicts.contains(author) { return .equivocated }
             guard declared != nil, derived == nil || derives else { return .undeclared }
             guard let output, let derived else { return .badProof }
             if output.prefix >= input.parameters.beaconThreshold { return .notEligible }
             return reveal.frequency == derived.frequency && reveal.dataRate == derived.dataRate
                 && reveal.power <= derived.power ? .valid : .wrongParameters
         }()
-        if let output, let next = input.randomness(round.epoch + 2) {
+        if let output, let next = input.randomness(epoch + 2) {
             trial.seed = Digest(of: next.octets + output.octets).prefix
         }
-        return (trial, derives)
+        let isNamed = declared != nil || derived != nil
+        let rivals = declarers[trial.verdict.tag] ?? []
+        return Opened(
+            trial: trial, derives: derives, isAstray: derived != nil && !derives,
+            isUnrivalled: isNamed && rivals.allSatisfy { $0 == member })
     }
 
     // MARK: Reports
 
-    /// All rules of the reports but reciprocity and selection.
-    func hear(_ trial: inout Trial, in round: Round) {
-        let beacon = trial.verdict
-        trial.verdict.reports.reserveCapacity(trial.reports.count)
-        var previous: Int32 = -1
-        for heard in round.heard[trial.reports] {
-            guard case .bundle(let bundle) = round.evidence[Int(heard.author)] else { continue }
-            let report = bundle.reports[Int(heard.index)]
-            let party = round.parties[Int(heard.author)]
-            var verdict = ReportVerdict(
-                reporter: bundle.author, reason: .valid, side: .reporter, measurement: report.measurement)
-            if heard.author == previous {
-                verdict.reason = .duplicate
-            } else if beacon.reason != .valid, beacon.beaconer != nil {
-                (verdict.reason, verdict.side) = (beacon.reason, .beaconer)
-            } else {
-                verdict.reason = judge(report, &verdict, party, trial, round)
+    /// What a report says, without its tag, and who says it.
+    private struct Heard {
+        let member: Int32
+        let measurement: Measurement
+        let proof: WitnessReport.Proof
+    }
+
+    /// Gives every report to its beacon: counted, then placed, in the order of the authors.
+    private mutating func hear(_ roster: inout Roster) {
+        var destinations: [Int32] = []
+        destinations.reserveCapacity(
+            evidence.reduce(0) { if case .bundle(let bundle) = $1 { $0 + bundle.reports.count } else { $0 } })
+        var counts = [Int](repeating: 0, count: opened.count)
+        for case .bundle(let bundle) in evidence {
+            for report in bundle.reports {
+                let slot = slots[report.tag] ?? strange(report.tag, &counts)
+                destinations.append(slot)
+                if slot >= 0 { counts[Int(slot)] += 1 }
             }
-            previous = heard.author
-            trial.verdict.reports.append(verdict)
-            trial.exempt.append(party?.kind == .sensor)
+        }
+        var ends: [Int] = []
+        var total = 0
+        for count in counts {
+            ends.append(total)
+            total += count
+        }
+        let none = Heard(
+            member: 0, measurement: Measurement(rssi: 0, snr: 0, frequency: 0, dataRate: .sf7bw125),
+            proof: .init(octets: [UInt8](repeating: 0, count: WitnessReport.Proof.byteCount)))
+        var heard = [Heard](repeating: none, count: total)
+        var number = 0
+        for (place, entry) in evidence.enumerated() {
+            guard case .bundle(let bundle) = entry else { continue }
+            let member = Int32(roster.member(place, of: list))
+            for report in bundle.reports {
+                let slot = Int(destinations[number])
+                number += 1
+                guard slot >= 0 else { continue }
+                heard[ends[slot]] = Heard(
+                    member: member, measurement: report.measurement, proof: report.proof)
+                ends[slot] += 1
+            }
+        }
+        for slot in opened.indices {
+            judge(heard[(ends[slot] - counts[slot])..<ends[slot]], of: slot, &roster)
         }
     }
 
-    func judge(
-        _ report: WitnessReport, _ verdict: inout ReportVerdict, _ party: Party?, _ trial: Trial,
-        _ round: Round
+    /// A tag that nobody proved, declared or revealed: open until block b+2.
+    private mutating func strange(_ tag: Tag, _ counts: inout [Int]) -> Int32 {
+        guard isLast else { return Self.ignored }
+        let slot = Int32(opened.count)
+        slots[tag] = slot
+        counts.append(0)
+        let verdict = BeaconVerdict(
+            epoch: epoch, tag: tag, beaconer: nil, reason: .unknownBeacon, reports: [])
+        opened.append(Trial(verdict: verdict, member: nil, party: nil))
+        return slot
+    }
+
+    /// All rules of the reports of one beacon but reciprocity and selection.
+    private mutating func judge(_ heard: ArraySlice<Heard>, of slot: Int, _ roster: inout Roster) {
+        guard !heard.isEmpty else { return }
+        let trial = opened[slot]
+        var reports: [ReportVerdict] = []
+        var reporters: [Trial.Reporter] = []
+        reports.reserveCapacity(heard.count)
+        reporters.reserveCapacity(heard.count)
+        var previous: Int32 = -1
+        for report in heard {
+            let member = Int(report.member)
+            let party = roster.party(member, at: epoch)
+            var verdict = ReportVerdict(
+                reporter: roster.ids[member], reason: .valid, side: .reporter,
+                measurement: report.measurement)
+            if report.member == previous {
+                verdict.reason = .duplicate
+            } else if trial.verdict.reason != .valid, trial.member != nil {
+                (verdict.reason, verdict.side) = (trial.verdict.reason, .beaconer)
+            } else {
+                verdict.reason =
+                    roster.standing(member, party, at: epoch)
+                    ?? judge(&verdict, report.proof, party, trial)
+            }
+            previous = report.member
+            reports.append(verdict)
+            reporters.append(Trial.Reporter(member: report.member, isExempt: party?.kind == .sensor))
+        }
+        opened[slot].verdict.reports = reports
+        opened[slot].reporters = reporters
+    }
+
+    private func judge(
+        _ verdict: inout ReportVerdict, _ proof: WitnessReport.Proof, _ party: Party?, _ trial: Trial
     ) -> Reason {
-        if let reason = standing(verdict.reporter, party, round) { return reason }
         guard let party, let beaconer = trial.party, let reveal = trial.verdict.reveal else {
             return .unknownBeacon
         }
         if party.id == beaconer.id { return .selfWitness }
         if party.version.owner == beaconer.version.owner { return .sameOwner }
-        let proof = WitnessReport.Proof(
-            payload: trial.payload, reporter: party.id, epoch: round.epoch, measurement: report.measurement)
-        if proof != report.proof { return .badProof }
+        let expected = WitnessReport.Proof(
+            payload: trial.payload, reporter: party.id, epoch: epoch, measurement: verdict.measurement)
+        if proof != expected { return .badProof }
         return ReportRules.judge(&verdict, reveal: reveal, beaconer: beaconer, reporter: party)
-    }
-
-    // MARK: Reciprocity, selection, units
-
-    /// Takes the events of a beacon in that passes every rule but reciprocity.
-    mutating func count(_ trial: Trial) {
-        guard trial.verdict.reason == .valid, let beaconer = trial.party else { return }
-        let epoch = trial.verdict.epoch
-        var (isWitnessed, isIndependent) = (false, false)
-        for (index, report) in trial.verdict.reports.enumerated() where report.reason == .valid {
-            isWitnessed = true
-            isIndependent = isIndependent || !trial.exempt[index]
-            change(report.reporter) { $0.lastWitnessing = max($0.lastWitnessing, epoch) }
-        }
-        guard isWitnessed else { return }
-        change(beaconer.id) {
-            $0.lastWitnessed = max($0.lastWitnessed, epoch)
-            if isIndependent { $0.lastIndependent = max($0.lastIndependent, epoch) }
-        }
-    }
-
-    func isRecent(_ event: Epoch, at epoch: Epoch) -> Bool {
-        event > 0 && epoch <= event + Epoch(input.parameters.reciprocityEpochs)
-    }
-
-    func settle(_ trial: inout Trial, _ densities: inout [Epoch: Density]) {
-        guard trial.verdict.reason == .valid, let beaconer = trial.party, let location = beaconer.location
-        else { return }
-        let epoch = trial.verdict.epoch
-        let own = activity(beaconer.id)
-        guard epoch >= own.pausedUntil, isRecent(own.lastWitnessing, at: epoch) else {
-            trial.verdict.reason = .notReciprocal
-            for index in trial.verdict.reports.indices where trial.verdict.reports[index].reason == .valid {
-                trial.verdict.reports[index].reason = .notReciprocal
-                trial.verdict.reports[index].side = .beaconer
-            }
-            return
-        }
-        var valid: [Int] = []
-        for index in trial.verdict.reports.indices where trial.verdict.reports[index].reason == .valid {
-            let reporter = trial.verdict.reports[index].reporter
-            if trial.exempt[index] || isRecent(activity(reporter).lastWitnessed, at: epoch) {
-                valid.append(index)
-            } else {
-                trial.verdict.reports[index].reason = .notReciprocal
-            }
-        }
-        var chance = Chance(seed: trial.seed)
-        chance.shuffle(&valid)
-        var selected: [Int] = []
-        var exempt = 0
-        for index in valid {
-            let isExempt = trial.exempt[index]
-            if selected.count < Judge.selectedMax, !isExempt || exempt < Judge.exemptMax {
-                selected.append(index)
-                exempt += isExempt ? 1 : 0
-            } else {
-                trial.verdict.reports[index].reason = .notSelected
-            }
-        }
-        if densities[epoch] == nil { densities[epoch] = Density(epoch, input) }
-        let scale = densities[epoch]!.scale(of: beaconer.id, in: location.cell)
-        trial.verdict.scale = scale
-        trial.verdict.units = RewardUnits.scaled(RewardUnits.beaconer(reports: selected.count), by: scale)
-        let units = RewardUnits.scaled(RewardUnits.witness(reports: selected.count), by: scale)
-        for index in selected { trial.verdict.reports[index].units = units }
-    }
-}
-
-/// The evidence of a beacon epoch, indexed once.
-private struct Round {
-    let epoch: Epoch
-    let evidence: [EvidenceEntry]
-    let alpha: [UInt8]?
-    /// Beside `evidence`.
-    let parties: [Party?]
-    let places: [NodeID: Int]
-    let device: (NodeID) -> Device?
-    var heard: [HeardReport] = []
-    var declared: [NodeID: Tag] = [:]
-    var declarers: [Tag: [NodeID]] = [:]
-    var conflicts: Set<NodeID> = []
-
-    init(epoch: Epoch, evidence: [EvidenceEntry], input: JudgeInput) {
-        self.epoch = epoch
-        self.evidence = evidence
-        device = input.device
-        alpha = input.randomness(epoch).map {
-            Randomness.beaconAlpha(network: input.network, epoch: epoch, randomness: $0)
-        }
-        parties = evidence.map { Party(id: $0.author, device: input.device($0.author), epoch: epoch) }
-        var places: [NodeID: Int] = [:]
-        for (place, entry) in evidence.enumerated() {
-            places[entry.author] = place
-            guard case .bundle(let bundle) = entry else {
-                conflicts.insert(entry.author)
-                continue
-            }
-            if let tag = bundle.ownTag {
-                declared[bundle.author] = tag
-                declarers[tag, default: []].append(bundle.author)
-            }
-            for (index, report) in bundle.reports.enumerated() {
-                heard.append(HeardReport(tag: report.tag, author: Int32(place), index: Int32(index)))
-            }
-        }
-        self.places = places
-        heard.sort { ($0.tag.value, $0.author, $0.index) < ($1.tag.value, $1.author, $1.index) }
-    }
-
-    func party(_ id: NodeID) -> Party? {
-        if let place = places[id] { return parties[place] }
-        return Party(id: id, device: device(id), epoch: epoch)
-    }
-
-    func reports(of tag: Tag) -> Range<Int> {
-        func first(where holds: (Tag) -> Bool) -> Int {
-            var (low, high) = (0, heard.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if holds(heard[middle].tag) { high = middle } else { low = middle + 1 }
-            }
-            return low
-        }
-        return first { $0 >= tag }..<first { $0 > tag }
-    }
-}
-
-/// Density as verdicts of one beacon epoch see it.
-private struct Density {
-    let counted: Set<NodeID>
-    let hexes: HexDensity
-
-    init(_ epoch: Epoch, _ input: JudgeInput) {
-        let window = Epoch(input.parameters.reciprocityEpochs)
-        var counted: Set<NodeID> = []
-        var cells: [Cell] = []
-        for hotspot in input.hotspots() {
-            let last = input.activity(hotspot.id).lastIndependent
-            guard last > 0, input.epoch <= last + window,
-                let cell = hotspot.device.version(at: epoch)?.location?.cell
-            else { continue }
-            counted.insert(hotspot.id)
-            cells.append(cell)
-        }
-        self.counted = counted
-        hexes = HexDensity(hotspots: cells, table: input.parameters.density)
-    }
-
-    func scale(of id: NodeID, in cell: Cell) -> UInt32 {
-        hexes.scale(of: cell, isCounted: counted.contains(id))
     }
 }

@@ -2,24 +2,6 @@ internal import Geo
 internal import Identity
 internal import Wire
 
-/// A device as the registry knew it in the epoch of a beacon.
-struct Party {
-    let id: NodeID
-    let kind: DeviceKind
-    let version: DeviceVersion
-    let location: Location?
-    let nearnessCell: Cell?
-
-    init?(id: NodeID, device: Device?, epoch: Epoch) {
-        guard let device, let version = device.version(at: epoch) else { return nil }
-        self.id = id
-        kind = device.kind
-        self.version = version
-        location = version.location
-        nearnessCell = location?.cell.parent(at: Cell.nearnessResolution)
-    }
-}
-
 /// The rules between one beacon and one report of it, in the order of the protocol's section 8.
 enum ReportRules {
     static let frequencyToleranceHz: UInt32 = 100_000
@@ -32,6 +14,9 @@ enum ReportRules {
     static let snrMin: Int16 = -250
     /// 0.1 dB by which a receiver's figure may lie under the floor.
     static let snrTolerance: Int16 = 30
+
+    /// 0.1 dB: packet forwarders round to whole dBm, and so by half of one at most.
+    static let rssiRounding: Int16 = 5
 
     /// The least SNR at which a spreading factor can be demodulated, in 0.1 dB.
     ///
@@ -55,11 +40,11 @@ enum ReportRules {
     ) -> Reason {
         let heard = verdict.measurement
         guard let from = beaconer.location, let to = reporter.location,
-            let fromCell = beaconer.nearnessCell, let toCell = reporter.nearnessCell
+            let nearness = beaconer.nearness, let otherNearness = reporter.nearness
         else { return .noLocation }
         let metres = from.position.distanceMetres(to: to.position)
         verdict.distance = UInt32(metres)
-        let loss = Position.loss(metres: metres, frequencyHz: reveal.frequency)
+        let loss = Decibels.freeSpacePathLoss(metres: metres, frequencyHz: reveal.frequency)
         let eirp = Int32(ChannelPlan.of(beaconer.version.profile.region).powerMax) * 10
         let rssiMax = eirp + Int32(reporter.version.profile.gain) * 10 - loss
         verdict.rssiMax = rssiMax
@@ -69,18 +54,15 @@ enum ReportRules {
         if offset > frequencyToleranceHz { return .wrongFrequency }
         if heard.dataRate != reveal.dataRate { return .wrongDataRate }
         if beaconer.version.profile.region != reporter.version.profile.region { return .wrongRegion }
-        guard let steps = fromCell.gridDistance(to: toCell) else { return .undefinedDistance }
-        if steps < stepsMin { return .tooNear }
+        switch nearness.relation(to: otherNearness, stepsMin: stepsMin) {
+        case .undefined: return .undefinedDistance
+        case .near: return .tooNear
+        case .far: break
+        }
         if metres > metresMax { return .tooFar }
         if Int32(heard.rssi) * 10 > rssiMax { return .tooLoud }
-        if heard.rssi < rssiFloor(heard.dataRate) { return .tooQuiet }
+        if heard.rssi < rssiFloor(heard.dataRate) - rssiRounding { return .tooQuiet }
         let floor = max(snrMin, snrFloor(heard.dataRate) - snrTolerance)
         return floor...snrMax ~= heard.snr ? .valid : .implausibleSNR
-    }
-}
-
-extension Position {
-    fileprivate static func loss(metres: Int, frequencyHz: UInt32) -> Int32 {
-        Decibels.freeSpacePathLoss(metres: metres, frequencyHz: frequencyHz)
     }
 }

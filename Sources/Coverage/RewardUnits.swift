@@ -1,4 +1,4 @@
-/// HIP-15's reward units of a beacon with `w` selected valid reports, in 1/10,000, half up from exact fractions.
+/// HIP-15's reward units of a beacon with `w` selected valid reports, in 1/10,000, half up.
 ///
 /// The HIP's redundancy N = 4 and decay 0.8 = 4/5. As in the network's code and unlike the HIP's text, only
 /// valid selected reports count.
