@@ -43,6 +43,7 @@ private struct Trial {
 private struct HeardReport {
     let tag: Tag
     let author: Int32
+    /// Into the round's reports.
     let index: Int32
 }
 
@@ -73,8 +74,11 @@ private struct JudgeRun {
         if input.epoch > 1 { round(of: input.epoch - 1, evidence: input.previousEvidence, isLast: false) }
         for index in trials.indices { count(trials[index]) }
         var scales: [Epoch: Density] = [:]
-        for index in trials.indices { settle(&trials[index], &scales) }
-        let verdicts = trials.map(\.verdict).sorted { left, right in
+        // Out of `self`, which `settle` reads: changed in place, the list would be copied for each of its trials.
+        var settled = trials
+        trials = []
+        for index in settled.indices { settle(&settled[index], &scales) }
+        let verdicts = settled.map(\.verdict).sorted { left, right in
             if left.epoch != right.epoch { return left.epoch < right.epoch }
             if left.tag != right.tag { return left.tag < right.tag }
             guard let first = left.beaconer, let second = right.beaconer else {
@@ -92,7 +96,11 @@ private struct JudgeRun {
 
     /// Judges all that block `input.epoch` has to say of beacons of `epoch`.
     mutating func round(of epoch: Epoch, evidence: [EvidenceEntry], isLast: Bool) {
-        let round = Round(epoch: epoch, evidence: evidence, input: input)
+        var round = Round(epoch: epoch, evidence: evidence, input: input)
+        // Suspensions of this block have been taken in, and nothing below changes them.
+        for place in evidence.indices {
+            round.standings.append(standing(evidence[place].author, round.parties[place], round))
+        }
         var earlier: [NodeID: Reveal] = [:]
         if isLast {
             for case .bundle(let bundle) in input.previousEvidence {
@@ -227,32 +235,30 @@ private struct JudgeRun {
         trial.verdict.reports.reserveCapacity(trial.reports.count)
         var previous: Int32 = -1
         for heard in round.heard[trial.reports] {
-            guard case .bundle(let bundle) = round.evidence[Int(heard.author)] else { continue }
-            let report = bundle.reports[Int(heard.index)]
-            let party = round.parties[Int(heard.author)]
+            let place = Int(heard.author)
+            let report = round.reports[Int(heard.index)]
             var verdict = ReportVerdict(
-                reporter: bundle.author, reason: .valid, side: .reporter, measurement: report.measurement)
+                reporter: round.authors[place], reason: .valid, side: .reporter,
+                measurement: report.measurement)
             if heard.author == previous {
                 verdict.reason = .duplicate
             } else if beacon.reason != .valid, beacon.beaconer != nil {
                 (verdict.reason, verdict.side) = (beacon.reason, .beaconer)
             } else {
-                verdict.reason = judge(report, &verdict, party, trial, round)
+                verdict.reason = judge(report, &verdict, place, trial, round)
             }
             previous = heard.author
             trial.verdict.reports.append(verdict)
-            trial.exempt.append(party?.kind == .sensor)
+            trial.exempt.append(round.parties[place]?.kind == .sensor)
         }
     }
 
     func judge(
-        _ report: WitnessReport, _ verdict: inout ReportVerdict, _ party: Party?, _ trial: Trial,
-        _ round: Round
+        _ report: WitnessReport, _ verdict: inout ReportVerdict, _ place: Int, _ trial: Trial, _ round: Round
     ) -> Reason {
-        if let reason = standing(verdict.reporter, party, round) { return reason }
-        guard let party, let beaconer = trial.party, let reveal = trial.verdict.reveal else {
-            return .unknownBeacon
-        }
+        if let reason = round.standings[place] { return reason }
+        guard let party = round.parties[place], let beaconer = trial.party, let reveal = trial.verdict.reveal
+        else { return .unknownBeacon }
         if party.id == beaconer.id { return .selfWitness }
         if party.version.owner == beaconer.version.owner { return .sameOwner }
         let proof = WitnessReport.Proof(
@@ -337,6 +343,12 @@ private struct Round {
     let parties: [Party?]
     let places: [NodeID: Int]
     let device: (NodeID) -> Device?
+    let authors: [NodeID]
+    /// Beside `evidence`: why an author's reports and beacons do not count, if they do not.
+    var standings: [Reason?] = []
+    /// Every report, in the order of the evidence.
+    var reports: [WitnessReport] = []
+    /// The same by tag, author and place in the bundle.
     var heard: [HeardReport] = []
     var declared: [NodeID: Tag] = [:]
     var declarers: [Tag: [NodeID]] = [:]
@@ -349,6 +361,7 @@ private struct Round {
         alpha = input.randomness(epoch).map {
             Randomness.beaconAlpha(network: input.network, epoch: epoch, randomness: $0)
         }
+        authors = evidence.map(\.author)
         parties = evidence.map { Party(id: $0.author, device: input.device($0.author), epoch: epoch) }
         var places: [NodeID: Int] = [:]
         for (place, entry) in evidence.enumerated() {
@@ -361,8 +374,9 @@ private struct Round {
                 declared[bundle.author] = tag
                 declarers[tag, default: []].append(bundle.author)
             }
-            for (index, report) in bundle.reports.enumerated() {
-                heard.append(HeardReport(tag: report.tag, author: Int32(place), index: Int32(index)))
+            for report in bundle.reports {
+                heard.append(HeardReport(tag: report.tag, author: Int32(place), index: Int32(reports.count)))
+                reports.append(report)
             }
         }
         self.places = places
