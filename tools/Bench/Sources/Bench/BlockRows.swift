@@ -16,7 +16,7 @@ enum BlockRows {
         var verdicts: [BeaconVerdict] = []
         var activities: [(NodeID, Activity)] = []
         let isFull = hotspots > 10_000
-        let rounds = isFull ? 3 : 5
+        let rounds = isFull ? 2 : 5
 
         let summary = best(rounds: rounds, operations: 1) {
             keep(EvidenceSummary(items: entries.map(\.item)))
