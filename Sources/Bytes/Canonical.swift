@@ -6,16 +6,19 @@ public protocol Canonical {
 
 extension Canonical {
     /// Reads the whole of `bytes`; leftovers are an error.
+    @inlinable
     public init(decoding bytes: RawSpan) throws(DecodeError) {
         var reader = ByteReader(bytes)
         self = try Self(from: &reader)
         try reader.finish()
     }
 
+    @inlinable
     public init(decoding bytes: [UInt8]) throws(DecodeError) {
         try self.init(decoding: bytes.octetBytes)
     }
 
+    @inlinable
     public func encoded() -> [UInt8] {
         var writer = ByteWriter()
         encode(to: &writer)
@@ -25,6 +28,7 @@ extension Canonical {
 
 extension ByteReader {
     /// A list of at most `max` values.
+    @inlinable
     public mutating func list<Element: Canonical>(
         _: Element.Type = Element.self, max: Int
     ) throws(DecodeError) -> [Element] {
@@ -37,17 +41,20 @@ extension ByteReader {
     }
 
     /// A value that may be absent: one byte, 0 or 1, then the value.
+    @inlinable
     public mutating func option<Value: Canonical>(_: Value.Type = Value.self) throws(DecodeError) -> Value? {
         try bool() ? try Value(from: &self) : nil
     }
 }
 
 extension ByteWriter {
+    @inlinable
     public mutating func list<Element: Canonical>(_ elements: [Element]) {
         count(elements.count)
         for element in elements { element.encode(to: &self) }
     }
 
+    @inlinable
     public mutating func option<Value: Canonical>(_ value: Value?) {
         bool(value != nil)
         value?.encode(to: &self)
@@ -55,10 +62,12 @@ extension ByteWriter {
 }
 
 extension FixedWidthInteger where Self: BitwiseCopyable {
+    @inlinable
     public init(from reader: inout ByteReader) throws(DecodeError) {
         self = try reader.integer(Self.self)
     }
 
+    @inlinable
     public func encode(to writer: inout ByteWriter) {
         writer.integer(self)
     }
@@ -74,7 +83,7 @@ extension Int64: Canonical {}
 
 extension Span<UInt8> {
     /// The same bytes, raw. Octets have no padding, so every byte is initialised.
-    public var octetBytes: RawSpan {
+    @inlinable public var octetBytes: RawSpan {
         @_lifetime(copy self)
         get { unsafe bytes }
     }
@@ -82,7 +91,7 @@ extension Span<UInt8> {
 
 extension [UInt8] {
     /// The array's own bytes, borrowed.
-    public var octetBytes: RawSpan {
+    @inlinable public var octetBytes: RawSpan {
         @_lifetime(borrow self)
         get {
             let span = self.span

@@ -5,13 +5,14 @@
 /// algorithm may change between releases and would then change the meaning of a recorded seed.
 /// Not for secrets: those come from the system's entropy, in the runtime.
 public struct Chance: Equatable, Sendable {
-    private var state: UInt64
+    @usableFromInline var state: UInt64
 
     public init(seed: UInt64) {
         state = seed
     }
 
     /// The next 64 bits.
+    @inlinable
     public mutating func bits() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
@@ -21,6 +22,7 @@ public struct Chance: Equatable, Sendable {
     }
 
     /// An unbiased draw from `0..<bound`, by Lemire's multiplication with rejection (2019).
+    @inlinable
     public mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0)
         let bound = UInt64(bound)
@@ -46,6 +48,7 @@ public struct Chance: Equatable, Sendable {
     }
 
     /// Fisher–Yates.
+    @inlinable
     public mutating func shuffle<Element>(_ elements: inout [Element]) {
         for place in stride(from: elements.count - 1, to: 0, by: -1) {
             elements.swapAt(place, below(place + 1))

@@ -87,6 +87,6 @@ extension WitnessReport.Proof {
         reporter.encode(to: &writer)
         writer.integer(epoch)
         measurement.encode(to: &writer)
-        self.init(octets: blake2b(writer.bytes.octetBytes, key: payload, byteCount: Self.byteCount))
+        self.init(octets: blake2b(writer.written, key: payload, byteCount: Self.byteCount))
     }
 }

@@ -4,7 +4,14 @@ internal import CSodium
 extension Digest {
     /// BLAKE2b-256 (RFC 7693) of the bytes.
     public init(of bytes: RawSpan) {
-        self.init(octets: blake2b(bytes, key: nil, byteCount: 32).octetBytes)
+        Sodium.start()
+        self.init(
+            words: unsafe Words { hash in
+                let status = unsafe bytes.withUnsafeBytes { bytes in
+                    unsafe crypto_generichash(hash, 32, bytes.octets, UInt64(bytes.count), nil, 0)
+                }
+                precondition(status == 0)
+            })
     }
 
     public init(of bytes: [UInt8]) {

@@ -5,22 +5,31 @@ internal import CSodium
 public struct Signature: Canonical, Hashable, Sendable {
     public static let byteCount = 64
 
-    private let r: Words
-    private let s: Words
+    @usableFromInline let r: Words
+    @usableFromInline let s: Words
 
+    @inlinable
     public init(octets: RawSpan) {
         precondition(octets.byteCount == Self.byteCount)
         r = Words(octets.extracting(0..<32))
         s = Words(octets.extracting(32..<64))
     }
 
+    @inlinable
     public init(from reader: inout ByteReader) throws(DecodeError) {
         self.init(octets: try reader.take(Self.byteCount))
     }
 
+    @inlinable
     public func encode(to writer: inout ByteWriter) {
         r.write(to: &writer)
         s.write(to: &writer)
+    }
+
+    /// Lends the octets to C, from the stack.
+    func withOctets<Result>(_ body: (UnsafePointer<UInt8>) -> Result) -> Result {
+        let words = (r.bigEndian, s.bigEndian)
+        return unsafe Swift.withUnsafeBytes(of: words) { unsafe body($0.octets!) }
     }
 
     /// No one's signature: fills the field of a value that is about to be signed.
@@ -54,10 +63,13 @@ extension NodeID {
     /// signatures, as libsodium's detached verification does.
     public func signed(_ preimage: RawSpan, with signature: Signature) -> Bool {
         Sodium.start()
-        let key = octets
-        let signature = signature.encoded()
-        return unsafe preimage.withUnsafeBytes { message in
-            unsafe crypto_sign_verify_detached(signature, message.octets, UInt64(message.count), key) == 0
+        return unsafe words.withOctets { key in
+            unsafe signature.withOctets { signature in
+                unsafe preimage.withUnsafeBytes { message in
+                    unsafe crypto_sign_verify_detached(
+                        signature, message.octets, UInt64(message.count), key) == 0
+                }
+            }
         }
     }
 }

@@ -161,6 +161,6 @@ extension Ledger {
         var writer = ByteWriter(capacity: 64)
         randomness.encode(to: &writer)
         account.encode(to: &writer)
-        return Digest(of: writer.bytes)
+        return Digest(of: writer.written)
     }
 }

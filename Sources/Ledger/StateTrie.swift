@@ -123,7 +123,7 @@ extension StateTrie {
         writer.integer(tag)
         first.encode(to: &writer)
         second.encode(to: &writer)
-        return Digest(of: writer.bytes)
+        return Digest(of: writer.written)
     }
 
     /// What `node` at `depth` becomes by the writes in `range`, all of which lie below it.

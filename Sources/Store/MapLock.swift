@@ -29,16 +29,26 @@ internal import Glibc
     func shared<Result: ~Copyable>(
         _ body: () throws(StoreError) -> Result
     ) throws(StoreError) -> Result {
+        let outer = unsafe enter()
+        defer { unsafe leave(outer) }
+        return try body()
+    }
+
+    /// Holds the map where it is until `leave`; returns what this thread held before.
+    func enter() -> UnsafeMutableRawPointer? {
         let outer = unsafe pthread_getspecific(innermost)
         precondition(
             unsafe outer != UnsafeMutableRawPointer(lock),
             "a transaction was opened inside another one of the same store, where it could wait for itself")
         unsafe pthread_setspecific(innermost, lock)
-        defer { unsafe pthread_setspecific(innermost, outer) }
         let code = unsafe pthread_rwlock_rdlock(lock)
         precondition(code == 0, "too many threads hold the map")
-        defer { unsafe pthread_rwlock_unlock(lock) }
-        return try body()
+        return unsafe outer
+    }
+
+    func leave(_ outer: UnsafeMutableRawPointer?) {
+        unsafe pthread_rwlock_unlock(lock)
+        unsafe pthread_setspecific(innermost, outer)
     }
 
     /// Runs `body` while no one else of this process uses the map.

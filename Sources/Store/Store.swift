@@ -96,16 +96,15 @@ internal import Glibc
         _ body: (borrowing ReadTransaction) throws(StoreError) -> Result
     ) throws(StoreError) -> Result {
         for _ in 0..<Store.movesMax {
-            let attempt = try map.shared { () throws(StoreError) -> Attempt<Result> in
-                guard let access = try begin(flags: MDB_RDONLY) else { return .moved }
+            // Spelled out rather than in a closure: what is generic here is looked up at every call.
+            attempt: do throws(StoreError) {
+                let outer = unsafe map.enter()
+                defer { unsafe map.leave(outer) }
+                guard let access = try begin(flags: MDB_RDONLY) else { break attempt }
                 let transaction = ReadTransaction(access)
-                return .done(try body(transaction))
+                return try body(transaction)
             }
-            switch consume attempt {
-            case .done(let result): return result
-            case .moved: try adoptMap()
-            case .full: fatalError("a reader needs no room")
-            }
+            try adoptMap()
         }
         throw .other(MDB_MAP_RESIZED)
     }

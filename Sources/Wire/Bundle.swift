@@ -164,7 +164,8 @@ public struct Bundle: Canonical, Hashable, Sendable {
         reveals = try reader.list(max: Self.revealsMax)
         readings = try reader.list(max: Self.readingsMax)
         signature = try Signature(from: &reader)
-        guard Self.ascends(reports, by: { $0.tag < $1.tag }), Self.ascends(reveals, by: { $0.epoch < $1.epoch }),
+        guard Self.ascends(reports, by: { $0.tag < $1.tag }),
+            Self.ascends(reveals, by: { $0.epoch < $1.epoch }),
             Self.ascends(readings, by: { $0.sequence < $1.sequence })
         else { throw .nonCanonical }
     }

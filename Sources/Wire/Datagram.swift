@@ -47,10 +47,7 @@ public struct ShortID: Canonical, Hashable, Comparable, Sendable {
     public let low: UInt64
 
     public init(_ digest: Digest) {
-        let octets = digest.octets
-        func word(_ start: Int) -> UInt64 { (0..<8).reduce(0) { $0 << 8 | UInt64(octets[start + $1]) } }
-        high = word(0)
-        low = word(8)
+        (high, low) = (digest.prefix, digest.secondPrefix)
     }
 
     public init(from reader: inout ByteReader) throws(DecodeError) {

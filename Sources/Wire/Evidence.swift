@@ -66,7 +66,7 @@ public enum EvidenceEntry: Canonical, Hashable, Sendable {
         writer.raw(Array("conflict".utf8))
         author.encode(to: &writer)
         writer.integer(epoch)
-        return Digest(of: writer.bytes)
+        return Digest(of: writer.written)
     }
 }
 

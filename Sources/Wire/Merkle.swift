@@ -14,7 +14,7 @@ public enum Merkle {
             var writer = ByteWriter(capacity: 33)
             writer.integer(UInt8(0))
             items.first!.encode(to: &writer)
-            return Digest(of: writer.bytes)
+            return Digest(of: writer.written)
         }
         var half = 1
         while half * 2 < items.count { half *= 2 }
@@ -27,6 +27,6 @@ public enum Merkle {
         writer.integer(UInt8(1))
         left.encode(to: &writer)
         right.encode(to: &writer)
-        return Digest(of: writer.bytes)
+        return Digest(of: writer.written)
     }
 }

@@ -50,7 +50,8 @@ public struct Endpoint: Canonical, Hashable, Sendable, CustomStringConvertible {
             let parts = [24, 16, 8, 0].map { String(ipv4 >> UInt32($0) & 255) }
             return parts.joined(separator: ".") + ":\(port)"
         }
-        let groups = [48, 32, 16, 0].map { String(high >> UInt64($0) & 0xFFFF, radix: 16) }
+        let groups =
+            [48, 32, 16, 0].map { String(high >> UInt64($0) & 0xFFFF, radix: 16) }
             + [48, 32, 16, 0].map { String(low >> UInt64($0) & 0xFFFF, radix: 16) }
         return "[" + groups.joined(separator: ":") + "]:\(port)"
     }

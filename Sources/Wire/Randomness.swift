@@ -13,7 +13,9 @@ public enum Randomness {
         alpha("beacon", network, epoch, randomness)
     }
 
-    private static func alpha(_ label: String, _ network: Digest, _ epoch: Epoch, _ randomness: Digest) -> [UInt8] {
+    private static func alpha(_ label: String, _ network: Digest, _ epoch: Epoch, _ randomness: Digest)
+        -> [UInt8]
+    {
         var writer = ByteWriter(capacity: 80)
         writer.octets(Array(label.utf8))
         network.encode(to: &writer)
@@ -28,6 +30,6 @@ public enum Randomness {
         randomness.encode(to: &writer)
         writer.raw(output.octets)
         writer.integer(epoch)
-        return Digest(of: writer.bytes)
+        return Digest(of: writer.written)
     }
 }
