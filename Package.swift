@@ -103,6 +103,9 @@ let package = Package(
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node", "Wire"),
+        tests(
+            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Radio", "Records",
+            "Runtime", "Store", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

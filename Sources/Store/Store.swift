@@ -97,7 +97,7 @@ internal import Glibc
     ) throws(StoreError) -> Result {
         for _ in 0..<Store.movesMax {
             // Spelled out rather than in a closure: what is generic here is looked up at every call.
-            attempt: do throws(StoreError) {
+            attempt: do {
                 let outer = unsafe map.enter()
                 defer { unsafe map.leave(outer) }
                 guard let access = try begin(flags: MDB_RDONLY) else { break attempt }
