@@ -31,7 +31,10 @@ let package = Package(
         .executable(name: "earshot", targets: ["EarshotCLI"]),
         .library(
             name: "EarshotCore",
-            targets: ["Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node", "Records"]),
+            targets: [
+                "Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node",
+                "Records",
+            ]),
         // For tools/Fuzz, which lives in a package of its own.
         .library(name: "WireSamples", targets: ["WireSamples"]),
     ],
@@ -70,7 +73,8 @@ let package = Package(
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
-            "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node", "Radio", "Records",
+            "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node",
+            "Radio", "Records",
             "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "DequeModule", package: "swift-collections"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
@@ -78,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "EarshotCLI",
             dependencies: [
-                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire", nio("NIOCore"), nio("NIOPosix"),
+                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire",
+                nio("NIOCore"), nio("NIOPosix"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -88,27 +93,34 @@ let package = Package(
 
         .target(name: "TestKit", dependencies: ["Chance"], path: "Tests/TestKit", swiftSettings: strict),
         .executableTarget(
-            name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe", swiftSettings: strict),
+            name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe",
+            swiftSettings: strict),
         .target(
             name: "WireSamples", dependencies: ["Bytes", "Chance", "Geo", "Identity", "Wire"],
             path: "Tests/WireSamples", swiftSettings: strict),
         tests("WireTests", "Bytes", "Chance", "Geo", "Identity", "Wire", "WireSamples"),
-        tests("RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
+        tests(
+            "RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
         tests("GroundTests", "Bytes", "Chance"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
-        tests("CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
+        tests(
+            "CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
         tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
-            "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node", "Wire"),
+            "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
+            "Wire"),
         tests(
-            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Radio", "Records",
+            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Radio",
+            "Records",
             "Runtime", "Store", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
-        tests("RadioTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo", "Radio", nio("NIOCore"), nio("NIOPosix")),
+        tests(
+            "RadioTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo", "Radio", nio("NIOCore"),
+            nio("NIOPosix")),
     ]
 )

@@ -92,7 +92,8 @@ struct TextTable {
     }
 
     private func isNumeric(_ column: Int) -> Bool {
-        rows.count > 1 && rows.dropFirst().allSatisfy { $0[column].first.map { $0.isNumber || $0 == "-" } ?? false }
+        rows.count > 1
+            && rows.dropFirst().allSatisfy { $0[column].first.map { $0.isNumber || $0 == "-" } ?? false }
     }
 }
 

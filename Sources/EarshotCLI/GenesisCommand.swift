@@ -34,12 +34,16 @@ struct GenesisCommand: ParsableCommand {
         var test = false
 
         func run() throws {
-            guard let stake = units(stake) else { throw RuntimeError("--stake must be tokens, for instance 10000") }
+            guard let stake = units(stake) else {
+                throw RuntimeError("--stake must be tokens, for instance 10000")
+            }
             var validators: [GenesisValidator] = []
             for text in validator {
                 let parts = text.split(separator: ":")
-                guard parts.count == 2, let vrfKey = VRFPublicKey(hex: String(parts[1])), vrfKey.isValid else {
-                    throw RuntimeError("--validator \(text): write <node id>:<vrf key>, both from `earshot keys show`")
+                guard parts.count == 2, let vrfKey = VRFPublicKey(hex: String(parts[1])), vrfKey.isValid
+                else {
+                    throw RuntimeError(
+                        "--validator \(text): write <node id>:<vrf key>, both from `earshot keys show`")
                 }
                 let id = try NodeID(text: String(parts[0]))
                 validators.append(GenesisValidator(validator: id, owner: id, vrfKey: vrfKey, stake: stake))
@@ -60,7 +64,8 @@ struct GenesisCommand: ParsableCommand {
     }
 
     struct Check: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Check a genesis file and show what it founds.")
+        static let configuration = CommandConfiguration(
+            abstract: "Check a genesis file and show what it founds.")
 
         @Argument(help: "The genesis file.")
         var file: String
@@ -82,7 +87,8 @@ struct GenesisCommand: ParsableCommand {
             let document = Document(
                 name: genesis.name, test: genesis.isTest, network: genesis.network.hex,
                 validators: genesis.validators.count, devices: genesis.devices.count,
-                accounts: genesis.accounts.count, epochMilliseconds: Int(genesis.parameters.epochMilliseconds))
+                accounts: genesis.accounts.count, epochMilliseconds: Int(genesis.parameters.epochMilliseconds)
+            )
             if output.json { return try printJSON(document) }
             print(
                 """

@@ -27,7 +27,10 @@ struct InspectCommand: ParsableCommand {
     @Argument(help: "A node's data directory or the folder that holds it.")
     var directory: String
 
-    @Argument(help: "status, peers, epochs, epoch N, beacons, beacon TAG, witness NODE, account ID, rewards N, validators or verify.")
+    @Argument(
+        help:
+            "status, peers, epochs, epoch N, beacons, beacon TAG, witness NODE, account ID, rewards N, validators or verify."
+    )
     var topic: Topic
 
     @Argument(help: "What the topic is about: an epoch, a tag, a node.")
@@ -88,10 +91,13 @@ struct Inspector {
         let live = try store.status()
         let document = StatusDocument(
             network: genesis?.name, node: live?.node.text, lastFinalEpoch: try store.lastEpoch(),
-            stateRoot: try store.summary(try store.lastEpoch())?.stateRoot.hex, live: live.map(LiveDocument.init))
+            stateRoot: try store.summary(try store.lastEpoch())?.stateRoot.hex,
+            live: live.map(LiveDocument.init))
         if json { return try printJSON(document) }
         guard let live else {
-            return print("network          \(genesis?.name ?? "none yet")\nlast final epoch \(document.lastFinalEpoch)\nthe node has not run yet")
+            return print(
+                "network          \(genesis?.name ?? "none yet")\nlast final epoch \(document.lastFinalEpoch)\nthe node has not run yet"
+            )
         }
         let age = Double(Date().timeIntervalSince1970 * 1000) - Double(live.updatedAt)
         print(
@@ -124,7 +130,8 @@ struct Inspector {
         var table = TextTable("NODE", "ROLES", "ADDRESS", "CONNECTED")
         for peer in documents {
             table.add(
-                peer.node, peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-", peer.connected ? "yes" : "no")
+                peer.node, peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-",
+                peer.connected ? "yes" : "no")
         }
         print(table.text)
     }
@@ -132,11 +139,13 @@ struct Inspector {
     func epochs(last: Int) throws {
         let summaries = try store.summaries(last: last)
         if json { return try printJSON(summaries.map(EpochDocument.init)) }
-        var table = TextTable("EPOCH", "FINAL MS", "VIEW", "BUNDLES", "BEACONS", "VALID", "REJECTED", "MINTED", "STATE")
+        var table = TextTable(
+            "EPOCH", "FINAL MS", "VIEW", "BUNDLES", "BEACONS", "VALID", "REJECTED", "MINTED", "STATE")
         for summary in summaries {
             table.add(
                 "\(summary.epoch)", "\(summary.millisecondsToFinal)", "\(summary.view)", "\(summary.bundles)",
-                "\(summary.beacons)", "\(summary.validReports)", "\(summary.rejectedReports)", tokens(summary.minted),
+                "\(summary.beacons)", "\(summary.validReports)", "\(summary.rejectedReports)",
+                tokens(summary.minted),
                 summary.stateRoot.short)
         }
         print(table.text)
@@ -183,7 +192,8 @@ struct Inspector {
     func beacon(_ tag: Tag) throws {
         let records = try store.verdicts(where: { $0.verdict.tag == tag })
         guard !records.isEmpty else {
-            throw RuntimeError("no verdict on beacon \(tag) is here; verdicts come with the block that carries the reveal")
+            throw RuntimeError(
+                "no verdict on beacon \(tag) is here; verdicts come with the block that carries the reveal")
         }
         if json { return try printJSON(records.map(BeaconDocument.init)) }
         for record in records {
@@ -192,7 +202,9 @@ struct Inspector {
             print("beaconer  \(verdict.beaconer?.text ?? "unknown")")
             print("verdict   \(verdict.reason), scale \(fixed(verdict.scale)), units \(fixed(verdict.units))")
             if let reveal = verdict.reveal {
-                print("sent      \(Double(reveal.frequency) / 1e6) MHz, \(reveal.dataRate), \(Double(reveal.power) / 10) dBm EIRP")
+                print(
+                    "sent      \(Double(reveal.frequency) / 1e6) MHz, \(reveal.dataRate), \(Double(reveal.power) / 10) dBm EIRP"
+                )
             }
             print(witnesses(verdict.reports.map { (verdict, $0) }, named: false))
         }
@@ -218,7 +230,8 @@ struct Inspector {
 
     private func witnesses(_ rows: [(BeaconVerdict, ReportVerdict)], named: Bool) -> String {
         var table = TextTable(
-            named ? "BEACON" : "WITNESS", "VERDICT", "FAULT OF", "RSSI dBm", "LOUDEST", "SNR dB", "MHz", "RATE", "METRES",
+            named ? "BEACON" : "WITNESS", "VERDICT", "FAULT OF", "RSSI dBm", "LOUDEST", "SNR dB", "MHz",
+            "RATE", "METRES",
             "UNITS")
         for (verdict, report) in rows {
             let measured = report.measurement
@@ -226,7 +239,8 @@ struct Inspector {
                 named ? "\(verdict.tag)" : report.reporter.short, "\(report.reason)",
                 report.reason == .valid ? "-" : "\(report.side)", "\(Double(measured.rssi) / 10)",
                 report.rssiMax.map { "\(Double($0) / 100)" } ?? "-", "\(Double(measured.snr) / 10)",
-                "\(Double(measured.frequency) / 1e6)", "\(measured.dataRate)", report.distance.map { "\($0)" } ?? "-",
+                "\(Double(measured.frequency) / 1e6)", "\(measured.dataRate)",
+                report.distance.map { "\($0)" } ?? "-",
                 fixed(report.units))
         }
         return table.text
@@ -248,48 +262,63 @@ struct Inspector {
         print("balance     \(document.balance ?? "nothing: the account does not exist")")
         if let account { print("nonce       \(account.nonce)") }
         if let device, let version = device.versions.last {
-            print("device      \(device.kind), owner \(version.owner.text), effective from epoch \(version.effective)")
+            print(
+                "device      \(device.kind), owner \(version.owner.text), effective from epoch \(version.effective)"
+            )
             print("radio       \(version.profile.region.name), \(Double(version.profile.gain) / 10) dBi")
-            print("place       \(version.location.map { "\($0.position), cell \($0.cell)" } ?? "not asserted")")
+            print(
+                "place       \(version.location.map { "\($0.position), cell \($0.cell)" } ?? "not asserted")")
         } else {
-            print("device      not registered: it may send nothing and earns nothing; see `earshot tx register`")
+            print(
+                "device      not registered: it may send nothing and earns nothing; see `earshot tx register`"
+            )
         }
         if let stake = document.stake { print("stake       \(stake)") }
         if let activity {
-            print("witnessed   last in epoch \(activity.lastWitnessed); witnessing last in epoch \(activity.lastWitnessing)")
+            print(
+                "witnessed   last in epoch \(activity.lastWitnessed); witnessing last in epoch \(activity.lastWitnessing)"
+            )
         }
     }
 
     func rewards(_ epoch: Epoch) throws {
         let rewards = try store.rewards(epoch)
         let documents = rewards.map {
-            RewardDocument(node: $0.node.text, account: $0.account.text, kind: "\($0.kind)", amount: tokens($0.amount))
+            RewardDocument(
+                node: $0.node.text, account: $0.account.text, kind: "\($0.kind)", amount: tokens($0.amount))
         }
         if json { return try printJSON(documents) }
         var table = TextTable("NODE", "FOR", "AMOUNT", "PAID TO")
-        for reward in rewards { table.add(reward.node.short, "\(reward.kind)", tokens(reward.amount), reward.account.short) }
+        for reward in rewards {
+            table.add(reward.node.short, "\(reward.kind)", tokens(reward.amount), reward.account.short)
+        }
         print(rewards.isEmpty ? "block \(epoch) pays nothing" : table.text)
     }
 
     func validators() throws {
         var documents: [ValidatorDocument] = []
         for (key, value) in try store.stateEntries() {
-            guard case .validator(let id) = key, let version = try Validator(decoding: value).versions.last else { continue }
+            guard case .validator(let id) = key, let version = try Validator(decoding: value).versions.last
+            else { continue }
             documents.append(
                 ValidatorDocument(
-                    node: id.text, owner: version.owner.text, stake: tokens(version.stake), effective: version.effective))
+                    node: id.text, owner: version.owner.text, stake: tokens(version.stake),
+                    effective: version.effective))
         }
         if json { return try printJSON(documents) }
         var table = TextTable("VALIDATOR", "STAKE", "EFFECTIVE", "OWNER")
         for validator in documents {
-            table.add(validator.node, validator.stake, "\(validator.effective)", String(validator.owner.prefix(12)))
+            table.add(
+                validator.node, validator.stake, "\(validator.effective)", String(validator.owner.prefix(12)))
         }
         print(table.text)
     }
 
     /// Trusts nothing but the genesis: executes every block again.
     func verify() throws {
-        guard let genesis = try store.genesis() else { throw RuntimeError("the store is empty: there is nothing to verify") }
+        guard let genesis = try store.genesis() else {
+            throw RuntimeError("the store is empty: there is nothing to verify")
+        }
         var replay = Replay(genesis: genesis)
         let last = try store.lastEpoch()
         for epoch in stride(from: Epoch(1), through: last, by: 1) {
@@ -298,12 +327,15 @@ struct Inspector {
             }
             let verdicts = try replay.check(block, certificate: record.final.certificate)
             let stored = try store.verdicts(ofBlock: epoch)
-            guard stored == verdicts else { throw RuntimeError("block \(epoch): stored verdicts are not those of its execution") }
+            guard stored == verdicts else {
+                throw RuntimeError("block \(epoch): stored verdicts are not those of its execution")
+            }
             if epoch.isMultiple(of: 1000) { complain("verified \(epoch) of \(last) blocks") }
         }
         try replay.compare(with: try store.stateEntries())
         let document = VerifyDocument(
-            network: genesis.network.hex, firstEpoch: 1, lastEpoch: last, signatures: replay.signaturesChecked, holds: true)
+            network: genesis.network.hex, firstEpoch: 1, lastEpoch: last,
+            signatures: replay.signaturesChecked, holds: true)
         if json { return try printJSON(document) }
         print(
             """
@@ -326,7 +358,9 @@ struct Inspector {
         }
         guard let id = found.first, found.count == 1 else {
             throw RuntimeError(
-                found.isEmpty ? "\(name) is no node id, nor the beginning of one in the state" : "\(name) is ambiguous: \(found.count) ids begin so")
+                found.isEmpty
+                    ? "\(name) is no node id, nor the beginning of one in the state"
+                    : "\(name) is ambiguous: \(found.count) ids begin so")
         }
         return id
     }

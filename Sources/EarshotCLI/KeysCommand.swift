@@ -36,11 +36,15 @@ struct KeysCommand: ParsableCommand {
             let secret = SecretSeed(octets: octets.span.octetBytes)
             let keyFile: KeyFile
             if sealed {
-                guard let passphrase = ProcessInfo.processInfo.environment["EARSHOT_PASSPHRASE"], !passphrase.isEmpty
-                else { throw RuntimeError("put the passphrase into the environment variable EARSHOT_PASSPHRASE") }
+                guard let passphrase = ProcessInfo.processInfo.environment["EARSHOT_PASSPHRASE"],
+                    !passphrase.isEmpty
+                else {
+                    throw RuntimeError("put the passphrase into the environment variable EARSHOT_PASSPHRASE")
+                }
                 let text = Array(passphrase.utf8)
                 keyFile = try KeyFile(
-                    sealing: secret, passphrase: text.span.octetBytes, salt: Entropy.octets(KeyFile.saltByteCount),
+                    sealing: secret, passphrase: text.span.octetBytes,
+                    salt: Entropy.octets(KeyFile.saltByteCount),
                     isTestOnly: seed != nil)
             } else {
                 keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)
@@ -57,7 +61,9 @@ struct KeysCommand: ParsableCommand {
                 try store.markVirgin(for: keys.signing.nodeID)
             }
             if seed != nil {
-                complain("WARNING: \(file) follows from a public number. Anybody can sign with it. For tests only.")
+                complain(
+                    "WARNING: \(file) follows from a public number. Anybody can sign with it. For tests only."
+                )
             }
             try Show.show(keys, isTestOnly: seed != nil, output)
         }

@@ -39,7 +39,8 @@ struct EndOfInput: Service {
 func makeLogger(_ label: String, level: String) throws -> Logger {
     guard let level = Logger.Level(rawValue: level) else {
         throw RuntimeError(
-            "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+            "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+        )
     }
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = level
@@ -69,6 +70,9 @@ struct NodeCommand: AsyncParsableCommand {
     @Flag(help: "Take it on your word that no other store of this key is in use, and vote.")
     var soleCopy = false
 
+    @Option(help: "With --sole-copy: the first epoch to vote in; one that no other copy can have been in.")
+    var fromEpoch: UInt64?
+
     @Option(help: "Log level: trace, debug, info, notice, warning, error, critical.")
     var logLevel: String?
 
@@ -78,14 +82,20 @@ struct NodeCommand: AsyncParsableCommand {
     func run() async throws {
         let config = try NodeConfig.read(config)
         let logger = try makeLogger("earshot", level: logLevel ?? config.logLevel)
-        let service = NodeService(config: config, isSoleCopy: soleCopy, logger: logger)
+        guard soleCopy == (fromEpoch != nil) else {
+            throw RuntimeError(
+                "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "
+                    + "for instance two above the last final one (`earshot inspect DIR status` of any node)")
+        }
+        let service = NodeService(config: config, soleCopyFrom: fromEpoch, logger: logger)
         try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger)
     }
 }
 
 struct EtherCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ether", abstract: "Run the radio medium of a testnet: one emulated packet forwarder a node.")
+        commandName: "ether",
+        abstract: "Run the radio medium of a testnet: one emulated packet forwarder a node.")
 
     @Argument(help: "The ether's JSON file, as `earshot testnet` writes it.")
     var file: String

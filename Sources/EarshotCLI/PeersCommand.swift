@@ -26,11 +26,14 @@ struct PeersCommand: ParsableCommand {
 
         func run() throws {
             let entries = try PeersFile.read(file)
-            guard !entries.isEmpty else { throw RuntimeError("\(file) names nobody: add a line earshot://<node id>@host:port") }
+            guard !entries.isEmpty else {
+                throw RuntimeError("\(file) names nobody: add a line earshot://<node id>@host:port")
+            }
             if output.json {
                 try printJSON(
                     Document(
-                        entries: entries.map { .init(node: $0.node.text, host: $0.host, port: Int($0.port)) }))
+                        entries: entries.map { .init(node: $0.node.text, host: $0.host, port: Int($0.port)) })
+                )
             } else {
                 var table = TextTable("NODE", "HOST", "PORT")
                 for entry in entries { table.add(entry.node.text, entry.host, "\(entry.port)") }

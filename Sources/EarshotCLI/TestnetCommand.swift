@@ -10,7 +10,8 @@ import Wire
 
 struct TestnetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "testnet", abstract: "Launch a local network: one real process a node, and the radio between them.",
+        commandName: "testnet",
+        abstract: "Launch a local network: one real process a node, and the radio between them.",
         discussion: """
             Keys, places, ports and genesis follow from --seed. Each line of the table is a finalised epoch. Ctrl-C \
             stops everything. With --epochs the testnet ends by itself, checks that all nodes hold the same state and \
@@ -35,7 +36,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Length of an epoch, for instance 2s or 1500ms.", valueName: "duration"))
     var epoch = "2s"
 
-    @Option(help: ArgumentHelp("How long a message among validators may take, for instance 100ms.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp(
+            "How long a message among validators may take, for instance 100ms.", valueName: "duration"))
     var delta = "300ms"
 
     @Option(help: "The number from which everything follows.")
@@ -59,7 +62,10 @@ struct TestnetCommand: AsyncParsableCommand {
     @Flag(help: "Go on with the testnet in the directory.")
     var resume = false
 
-    @Option(help: ArgumentHelp("Leave these nodes switched off, for instance node1; 'leader' is epoch 1's first leader.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Leave these nodes switched off, for instance node1; 'leader' is epoch 1's first leader.",
+            valueName: "name"))
     var without: [String] = []
 
     @OptionGroup var output: OutputOptions
@@ -102,7 +108,8 @@ struct TestnetCommand: AsyncParsableCommand {
                 throw RuntimeError("\(dir) holds no testnet to go on with; start one without --resume")
             }
             guard try GenesisFile.read(directory.genesisFile) == plan.genesis else {
-                throw RuntimeError("the testnet in \(dir) was started with other options; give the same ones to --resume it")
+                throw RuntimeError(
+                    "the testnet in \(dir) was started with other options; give the same ones to --resume it")
             }
         } else {
             // Air time is shortened with the epoch, as if a ten-minute epoch ran fast: SF12 takes seconds.
@@ -123,14 +130,18 @@ struct TestnetCommand: AsyncParsableCommand {
             let dead = testnet.deadChildren()
             // Ctrl-C reaches a whole foreground group: children that stop for it are no failure.
             if !dead.isEmpty, !isStopped.isSet {
-                let tails = dead.map { "\($0.name) \($0.ending ?? "ended"); its last words:\n\($0.logTail())" }
+                let tails = dead.map {
+                    "\($0.name) \($0.ending ?? "ended"); its last words:\n\($0.logTail())"
+                }
                 throw RuntimeError(tails.joined(separator: "\n"))
             }
             while let summary = testnet.summary(shown + 1), goal.map({ shown < $0 }) ?? true {
                 shown += 1
                 if !isReady {
                     isReady = true
-                    say("ready: epoch \(shown) is final; look inside with: earshot inspect \(dir)/node1 status")
+                    say(
+                        "ready: epoch \(shown) is final; look inside with: earshot inspect \(dir)/node1 status"
+                    )
                     if !output.json { print(Self.head) }
                 }
                 try show(summary)
@@ -178,7 +189,8 @@ struct TestnetCommand: AsyncParsableCommand {
         }
         print(
             right("\(summary.epoch)", 5) + right("\(summary.millisecondsToFinal) ms", 15)
-                + right("\(summary.view)", 6) + right("\(summary.bundles)", 9) + right("\(summary.beacons)", 9)
+                + right("\(summary.view)", 6) + right("\(summary.bundles)", 9)
+                + right("\(summary.beacons)", 9)
                 + right("\(summary.validReports)", 7) + right("\(summary.rejectedReports)", 10)
                 + right(tokens(summary.minted), 14) + "  " + summary.stateRoot.short)
     }
@@ -187,7 +199,9 @@ struct TestnetCommand: AsyncParsableCommand {
 
     private func milliseconds(_ text: String) throws -> UInt32 {
         if text.hasSuffix("ms"), let value = UInt32(text.dropLast(2)) { return value }
-        if text.hasSuffix("s"), let value = Double(text.dropLast()), value > 0, value < 86_400 { return UInt32(value * 1000) }
+        if text.hasSuffix("s"), let value = Double(text.dropLast()), value > 0, value < 86_400 {
+            return UInt32(value * 1000)
+        }
         throw RuntimeError("\(text) is no duration: write 2s or 1500ms")
     }
 }
@@ -238,7 +252,8 @@ enum GeoJSON {
             throw RuntimeError("\(file) is no GeoJSON FeatureCollection")
         }
         return try collection.features.compactMap { feature in
-            guard feature.geometry?.type == "Point", let pair = feature.geometry?.coordinates, pair.count >= 2 else {
+            guard feature.geometry?.type == "Point", let pair = feature.geometry?.coordinates, pair.count >= 2
+            else {
                 return nil
             }
             guard let position = Position(degreesNorth: pair[1], degreesEast: pair[0]) else {

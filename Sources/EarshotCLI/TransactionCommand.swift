@@ -85,28 +85,37 @@ extension SigningOptions {
         let wallet = try node.map {
             try Wallet(node: try endpoint($0), network: genesis.network)
         }
-        if wallet == nil, !offline { throw RuntimeError("name the node with --node address:port, or sign with --offline") }
+        if wallet == nil, !offline {
+            throw RuntimeError("name the node with --node address:port, or sign with --offline")
+        }
         var nonce = nonce
         var expiry = expiry
         if nonce == nil || expiry == nil {
-            guard let wallet else { throw RuntimeError("--offline needs --nonce and --expiry, or --node to ask for them") }
+            guard let wallet else {
+                throw RuntimeError("--offline needs --nonce and --expiry, or --node to ask for them")
+            }
             let known = try wallet.account(account)
             nonce = nonce ?? known.account.nonce + 1
             expiry = expiry ?? known.lastFinal + 100
         }
         var amount = genesis.parameters.feeMin
         if let fee {
-            guard let value = units(fee) else { throw RuntimeError("--fee must be tokens, for instance 0.001") }
+            guard let value = units(fee) else {
+                throw RuntimeError("--fee must be tokens, for instance 0.001")
+            }
             amount = value
         }
         let transaction = Transaction(
-            account: account, nonce: nonce!, fee: amount, expiry: expiry!, kind: try kind(keys, genesis.network)
+            account: account, nonce: nonce!, fee: amount, expiry: expiry!,
+            kind: try kind(keys, genesis.network)
         ).signed(by: keys.signing, network: genesis.network)
         if offline { return print(transaction.encoded().hex) }
         try Self.send(transaction, by: wallet!, wait: wait, output)
     }
 
-    static func send(_ transaction: Transaction, by wallet: Wallet, wait: Bool, _ output: OutputOptions) throws {
+    static func send(_ transaction: Transaction, by wallet: Wallet, wait: Bool, _ output: OutputOptions)
+        throws
+    {
         var status = try wallet.submit(transaction)
         if wait {
             while case .pending = status {
@@ -128,7 +137,8 @@ func endpoint(_ text: String) throws -> Endpoint {
 
 func amount(_ text: String) throws -> Amount {
     guard let amount = units(text) else {
-        throw RuntimeError("\(text) is no amount: write tokens with at most eight decimals, for instance 12.5")
+        throw RuntimeError(
+            "\(text) is no amount: write tokens with at most eight decimals, for instance 12.5")
     }
     return amount
 }
@@ -168,7 +178,10 @@ extension TransactionCommand {
         @Argument(help: "hotspot, sensor or validator.")
         var kind: Kind
 
-        @Option(help: ArgumentHelp("Key file of the node itself, which consents; the account's own if absent.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp(
+                "Key file of the node itself, which consents; the account's own if absent.", valueName: "file"
+            ))
         var device: String?
 
         @Option(help: "Latitude of the antenna in degrees.")
@@ -190,7 +203,8 @@ extension TransactionCommand {
 
         func run() throws {
             try signing.carryOut { keys, network in
-                let deviceKeys = try device.map { try NodeKeys.load($0, for: GenesisFile.read(signing.genesis)) } ?? keys
+                let deviceKeys =
+                    try device.map { try NodeKeys.load($0, for: GenesisFile.read(signing.genesis)) } ?? keys
                 let consent = Consent(
                     device: deviceKeys.signing, owner: keys.signing.nodeID, vrfKey: deviceKeys.vrf.publicKey,
                     network: network)
@@ -212,7 +226,10 @@ extension TransactionCommand {
         @Argument(help: "The device's node id.")
         var device: String
 
-        @Option(help: "Latitude of the antenna in degrees; with --longitude this asserts a new place and nothing else.")
+        @Option(
+            help:
+                "Latitude of the antenna in degrees; with --longitude this asserts a new place and nothing else."
+        )
         var latitude: Double?
 
         @Option(help: "Longitude of the antenna in degrees.")
@@ -234,7 +251,8 @@ extension TransactionCommand {
                 let id = try NodeID(text: device)
                 if let location = try location(latitude, longitude) { return .locate(id, location) }
                 return .updateDevice(
-                    id, try profile(region: region, gain: gain), owner: try owner.map { try NodeID(text: $0) })
+                    id, try profile(region: region, gain: gain), owner: try owner.map { try NodeID(text: $0) }
+                )
             }
         }
     }
@@ -289,7 +307,8 @@ extension TransactionCommand {
     }
 
     struct Send: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Hand a transaction that was signed offline to a node.")
+        static let configuration = CommandConfiguration(
+            abstract: "Hand a transaction that was signed offline to a node.")
 
         @Argument(help: "The signed transaction in hexadecimal.")
         var transaction: String
@@ -306,7 +325,8 @@ extension TransactionCommand {
         @OptionGroup var output: OutputOptions
 
         func run() throws {
-            guard let octets = [UInt8](hex: transaction), let transaction = try? Transaction(decoding: octets) else {
+            guard let octets = [UInt8](hex: transaction), let transaction = try? Transaction(decoding: octets)
+            else {
                 throw RuntimeError("this is no transaction: paste what --offline printed, whole")
             }
             let wallet = try Wallet(
@@ -340,7 +360,8 @@ extension TransactionCommand {
 
 private func profile(region: String, gain: Double) throws -> RadioProfile {
     guard let region = Region(name: region) else {
-        throw RuntimeError("\(region) is no region; there are \(Region.allCases.map(\.name).joined(separator: ", "))")
+        throw RuntimeError(
+            "\(region) is no region; there are \(Region.allCases.map(\.name).joined(separator: ", "))")
     }
     guard (-20...30).contains(gain) else { throw RuntimeError("--gain must be -20 to 30 dBi") }
     return RadioProfile(region: region, gain: Int16((gain * 10).rounded()))
@@ -348,7 +369,9 @@ private func profile(region: String, gain: Double) throws -> RadioProfile {
 
 private func location(_ latitude: Double?, _ longitude: Double?) throws -> Location? {
     guard let latitude, let longitude else {
-        guard latitude == nil, longitude == nil else { throw RuntimeError("give both --latitude and --longitude") }
+        guard latitude == nil, longitude == nil else {
+            throw RuntimeError("give both --latitude and --longitude")
+        }
         return nil
     }
     guard abs(latitude) <= 90, abs(longitude) <= 180,

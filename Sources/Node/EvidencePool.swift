@@ -96,8 +96,12 @@ struct EvidencePool {
         let all = authors.map { entry(of: $0)! }
         var bytes = 0
         for entry in all { bytes += entry.bundles.reduce(0) { $0 + $1.encoded().count } }
-        guard all.count > Int(parameters.bundlesMax) || bytes > Int(parameters.evidenceBytesMax) else { return all }
-        let ranked = all.map { (rank: Self.rank($0.author, randomness), entry: $0) }.sorted { $0.rank < $1.rank }
+        guard all.count > Int(parameters.bundlesMax) || bytes > Int(parameters.evidenceBytesMax) else {
+            return all
+        }
+        let ranked = all.map { (rank: Self.rank($0.author, randomness), entry: $0) }.sorted {
+            $0.rank < $1.rank
+        }
         var chosen: [EvidenceEntry] = []
         var room = Int(parameters.evidenceBytesMax)
         for (_, entry) in ranked.prefix(Int(parameters.bundlesMax)) {

@@ -122,7 +122,9 @@ struct Chain {
     /// The objective rules that need no execution; signatures have been checked.
     func checkPlace(of header: Header, leaders: [Int]) throws(BlockFault) {
         let committee = committee
-        guard header.network == network, header.epoch == openEpoch else { throw .wrongPlace("network or epoch") }
+        guard header.network == network, header.epoch == openEpoch else {
+            throw .wrongPlace("network or epoch")
+        }
         guard header.parent == parent else { throw .wrongPlace("parent") }
         guard header.buildView > 0, !leaders.isEmpty,
             committee.seats[leaders[Int(header.buildView - 1) % leaders.count]].key == header.builder

@@ -11,11 +11,12 @@ extension Node {
 
     /// Makes a fresh block of everything held now.
     func build(epoch: Epoch, view: View, at now: Instant, _ actions: inout [NodeAction]) {
-        guard epoch == chain.openEpoch, settings.mayVote else { return }
+        guard epoch == chain.openEpoch, isVoter else { return }
         let evidence = pool.entries(randomness: chain.randomness, parameters: genesis.parameters)
         let body = Body(
             transactions: transactions.select(
-                max: Int(genesis.parameters.transactionsMax), randomness: chain.randomness, ledger: chain.ledger,
+                max: Int(genesis.parameters.transactionsMax), randomness: chain.randomness,
+                ledger: chain.ledger,
                 epoch: epoch),
             parentCertificate: chain.last?.certificate)
         let alpha = Randomness.alpha(network: network, epoch: epoch, randomness: chain.randomness)
@@ -69,7 +70,11 @@ extension Node {
             var entries: [EvidenceEntry] = []
             var missing: [Digest] = []
             for item in contents.items {
-                if let entry = pool.entry(for: item) { entries.append(entry) } else { missing.append(item.item) }
+                if let entry = pool.entry(for: item) {
+                    entries.append(entry)
+                } else {
+                    missing.append(item.item)
+                }
             }
             if missing.isEmpty {
                 candidate.stage = .checking(contents, entries)
@@ -295,6 +300,13 @@ extension Node {
                 epoch: epoch, randomness: chain.randomness,
                 device: device.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }),
             at: now, &actions)
+        if !isVoter, epoch >= settings.votesFrom {
+            // From here on nothing that this key may have signed elsewhere can be contradicted.
+            isVoter = true
+            simplex = Simplex(
+                settings: Self.simplexSettings(settings, network: network, isVoter: true), signer: key,
+                chance: chance.split(), restored: nil)
+        }
         let instance = Simplex.Instance(
             epoch: epoch, committee: committee, leaders: leaders,
             subjectiveViews: Simplex.subjectiveViews(of: committee, leaders: leaders))
@@ -307,7 +319,8 @@ extension Node {
     static let catchUpPatience: Duration = .seconds(1)
 
     /// A peer is ahead: asks it for headers, unless an answer is awaited or being worked off.
-    func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction]) {
+    func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction])
+    {
         if knownFinal >= self.knownFinal?.epoch ?? 0 { self.knownFinal = (knownFinal, peer) }
         guard now >= nextFinalityRequest else { return }
         nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
@@ -315,10 +328,13 @@ extension Node {
             actions.append(.notice(.catchingUp(from: chain.openEpoch, to: knownFinal)))
         }
         sendDirect(
-            .finalityRequest(from: chain.openEpoch, count: UInt8(Message.finalityMax)), to: peer, at: now, &actions)
+            .finalityRequest(from: chain.openEpoch, count: UInt8(Message.finalityMax)), to: peer, at: now,
+            &actions)
     }
 
-    func receive(finality headers: [FinalHeader], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+    func receive(
+        finality headers: [FinalHeader], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
         let wanted = headers.filter { $0.header.epoch >= chain.openEpoch }
         guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
         fetched = wanted
@@ -380,7 +396,8 @@ extension Node {
     private func send(_ block: Block, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
         let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
         sendDirect(
-            .contents(Contents(header: block.header, body: block.body, items: items)), to: peer, at: now, &actions)
+            .contents(Contents(header: block.header, body: block.body, items: items)), to: peer, at: now,
+            &actions)
     }
 
     func serveBundles(_ items: [Digest], to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {

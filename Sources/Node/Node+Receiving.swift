@@ -24,11 +24,13 @@ extension Node {
             case .records(let records, let asks):
                 let checks = records.map {
                     Check.signature(
-                        $0.node, preimage: SigningDomain.record.preimage(network: network, message: $0.signedBytes),
+                        $0.node,
+                        preimage: SigningDomain.record.preimage(network: network, message: $0.signedBytes),
                         $0.signature)
                 }
                 verify(
-                    .records(records, asks: asks, from: datagram.sender, source), checks, forStranger: !isPeer,
+                    .records(records, asks: asks, from: datagram.sender, source), checks,
+                    forStranger: !isPeer,
                     at: now, &actions)
             case .ping(let nonce):
                 run(membership: .ping(nonce: nonce, from: datagram.sender, source), at: now, &actions)
@@ -45,7 +47,9 @@ extension Node {
     }
 
     /// A message from someone who is not a peer: a transaction, or the question what became of one.
-    private func wallet(_ octets: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
+    private func wallet(
+        _ octets: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]
+    ) {
         switch try? Message(decoding: octets) {
         case .transaction(let transaction): receive(transaction, nil, replyTo: source, at: now, &actions)
         case .transactionStatusRequest(let id): answerStatus(of: id, to: source, &actions)
@@ -73,25 +77,30 @@ extension Node {
         switch message {
         case .bundle(let bundle): receive(bundle, short, from: peer, at: now, &actions)
         case .transaction(let transaction): receive(transaction, short, replyTo: nil, at: now, &actions)
-        case .vote(let vote): receive(message, vote.ballot.epoch, vote.checks(network: network), short, peer, now, &actions)
+        case .vote(let vote):
+            receive(message, vote.ballot.epoch, vote.checks(network: network), short, peer, now, &actions)
         case .certificate(let certificate):
             receive(
-                message, certificate.ballot.epoch, certificate.checks(in: chain.committee, network: network), short,
+                message, certificate.ballot.epoch, certificate.checks(in: chain.committee, network: network),
+                short,
                 peer, now, &actions)
         case .proposal(let proposal):
             receive(
-                message, proposal.header.epoch, proposal.checks(in: chain.committee, network: network), short, peer,
+                message, proposal.header.epoch, proposal.checks(in: chain.committee, network: network), short,
+                peer,
                 now, &actions)
         case .summary(let summary):
             if summary.lastFinal >= chain.openEpoch {
                 requestFinality(from: peer, knownFinal: summary.lastFinal, at: now, &actions)
             } else if summary.lastFinal + 1 < chain.openEpoch {
-                serveFinality(from: summary.lastFinal + 1, count: Message.finalityMax, to: peer, at: now, &actions)
+                serveFinality(
+                    from: summary.lastFinal + 1, count: Message.finalityMax, to: peer, at: now, &actions)
             } else {
                 run(simplex: .summary(summary, from: peer), at: now, &actions)
             }
         case .finalityRequest(let from, let count):
-            serveFinality(from: from, count: min(Int(count), Message.finalityMax), to: peer, at: now, &actions)
+            serveFinality(
+                from: from, count: min(Int(count), Message.finalityMax), to: peer, at: now, &actions)
         case .finality(let headers): receive(finality: headers, from: peer, at: now, &actions)
         case .contentsRequest(let digest): serveContents(digest, to: peer, at: now, &actions)
         case .contents(let contents): receive(contents, at: now, &actions)
@@ -111,7 +120,9 @@ extension Node {
         guard epoch == chain.openEpoch, let checks else {
             count(.wrongEpoch)
             // Said too early or too late; consensus makes good what was missed by its summaries.
-            if epoch > chain.openEpoch { requestFinality(from: peer, knownFinal: epoch - 1, at: now, &actions) }
+            if epoch > chain.openEpoch {
+                requestFinality(from: peer, knownFinal: epoch - 1, at: now, &actions)
+            }
             return run(dissemination: .refused(short), at: now, &actions)
         }
         verify(
@@ -138,13 +149,15 @@ extension Node {
         }
         var checks = [
             Check.signature(
-                bundle.author, preimage: SigningDomain.bundle.preimage(network: network, message: bundle.signedBytes),
+                bundle.author,
+                preimage: SigningDomain.bundle.preimage(network: network, message: bundle.signedBytes),
                 bundle.signature)
         ]
         var keys: [Chain.VRFCheckKey] = []
         for reveal in bundle.reveals {
             guard let version = chain.ledger.device(bundle.author)?.version(at: reveal.epoch),
-                let randomness = chain.recent.first(where: { $0.header.epoch == reveal.epoch })?.header.randomness
+                let randomness = chain.recent.first(where: { $0.header.epoch == reveal.epoch })?.header
+                    .randomness
             else { continue }
             let alpha = Randomness.beaconAlpha(network: network, epoch: reveal.epoch, randomness: randomness)
             checks.append(.vrf(version.vrfKey, alpha: alpha, reveal.proof))
@@ -160,7 +173,8 @@ extension Node {
         let id = transaction.id
         if case .final = statuses[id], let replyTo { return answerStatus(of: id, to: replyTo, &actions) }
         verify(
-            .transaction(transaction, short, replyTo: replyTo), Self.checks(of: transaction, network: network),
+            .transaction(transaction, short, replyTo: replyTo),
+            Self.checks(of: transaction, network: network),
             forStranger: replyTo != nil, at: now, &actions)
     }
 
@@ -168,7 +182,8 @@ extension Node {
         var checks = [
             Check.signature(
                 transaction.account,
-                preimage: SigningDomain.transaction.preimage(network: network, message: transaction.signedBytes),
+                preimage: SigningDomain.transaction.preimage(
+                    network: network, message: transaction.signedBytes),
                 transaction.signature)
         ]
         if let consent = transaction.consent {
@@ -258,7 +273,8 @@ extension Node {
     }
 
     private func refuse(
-        _ transaction: Transaction, _ fault: TransactionFault, replyTo: Endpoint?, _ actions: inout [NodeAction]
+        _ transaction: Transaction, _ fault: TransactionFault, replyTo: Endpoint?,
+        _ actions: inout [NodeAction]
     ) {
         guard let replyTo else { return }
         let id = transaction.id

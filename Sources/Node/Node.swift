@@ -58,6 +58,8 @@ public final class Node {
     var simplex: Simplex
     var coverage: CoverageMachine
     var leaders: [Int] = []
+    /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
+    public internal(set) var isVoter: Bool
 
     var endpoints: [NodeID: Endpoint] = [:]
     /// Connected peers in the order of their keys.
@@ -101,6 +103,7 @@ public final class Node {
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
         firstOpenEpoch = chain.openEpoch
+        isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
         for bundle in boot.bundles where bundle.epoch == chain.openEpoch { _ = pool.insert(bundle, at: now) }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
@@ -110,11 +113,11 @@ public final class Node {
             endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
-            record: record, bootstrap: settings.bootstrap, remembered: boot.peers, chance: chance.split(), now: now)
+            record: record, bootstrap: settings.bootstrap, remembered: boot.peers, chance: chance.split(),
+            now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
         simplex = try Simplex(
-            settings: Simplex.Settings(
-                network: network, delta: settings.delta, mayVote: settings.mayVote), signer: key,
+            settings: Self.simplexSettings(settings, network: network, isVoter: isVoter), signer: key,
             chance: chance.split(), restored: boot.safety.map { try SafetyState(decoding: $0) })
         coverage = try CoverageMachine(
             settings: CoverageMachine.Settings(network: network, parameters: genesis.parameters),
@@ -125,6 +128,11 @@ public final class Node {
         open(at: now, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
         wake(at: now, &actions)
+    }
+
+    static func simplexSettings(_ settings: NodeSettings, network: Digest, isVoter: Bool) -> Simplex.Settings
+    {
+        Simplex.Settings(network: network, delta: settings.delta, mayVote: isVoter)
     }
 
     public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {
@@ -214,7 +222,9 @@ public final class Node {
             case .makeBundle(let unsigned):
                 guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
                 // A copy of this store may have signed another bundle for the epoch that was open at the start.
-                guard settings.mayVote || unsigned.epoch > firstOpenEpoch else { continue }
+                guard unsigned.epoch >= settings.votesFrom || unsigned.epoch > firstOpenEpoch else {
+                    continue
+                }
                 let bundle = unsigned.signed(by: key, network: network)
                 ownBundle = bundle
                 _ = pool.insert(bundle, at: now)

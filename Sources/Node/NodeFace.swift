@@ -138,11 +138,13 @@ public struct NodeSettings: Sendable {
     /// Raised with every change of the contact card and every start.
     public var recordSequence: UInt64
     public var softwareVersion: UInt16 = 1
-    /// False: the store may be a copy or a rollback, so the node signs nothing in an epoch already open.
-    public var mayVote = true
+    /// The first epoch in which the node votes: 0 where the store remembers everything its key has signed, later where it
+    /// may be a copy, `.max` for a node that only observes.
+    public var votesFrom: Epoch = 0
 
     public init(
-        roles: Roles, endpoint: Endpoint, bootstrap: [(NodeID, Endpoint)], region: Cell?, recordSequence: UInt64
+        roles: Roles, endpoint: Endpoint, bootstrap: [(NodeID, Endpoint)], region: Cell?,
+        recordSequence: UInt64
     ) {
         self.roles = roles
         self.endpoint = endpoint

@@ -35,7 +35,9 @@ public struct Replay {
     public var lastEpoch: Epoch { chain.openEpoch - 1 }
 
     /// Checks and executes the next block. Returns the verdicts, to compare with stored ones.
-    public mutating func check(_ block: Block, certificate: Certificate) throws(ReplayFault) -> [BeaconVerdict] {
+    public mutating func check(_ block: Block, certificate: Certificate) throws(ReplayFault)
+        -> [BeaconVerdict]
+    {
         let epoch = chain.openEpoch
         guard block.header.epoch == epoch else {
             throw .block(epoch, "block \(block.header.epoch) stands in its place")
@@ -48,8 +50,11 @@ public struct Replay {
             try check(parent, in: chain.parentCommittee, at: epoch)
         }
         for bundle in block.evidence.flatMap(\.bundles) {
-            let preimage = SigningDomain.bundle.preimage(network: chain.network, message: bundle.signedBytes.octetBytes)
-            try check(.signature(bundle.author, preimage: preimage, bundle.signature), "bundle of \(bundle.author)", epoch)
+            let preimage = SigningDomain.bundle.preimage(
+                network: chain.network, message: bundle.signedBytes.octetBytes)
+            try check(
+                .signature(bundle.author, preimage: preimage, bundle.signature), "bundle of \(bundle.author)",
+                epoch)
         }
         for transaction in block.body.transactions {
             for check in Node.checks(of: transaction, network: chain.network) {
@@ -70,13 +75,16 @@ public struct Replay {
     private mutating func check(
         _ certificate: Certificate, in committee: Committee, at epoch: Epoch
     ) throws(ReplayFault) {
-        guard certificate.hasQuorum(in: committee) else { throw .certificate(epoch, "its voters are no quorum") }
+        guard certificate.hasQuorum(in: committee) else {
+            throw .certificate(epoch, "its voters are no quorum")
+        }
         guard let checks = certificate.checks(in: committee, network: chain.network) else {
             throw .certificate(epoch, "a voter has no seat")
         }
         for check in checks {
             try self.check(
-                .signature(check.key, preimage: check.preimage, check.signature), "vote of \(check.key)", epoch)
+                .signature(check.key, preimage: check.preimage, check.signature), "vote of \(check.key)",
+                epoch)
         }
     }
 
@@ -89,8 +97,12 @@ public struct Replay {
     public func compare(with stored: [(StateKey, [UInt8])]) throws(ReplayFault) {
         let epoch = lastEpoch
         let computed = chain.ledger.entries
-        let ours = computed.map { (key: $0.0.encoded(), value: $0.1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-        let theirs = stored.map { (key: $0.0.encoded(), value: $0.1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        let ours = computed.map { (key: $0.0.encoded(), value: $0.1) }.sorted {
+            $0.key.lexicographicallyPrecedes($1.key)
+        }
+        let theirs = stored.map { (key: $0.0.encoded(), value: $0.1) }.sorted {
+            $0.key.lexicographicallyPrecedes($1.key)
+        }
         for index in 0..<max(ours.count, theirs.count) {
             guard index < ours.count, index < theirs.count, ours[index] == theirs[index] else {
                 let key = index < ours.count ? ours[index].key : theirs[index].key
@@ -100,7 +112,9 @@ public struct Replay {
         let totals = chain.ledger.totals
         var balances: Amount = 0
         for case (.account, let value) in computed {
-            guard let account = try? Account(decoding: value) else { throw .state(epoch, "an account does not decode") }
+            guard let account = try? Account(decoding: value) else {
+                throw .state(epoch, "an account does not decode")
+            }
             balances += account.balance
         }
         guard balances + totals.staked + totals.unbonding + totals.treasury == totals.supply else {

@@ -49,7 +49,9 @@ public final class DatagramSocket {
     /// The octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h): family in the machine's order, all else big-endian.
     private static func socketAddress(_ endpoint: Endpoint) -> [UInt8] {
         func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-            stride(from: value.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
+            stride(from: value.bitWidth - 8, through: 0, by: -8).map {
+                UInt8(truncatingIfNeeded: value >> $0)
+            }
         }
         let isIPv4 = endpoint.ipv4 != nil
         let family = UInt16(isIPv4 ? AF_INET : AF_INET6)
@@ -57,6 +59,7 @@ public final class DatagramSocket {
         let head = bigEndian(family.byteSwapped) + bigEndian(endpoint.port)
         if let ipv4 = endpoint.ipv4 { return head + bigEndian(ipv4) + [UInt8](repeating: 0, count: 8) }
         let flow = [UInt8](repeating: 0, count: 4)
-        return head + flow + bigEndian(endpoint.high) + bigEndian(endpoint.low) + [UInt8](repeating: 0, count: 4)
+        return head + flow + bigEndian(endpoint.high) + bigEndian(endpoint.low)
+            + [UInt8](repeating: 0, count: 4)
     }
 }

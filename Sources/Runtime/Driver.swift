@@ -133,7 +133,8 @@ final class Driver {
             }
         }
         if outputs.count > Driver.outputsMax {
-            return fail(RuntimeError("the disk does not keep up: \(outputs.count) datagrams wait for it; stopping"))
+            return fail(
+                RuntimeError("the disk does not keep up: \(outputs.count) datagrams wait for it; stopping"))
         }
         pump()
     }
@@ -197,7 +198,8 @@ final class Driver {
         workers.runIfActive(eventLoop: eventLoop) { try store.answer(request) }.whenComplete { result in
             switch result {
             case .success(let messages): driver.value.handle(.served(messages, to: peer))
-            case .failure(let error): driver.value.logger.warning("cannot read what a peer asks for: \(error)")
+            case .failure(let error):
+                driver.value.logger.warning("cannot read what a peer asks for: \(error)")
             }
         }
     }
@@ -223,7 +225,8 @@ final class Driver {
         switch notice {
         case .ready(let epoch): logger.info("ready", metadata: ["epoch": "\(epoch)"])
         case .epochFinal(let epoch, let view, let root):
-            logger.info("epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
+            logger.info(
+                "epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
         case .peerConnected(let peer, let endpoint):
             logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
@@ -259,7 +262,7 @@ final class Driver {
                         node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
                         updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
                         openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
-                        mayVote: settings.mayVote && !node.isHalted,
+                        mayVote: node.isVoter && !node.isHalted,
                         peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
                         counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) }))))
         pump()
@@ -300,7 +303,8 @@ extension RecordWrite {
                 rewards: block.rewards,
                 EpochSummary(
                     record: record, bundles: block.bundles, verdicts: block.verdicts, totals: block.totals,
-                    minted: block.minted, burned: block.burned, millisecondsToFinal: block.millisecondsToFinal))
+                    minted: block.minted, burned: block.burned, millisecondsToFinal: block.millisecondsToFinal
+                ))
         }
     }
 }
@@ -317,7 +321,9 @@ extension NodeStore {
             }
             return headers.isEmpty ? [] : [.finality(headers)]
         case .contents(let digest):
-            guard let epoch = try epoch(ofHeader: digest), let record = try blockRecord(epoch) else { return [] }
+            guard let epoch = try epoch(ofHeader: digest), let record = try blockRecord(epoch) else {
+                return []
+            }
             return [.contents(Contents(header: record.final.header, body: record.body, items: record.items))]
         case .bundles(let ids):
             var messages: [Message] = []

@@ -10,20 +10,25 @@ public enum GenesisFile {
         var reader = try TableReader(file: path)
         let name = try reader.needString("name")
         let isTest = try reader.bool("test") ?? false
-        guard let randomness0 = try reader.digest("randomness0"), let randomness1 = try reader.digest("randomness1")
+        guard let randomness0 = try reader.digest("randomness0"),
+            let randomness1 = try reader.digest("randomness1")
         else { throw reader.fault("randomness0 and randomness1", "are missing") }
         var parameters = Parameters()
         if var table = try reader.table("parameters") { parameters = try self.parameters(&table) }
         var accounts: [GenesisAccount] = []
         for var table in try reader.tables("account") {
-            guard let balance: Amount = try table.integer("balance") else { throw table.fault("balance", "is missing") }
+            guard let balance: Amount = try table.integer("balance") else {
+                throw table.fault("balance", "is missing")
+            }
             accounts.append(GenesisAccount(account: try table.needNode("id"), balance: balance))
             try table.finish()
         }
         var validators: [GenesisValidator] = []
         for var table in try reader.tables("validator") {
             let validator = try table.needNode("id")
-            guard let stake: Amount = try table.integer("stake") else { throw table.fault("stake", "is missing") }
+            guard let stake: Amount = try table.integer("stake") else {
+                throw table.fault("stake", "is missing")
+            }
             validators.append(
                 GenesisValidator(
                     validator: validator, owner: try table.node("owner") ?? validator,
@@ -34,7 +39,8 @@ public enum GenesisFile {
         for var table in try reader.tables("device") { devices.append(try device(&table)) }
         try reader.finish()
         let genesis = Genesis(
-            name: name, isTest: isTest, parameters: parameters, randomness0: randomness0, randomness1: randomness1,
+            name: name, isTest: isTest, parameters: parameters, randomness0: randomness0,
+            randomness1: randomness1,
             accounts: accounts, devices: devices, validators: validators)
         if let flaw = genesis.flaw { throw RuntimeError("\(path): no network can start from this: \(flaw)") }
         return genesis
@@ -43,9 +49,12 @@ public enum GenesisFile {
     private static func device(_ table: inout TableReader) throws(RuntimeError) -> GenesisDevice {
         let id = try table.needNode("id")
         let kind = try table.string("kind") ?? "hotspot"
-        guard kind == "hotspot" || kind == "sensor" else { throw table.fault("kind", "must be hotspot or sensor") }
+        guard kind == "hotspot" || kind == "sensor" else {
+            throw table.fault("kind", "must be hotspot or sensor")
+        }
         guard let region = Region(name: try table.string("region") ?? "EU868") else {
-            throw table.fault("region", "must be one of \(Region.allCases.map(\.name).joined(separator: ", "))")
+            throw table.fault(
+                "region", "must be one of \(Region.allCases.map(\.name).joined(separator: ", "))")
         }
         var location: Location?
         if let latitude = try table.degrees("latitude"), let longitude = try table.degrees("longitude") {
@@ -55,7 +64,9 @@ public enum GenesisFile {
             let text = try table.needString("cell")
             guard let cell = Cell(text), cell.resolution == Location.resolution,
                 position.lies(in: cell, toleranceMetres: 20)
-            else { throw table.fault("cell", "must be the H3 cell of resolution 12 that holds the coordinates") }
+            else {
+                throw table.fault("cell", "must be the H3 cell of resolution 12 that holds the coordinates")
+            }
             location = Location(position: position, cell: cell)
         }
         let device = GenesisDevice(
@@ -125,7 +136,8 @@ public enum GenesisFile {
             text += "\n[[account]]\nid = \"\(account.account.text)\"\nbalance = \(account.balance)\n"
         }
         for validator in genesis.validators {
-            text += "\n[[validator]]\nid = \"\(validator.validator.text)\"\nowner = \"\(validator.owner.text)\"\n"
+            text +=
+                "\n[[validator]]\nid = \"\(validator.validator.text)\"\nowner = \"\(validator.owner.text)\"\n"
             text += "vrf = \"\(validator.vrfKey.hex)\"\nstake = \(validator.stake)\n"
         }
         for device in genesis.devices {

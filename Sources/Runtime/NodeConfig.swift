@@ -47,7 +47,8 @@ public struct NodeConfig: Sendable {
             case "validator": roles.insert(.validator)
             case "observer": roles.insert(.observer)
             default:
-                throw reader.fault("roles", "names \(name); there are hotspot, sensor, validator and observer")
+                throw reader.fault(
+                    "roles", "names \(name); there are hotspot, sensor, validator and observer")
             }
         }
         func endpoint(_ key: String, _ text: String) throws(RuntimeError) -> Endpoint {
@@ -65,7 +66,8 @@ public struct NodeConfig: Sendable {
         let listen = try reader.needString("listen")
         let radio = try reader.string("radio")
         var config = NodeConfig(
-            keyFile: resolve(try reader.needString("key")), dataDirectory: resolve(try reader.needString("data")),
+            keyFile: resolve(try reader.needString("key")),
+            dataDirectory: resolve(try reader.needString("data")),
             genesisFile: resolve(try reader.needString("genesis")),
             bootstrapFile: try reader.string("bootstrap").map(resolve), roles: roles,
             listen: try endpoint("listen", listen), radio: nil)

@@ -25,7 +25,8 @@ public struct NodeKeys: Sendable {
         let seed: SecretSeed
         if file.isSealed {
             guard let passphrase = ProcessInfo.processInfo.environment["EARSHOT_PASSPHRASE"] else {
-                throw RuntimeError("\(path) is sealed: put its passphrase into the environment variable EARSHOT_PASSPHRASE")
+                throw RuntimeError(
+                    "\(path) is sealed: put its passphrase into the environment variable EARSHOT_PASSPHRASE")
             }
             let octets = Array(passphrase.utf8)
             seed = try file.open(passphrase: octets.span.octetBytes)

@@ -12,17 +12,19 @@ internal import Radio
 internal import Records
 public import ServiceLifecycle
 internal import Store
-internal import Wire
+public import Wire
 
 /// One running node, from its configuration to a clean stop.
 public final class NodeService: Service {
     private let config: NodeConfig
     private let logger: Logger
-    private let isSoleCopy: Bool
+    private let soleCopyFrom: Epoch?
 
-    public init(config: NodeConfig, isSoleCopy: Bool = false, logger: Logger) {
+    /// - Parameter soleCopyFrom: the operator's word that no other store of the key is in use, and the first epoch in
+    ///   which the node may therefore vote whatever its store remembers.
+    public init(config: NodeConfig, soleCopyFrom: Epoch? = nil, logger: Logger) {
         self.config = config
-        self.isSoleCopy = isSoleCopy
+        self.soleCopyFrom = soleCopyFrom
         self.logger = logger
     }
 
@@ -34,7 +36,8 @@ public final class NodeService: Service {
         defer { withExtendedLifetime(store) {} }
         let life = try store.life()
         let right = try store.votingRight(
-            of: keys.signing.nodeID, machine: Self.place(of: config.dataDirectory), isSoleCopy: isSoleCopy)
+            of: keys.signing.nodeID, machine: Self.place(of: config.dataDirectory),
+            isSoleCopy: soleCopyFrom != nil)
         say(right)
 
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -44,7 +47,9 @@ public final class NodeService: Service {
         workers.start()
         do {
             try await serve(
-                genesis: genesis, keys: keys, store: store, life: life, mayVote: right == .granted, group: group,
+                genesis: genesis, keys: keys, store: store, life: life,
+                votesFrom: soleCopyFrom ?? (right == .granted ? 0 : .max),
+                group: group,
                 writer: writer, workers: workers)
         } catch {
             try? await Self.shutDown(group, writer, workers)
@@ -64,12 +69,13 @@ public final class NodeService: Service {
     }
 
     private func serve(
-        genesis: Genesis, keys: NodeKeys, store: NodeStore, life: StoredLife, mayVote: Bool,
+        genesis: Genesis, keys: NodeKeys, store: NodeStore, life: StoredLife, votesFrom: Epoch,
         group: MultiThreadedEventLoopGroup, writer: NIOThreadPool, workers: NIOThreadPool
     ) async throws {
         let eventLoop = group.next()
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: Driver.self, eventLoop: eventLoop)
-        let gossip = try await Self.bind(config.listen, "gossip", byteCountMax: 2_048, on: eventLoop) { bytes, address in
+        let gossip = try await Self.bind(config.listen, "gossip", byteCountMax: 2_048, on: eventLoop) {
+            bytes, address in
             box.value?.receive(bytes, from: address)
         }
         var radioChannel: (any Channel)?
@@ -82,14 +88,16 @@ public final class NodeService: Service {
         }
         let radio = radioChannel
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
-        let settings = try settings(genesis: genesis, store: store, mayVote: mayVote)
+        let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
         let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
-            let port = radio.map { RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split()) }
+            let port = radio.map {
+                RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split())
+            }
             var actions: [NodeAction] = []
             let node = try Node(
                 genesis: genesis, key: keys.signing, vrfKey: keys.vrf, settings: settings,
@@ -99,13 +107,17 @@ public final class NodeService: Service {
                     ownBundle: life.ownBundle, peers: life.peers),
                 chance: chance.split(), now: Driver.now, actions: &actions)
             box.value = Driver(
-                node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop, writer: writer,
+                node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop,
+                writer: writer,
                 workers: workers, gossip: gossip, radio: port, logger: logger,
                 onFailure: { failure.yield($0) })
         }.get()
         logger.info(
             "listening",
-            metadata: ["node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)", "network": "\(genesis.name)"])
+            metadata: [
+                "node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)",
+                "network": "\(genesis.name)",
+            ])
 
         let fault = await Self.firstFailure(failures)
         try? await eventLoop.submit {
@@ -134,7 +146,9 @@ public final class NodeService: Service {
             return try await DatagramBootstrap(group: eventLoop)
                 .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
                 .channelOption(.datagramVectorReadMessageCount, value: 16)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * byteCountMax))
+                .channelOption(
+                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * byteCountMax)
+                )
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(DatagramReceiver(receive))
@@ -164,7 +178,7 @@ public final class NodeService: Service {
         return store
     }
 
-    private func settings(genesis: Genesis, store: NodeStore, mayVote: Bool) throws -> NodeSettings {
+    private func settings(genesis: Genesis, store: NodeStore, votesFrom: Epoch) throws -> NodeSettings {
         var bootstrap: [(NodeID, Endpoint)] = []
         if let file = config.bootstrapFile {
             for entry in try PeersFile.read(file) {
@@ -179,7 +193,7 @@ public final class NodeService: Service {
             roles: config.roles, endpoint: config.listen, bootstrap: bootstrap, region: nil,
             recordSequence: try store.nextRecordSequence())
         settings.delta = .milliseconds(config.deltaMilliseconds)
-        settings.mayVote = mayVote
+        settings.votesFrom = votesFrom
         return settings
     }
 
@@ -190,13 +204,13 @@ public final class NodeService: Service {
             logger.warning(
                 """
                 this store does not know what its key has signed: the node observes only. If no other store of this \
-                key is in use, start it once with --sole-copy
+                key is in use, start it once with --sole-copy --from-epoch and an epoch that has not begun
                 """)
         case .copied(let recorded):
             logger.warning(
                 """
                 this store was written elsewhere (\(recorded)): the node observes only, because the original may be \
-                running. If it is not, start once with --sole-copy
+                running. If it is not, start once with --sole-copy --from-epoch and an epoch that has not begun
                 """)
         }
     }

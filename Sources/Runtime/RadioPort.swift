@@ -44,7 +44,8 @@ final class RadioPort {
             spreadingFactor: transmission.dataRate.spreadingFactor,
             bandwidthKHz: transmission.dataRate.bandwidthKilohertz)!
         let packet = TransmitPacket(
-            payload: transmission.payload, frequencyHz: transmission.frequency, dataRate: rate, powerDBm: conducted)
+            payload: transmission.payload, frequencyHz: transmission.frequency, dataRate: rate,
+            powerDBm: conducted)
         return handle(.transmit(packet, id: nextID), at: now)
     }
 

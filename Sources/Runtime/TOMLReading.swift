@@ -68,7 +68,9 @@ struct TableReader {
         read.insert(key)
         guard let value = table[key] else { return nil }
         guard let integer = value.int, let exact = Value(exactly: integer) else {
-            throw fault(key, "must be a whole number from \(Value.min) to \(min(UInt64(Value.max), UInt64(Int64.max)))")
+            throw fault(
+                key,
+                "must be a whole number from \(Value.min) to \(min(UInt64(Value.max), UInt64(Int64.max)))")
         }
         return exact
     }
@@ -128,7 +130,8 @@ struct TableReader {
     mutating func vrfKey(_ key: String) throws(RuntimeError) -> VRFPublicKey {
         let text = try needString(key)
         guard let vrfKey = VRFPublicKey(hex: text), vrfKey.isValid else {
-            throw fault(key, "must be the 64 hexadecimal digits of a VRF key, as `earshot keys show` prints it")
+            throw fault(
+                key, "must be the 64 hexadecimal digits of a VRF key, as `earshot keys show` prints it")
         }
         return vrfKey
     }

@@ -46,7 +46,9 @@ public final class Wallet {
         }
     }
 
-    private func ask<Answer>(_ question: Message, _ match: (Message) -> Answer?) throws(RuntimeError) -> Answer {
+    private func ask<Answer>(_ question: Message, _ match: (Message) -> Answer?) throws(RuntimeError)
+        -> Answer
+    {
         let datagram = Datagram(
             network: network.prefix, sender: sender, frames: [.message(question.encoded())]
         ).encoded()
@@ -58,7 +60,9 @@ public final class Wallet {
                 guard left > 0, let bytes = socket.receive(milliseconds: left) else { break }
                 guard let answer = try? Datagram(decoding: bytes.span.octetBytes) else { continue }
                 for case .message(let octets) in answer.frames {
-                    if let message = try? Message(decoding: octets), let found = match(message) { return found }
+                    if let message = try? Message(decoding: octets), let found = match(message) {
+                        return found
+                    }
                 }
             }
         }

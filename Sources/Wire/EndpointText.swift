@@ -27,7 +27,9 @@ extension Endpoint {
 /// `host:port` taken apart.
 package enum HostAndPort {
     /// At the last colon, unless it belongs to a bracket that is still open.
-    package static func split(_ text: ArraySlice<UInt8>) -> (host: ArraySlice<UInt8>, port: ArraySlice<UInt8>)? {
+    package static func split(_ text: ArraySlice<UInt8>) -> (
+        host: ArraySlice<UInt8>, port: ArraySlice<UInt8>
+    )? {
         guard let colon = text.lastIndex(of: UInt8(ascii: ":")) else { return nil }
         if text.first == UInt8(ascii: "[") {
             guard colon > text.startIndex, text[colon - 1] == UInt8(ascii: "]") else { return nil }
@@ -35,14 +37,18 @@ package enum HostAndPort {
         return (text[..<colon], text[(colon + 1)...])
     }
 
-    package static func port(_ text: ArraySlice<UInt8>) -> UInt16? { AddressText.decimal(text, max: 65_535).map(UInt16.init) }
+    package static func port(_ text: ArraySlice<UInt8>) -> UInt16? {
+        AddressText.decimal(text, max: 65_535).map(UInt16.init)
+    }
 }
 
 /// Numeric addresses as text.
 enum AddressText {
     /// A decimal number without sign or leading zeros, which some readers would take for octal.
     static func decimal(_ text: ArraySlice<UInt8>, max: Int) -> Int? {
-        guard (1...5).contains(text.count), text.count == 1 || text.first != UInt8(ascii: "0") else { return nil }
+        guard (1...5).contains(text.count), text.count == 1 || text.first != UInt8(ascii: "0") else {
+            return nil
+        }
         var value = 0
         for digit in text {
             guard (0x30...0x39).contains(digit) else { return nil }

@@ -37,7 +37,8 @@ private let seeds = Array(Seed.all.prefix(6))
         #expect(first.disks[0].lastEpoch > 2)
         for host in first.nodes.indices {
             #expect(first.disks[host].safety == second.disks[host].safety)
-            #expect(first.disks[host].blocks.mapValues(\.block) == second.disks[host].blocks.mapValues(\.block))
+            #expect(
+                first.disks[host].blocks.mapValues(\.block) == second.disks[host].blocks.mapValues(\.block))
         }
     }
 
@@ -92,7 +93,9 @@ private let seeds = Array(Seed.all.prefix(6))
         for size in 0..<1_500 {
             world.handle(.datagram(chance.octets(size), from: stranger), at: 0)
         }
-        let dropped = world.nodes[0]!.counters.filter { $0.0.hasPrefix("gossip.dropped") }.reduce(0) { $0 + $1.1 }
+        let dropped = world.nodes[0]!.counters.filter { $0.0.hasPrefix("gossip.dropped") }.reduce(0) {
+            $0 + $1.1
+        }
         #expect(dropped >= 1_500)
         #expect(world.run(for: .seconds(40)) { world.commonEpoch >= 5 })
         try expectHealthy(world)

@@ -41,7 +41,8 @@ struct Disk {
                 return .conflict(pair[0], pair[1])
             }
             blocks[epoch] = (
-                Block(header: final.final.header, body: final.body, evidence: evidence), final.final.certificate
+                Block(header: final.final.header, body: final.body, evidence: evidence),
+                final.final.certificate
             )
             verdicts[epoch] = final.verdicts
             for (key, value) in final.changes { state[key] = value }
@@ -55,7 +56,8 @@ struct Disk {
             recent: [last - min(last, 1), last].filter { $0 > 0 }.reduce(into: []) { list, epoch in
                 if list.last?.header.epoch != epoch { list.append(blocks[epoch]!.block) }
             },
-            lastCertificate: blocks[last]?.certificate, state: state.map { ($0.key, $0.value) }, safety: safety,
+            lastCertificate: blocks[last]?.certificate, state: state.map { ($0.key, $0.value) },
+            safety: safety,
             coverage: coverage, bundles: open, ownBundle: own, peers: peers)
     }
 
@@ -64,9 +66,12 @@ struct Disk {
         case .finality(let from, let count):
             let found = (from..<(from + Epoch(count))).compactMap { blocks[$0] }
             return found.isEmpty
-                ? [] : [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
+                ? []
+                : [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
         case .contents(let digest):
-            guard let found = blocks.values.first(where: { $0.block.header.digest == digest }) else { return [] }
+            guard let found = blocks.values.first(where: { $0.block.header.digest == digest }) else {
+                return []
+            }
             let items = found.block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
             return [.contents(Contents(header: found.block.header, body: found.block.body, items: items))]
         case .bundles(let ids): return ids.compactMap { bundles[$0].map { .bundle($0) } }
@@ -234,7 +239,8 @@ final class World {
         let delay = milliseconds.lowerBound + chance.below(milliseconds.count)
         queue.append(
             Delivery(
-                at: now + .milliseconds(delay), serial: serial, host: host, life: disks[host].starts, event: event))
+                at: now + .milliseconds(delay), serial: serial, host: host, life: disks[host].starts,
+                event: event))
     }
 
     // MARK: What must hold

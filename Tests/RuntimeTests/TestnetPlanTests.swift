@@ -58,7 +58,9 @@ import Wire
         options.nodes = 4
         options.sensors = 0
         options.scenario = .honest
-        options.sites = (0..<4).map { Position(latitude: 470_000_000 + 100_000 * Int32($0), longitude: 80_000_000)! }
+        options.sites = (0..<4).map {
+            Position(latitude: 470_000_000 + 100_000 * Int32($0), longitude: 80_000_000)!
+        }
         #expect(try TestnetPlan(options).members.map(\.position) == options.sites)
         options.nodes = 5
         #expect(throws: RuntimeError.self) { try TestnetPlan(options) }
@@ -88,7 +90,9 @@ import Wire
         }
     }
 
-    @Test(arguments: [1, 42, 99] as [UInt64]) func `a genesis reads back as it was written`(seed: UInt64) throws {
+    @Test(arguments: [1, 42, 99] as [UInt64]) func `a genesis reads back as it was written`(seed: UInt64)
+        throws
+    {
         var options = TestnetPlan.Options()
         options.seed = seed
         let genesis = try TestnetPlan(options).genesis
@@ -100,7 +104,8 @@ import Wire
 
     @Test func `a genesis with a misspelt setting is refused by its name`() throws {
         let genesis = try TestnetPlan(TestnetPlan.Options()).genesis
-        let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(of: "fee_min", with: "fee_mni")
+        let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(
+            of: "fee_min", with: "fee_mni")
         try withFile(text) { path in
             #expect(message { _ = try GenesisFile.read(path) }.contains("fee_mni is not a setting"))
         }
@@ -118,7 +123,8 @@ import Wire
     }
 
     @Test func `a missing file is named`() {
-        #expect(message { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
+        #expect(
+            message { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
         #expect(message { _ = try NodeConfig.read("/nowhere/node.toml") }.contains("/nowhere/node.toml"))
     }
 

@@ -19,7 +19,8 @@ public final class Testnet {
     private let executable: String
 
     /// - Parameter executable: the `earshot` program that the children run; this very program if not said.
-    public init(plan: TestnetPlan, directory: TestnetDirectory, executable: String = ChildProcess.thisProgram) {
+    public init(plan: TestnetPlan, directory: TestnetDirectory, executable: String = ChildProcess.thisProgram)
+    {
         self.executable = executable
         self.plan = plan
         self.directory = directory
@@ -29,7 +30,8 @@ public final class Testnet {
     public func start(except: Set<String> = []) throws {
         try checkPorts()
         ether = try ChildProcess(
-            name: "ether", executable: executable, arguments: ["ether", directory.etherFile, "--stop-on-eof"],
+            name: "ether", executable: executable,
+            arguments: ["ether", directory.etherFile, "--stop-on-eof"],
             logFile: directory.etherLog)
         for member in plan.members where !except.contains(member.name) { try start(member.name) }
     }
@@ -37,13 +39,15 @@ public final class Testnet {
     public func start(_ name: String) throws {
         children[name] = try ChildProcess(
             name: name, executable: executable,
-            arguments: ["node", "--config", directory.configFile(name), "--stop-on-eof"], logFile: directory.log(name))
+            arguments: ["node", "--config", directory.configFile(name), "--stop-on-eof"],
+            logFile: directory.log(name))
     }
 
     /// A port that somebody else holds is better said now, with its owner's name for it, than by eight logs.
     private func checkPorts() throws {
         for member in plan.members {
-            for (endpoint, use) in [(member.gossip, "gossip"), (member.radio, "radio")] where !Self.isFree(endpoint) {
+            for (endpoint, use) in [(member.gossip, "gossip"), (member.radio, "radio")]
+            where !Self.isFree(endpoint) {
                 throw RuntimeError(
                     "port \(endpoint.port) is in use, but \(member.name) needs it for \(use); is another testnet "
                         + "running? Stop it, or choose other ports with --port-base")
@@ -122,8 +126,11 @@ public final class Testnet {
                 }
             }
             if seen.count > 1 {
-                let sides = seen.sorted { $0.key < $1.key }.map { "\($0.key.short): \($0.value.joined(separator: ", "))" }
-                faults.append("epoch \(epoch) has \(seen.count) state roots: \(sides.joined(separator: "; "))")
+                let sides = seen.sorted { $0.key < $1.key }.map {
+                    "\($0.key.short): \($0.value.joined(separator: ", "))"
+                }
+                faults.append(
+                    "epoch \(epoch) has \(seen.count) state roots: \(sides.joined(separator: "; "))")
             }
         }
         for name in names {
@@ -147,7 +154,8 @@ public final class Testnet {
             }
         }
         let held = sum + totals.staked + totals.unbonding + totals.treasury
-        return held == totals.supply ? nil : "\(name): accounts, stakes and treasury hold \(held), supply is \(totals.supply)"
+        return held == totals.supply
+            ? nil : "\(name): accounts, stakes and treasury hold \(held), supply is \(totals.supply)"
     }
 
     /// Reports by their verdict in everything `name` holds.

@@ -32,7 +32,8 @@ public struct TestnetDirectory: Sendable {
         if files.fileExists(atPath: path), try !files.contentsOfDirectory(atPath: path).isEmpty {
             let isTestnet = files.fileExists(atPath: genesisFile) && files.fileExists(atPath: peersFile)
             guard isTestnet else {
-                throw RuntimeError("\(path) holds something that is no testnet; name another directory with --dir")
+                throw RuntimeError(
+                    "\(path) holds something that is no testnet; name another directory with --dir")
             }
             guard replacing else {
                 throw RuntimeError(
@@ -44,25 +45,30 @@ public struct TestnetDirectory: Sendable {
         try files.createDirectory(atPath: path, withIntermediateDirectories: true)
         try write(
             GenesisFile.text(
-                of: plan.genesis, comment: "A local testnet from seed \(plan.options.seed). Its keys are public."),
+                of: plan.genesis,
+                comment: "A local testnet from seed \(plan.options.seed). Its keys are public."),
             to: genesisFile)
         // Two entries suffice: the rest is found through them.
         let bootstrap = plan.members.prefix(2).map { "earshot://\($0.id.text)@\($0.gossip)" }
         try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
         let delta = plan.options.deltaMilliseconds
         for member in plan.members { try create(member, deltaMilliseconds: delta) }
-        for spare in plan.spares { try create(spare, gossip: plan.members[0].gossip, deltaMilliseconds: delta) }
+        for spare in plan.spares {
+            try create(spare, gossip: plan.members[0].gossip, deltaMilliseconds: delta)
+        }
         try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
     }
 
     private func create(_ member: TestnetPlan.Member, deltaMilliseconds: Int) throws {
-        try FileManager.default.createDirectory(atPath: folder(member.name), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: folder(member.name), withIntermediateDirectories: true)
         try KeyFileStore.create(
             KeyFile(seed: SecretSeed(octets: member.seed.span.octetBytes), isTestOnly: true),
             path: folder(member.name) + "/node.key")
         var config = NodeConfig(
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
-            bootstrapFile: "../testnet.peers", roles: member.roles, listen: member.gossip, radio: member.radio)
+            bootstrapFile: "../testnet.peers", roles: member.roles, listen: member.gossip, radio: member.radio
+        )
         config.gateway = member.gateway
         config.deltaMilliseconds = deltaMilliseconds
         try write(config.text, to: configFile(member.name))
@@ -108,11 +114,13 @@ public struct TestnetDirectory: Sendable {
                 node.deaf = member.quirks.isDeaf
                 if member.quirks.isSilent { node.antenna = .silent }
                 return node
-            } + plan.spares.map { spare in
-                EtherConfig.Node(
-                    name: spare.name, eui: spare.gateway, latitude: spare.position.degreesNorth,
-                    longitude: spare.position.degreesEast, gainDeciDb: 20, serverPort: Int(spare.radio.port))
-            })
+            }
+                + plan.spares.map { spare in
+                    EtherConfig.Node(
+                        name: spare.name, eui: spare.gateway, latitude: spare.position.degreesNorth,
+                        longitude: spare.position.degreesEast, gainDeciDb: 20,
+                        serverPort: Int(spare.radio.port))
+                })
         config.airtimePermille = airtimePermille
         config.keepaliveMilliseconds = 1_000
         let encoder = JSONEncoder()

@@ -69,7 +69,8 @@ public struct TestnetPlan: Sendable {
     public let genesis: Genesis
 
     public init(_ options: Options) throws {
-        guard (1...Self.nodesMax).contains(options.nodes), (0...Self.nodesMax).contains(options.sensors) else {
+        guard (1...Self.nodesMax).contains(options.nodes), (0...Self.nodesMax).contains(options.sensors)
+        else {
             throw RuntimeError("a testnet has 1 to \(Self.nodesMax) nodes and 0 to \(Self.nodesMax) sensors")
         }
         guard options.epochMilliseconds >= 500 else { throw RuntimeError("an epoch lasts at least 500ms") }
@@ -88,7 +89,8 @@ public struct TestnetPlan: Sendable {
             throw RuntimeError("ports from \(options.portBase) on do not suffice for \(count) nodes")
         }
         if let sites = options.sites, sites.count < count {
-            throw RuntimeError("the file names \(sites.count) sites, but \(count) nodes and sensors need one each")
+            throw RuntimeError(
+                "the file names \(sites.count) sites, but \(count) nodes and sensors need one each")
         }
         self.options = options
         var chance = Chance(seed: options.seed)
@@ -106,7 +108,8 @@ public struct TestnetPlan: Sendable {
             let owner = quirks.sameOwnerAs.map { keys[min($0, count) - 1] } ?? keys[index]
             members.append(
                 Member(
-                    name: isSensor ? "sensor\(index - options.nodes + 1)" : "node\(index + 1)", seed: seeds[index],
+                    name: isSensor ? "sensor\(index - options.nodes + 1)" : "node\(index + 1)",
+                    seed: seeds[index],
                     id: keys[index].signing.nodeID, vrfKey: keys[index].vrf.publicKey,
                     roles: isSensor ? .sensor : index < validators ? [.hotspot, .validator] : .hotspot,
                     kind: isSensor ? .sensor : .hotspot, position: places[index],
@@ -142,7 +145,8 @@ public struct TestnetPlan: Sendable {
 
     /// A node's key seed; public, and therefore marked as a test's.
     public static func keySeed(_ seed: UInt64, index: Int) -> [UInt8] {
-        blake2b(Array("earshot testnet \(seed) node \(index + 1)".utf8).span.octetBytes, key: nil, byteCount: 32)
+        blake2b(
+            Array("earshot testnet \(seed) node \(index + 1)".utf8).span.octetBytes, key: nil, byteCount: 32)
     }
 
     /// Sites within a few kilometres of each other and at least 600 m apart, so that an honest pair is never `tooNear`.
@@ -160,7 +164,11 @@ public struct TestnetPlan: Sendable {
                 let place = centre.moved(
                     eastMetres: spareChance.below(2 * radius) - radius,
                     northMetres: spareChance.below(2 * radius) - radius)
-                if places.allSatisfy({ $0.distanceMetres(to: place) > 600 }) { places.append(place) } else { radius += 10 }
+                if places.allSatisfy({ $0.distanceMetres(to: place) > 600 }) {
+                    places.append(place)
+                } else {
+                    radius += 10
+                }
                 continue
             }
             if let sites = options.sites {

@@ -63,7 +63,9 @@ public struct TestnetScenario: Sendable {
             quirks.near = try table.integer("near")
             quirks.nearMetres = try table.integer("near_metres") ?? quirks.nearMetres
             quirks.sameOwnerAs = try table.integer("same_owner_as")
-            if quirks.near.map({ $0 < 1 || $0 >= number }) ?? false || quirks.sameOwnerAs.map({ $0 < 1 }) ?? false {
+            if quirks.near.map({ $0 < 1 || $0 >= number }) ?? false
+                || quirks.sameOwnerAs.map({ $0 < 1 }) ?? false
+            {
                 throw table.fault("near and same_owner_as", "must name an earlier node")
             }
             quirks.frequencyOffsetHz = try table.integer("frequency_offset_hz") ?? 0
@@ -72,7 +74,8 @@ public struct TestnetScenario: Sendable {
             quirks.isUnregistered = try table.bool("unregistered") ?? false
             if let name = try table.string("region") {
                 guard let region = Region(name: name) else {
-                    throw table.fault("region", "must be one of \(Region.allCases.map(\.name).joined(separator: ", "))")
+                    throw table.fault(
+                        "region", "must be one of \(Region.allCases.map(\.name).joined(separator: ", "))")
                 }
                 quirks.region = region
             }
