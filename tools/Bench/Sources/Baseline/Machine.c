@@ -1,6 +1,7 @@
 #include "Baseline.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -26,3 +27,5 @@ int64_t baseline_peak_memory(void) {
     getrusage(RUSAGE_SELF, &usage);
     return (int64_t)usage.ru_maxrss * 1024;
 }
+
+void baseline_show_lines(void) { setvbuf(stdout, NULL, _IOLBF, 0); }

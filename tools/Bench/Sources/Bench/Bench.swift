@@ -18,7 +18,7 @@ internal import Foundation
         guard baseline_pin(core) else { fatalError("the system does not bind this process to a core") }
 
         // A row is seen when it is measured, also through a pipe.
-        unsafe setlinebuf(stdout)
+        baseline_show_lines()
         var rows: [Row] = []
         func add(_ new: [Row]) {
             rows += new

@@ -19,13 +19,16 @@ enum VerifyRows {
                 var fresh = ingest.removeLast()
                 let taken = try time(baseline_wall) {
                     for datagram in evidence.datagrams { try fresh.receive(datagram) }
-                    try fresh.flush()
+                    try fresh.finish()
                 }
                 wall = min(wall, taken)
-                precondition(fresh.accepted == evidence.datagrams.count)
+                precondition(fresh.stored == signed.count, "bundles were dropped")
+                precondition(
+                    fresh.sent > 3 * evidence.datagrams.reduce(0) { $0 + $1.count }, "nothing was forwarded")
             })
         var again = try Ingest(evidence, at: "\(directory)/duplicates")
         for datagram in evidence.datagrams { try again.receive(datagram) }
+        try again.finish()
         let duplicates = try best(rounds: 9, operations: signed.count) {
             for datagram in evidence.datagrams { try again.receive(datagram) }
         }

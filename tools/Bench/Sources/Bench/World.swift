@@ -15,26 +15,26 @@ enum World {
         return NodeID(octets: writer.bytes.octetBytes)
     }
 
-    static func genesis(authors: [NodeID]) -> Genesis {
+    static func genesis(authors: [NodeID], validators: [NodeID]) -> Genesis {
         genesis(
             devices: authors.map {
                 GenesisDevice(
                     device: $0, kind: .hotspot, owner: owner, vrfKey: VRFPublicKey(words: $0.words),
                     profile: RadioProfile(region: .eu868, gain: 12), location: nil)
-            })
+            }, validators: validators)
     }
 
-    static func genesis(devices: [GenesisDevice]) -> Genesis {
+    static func genesis(devices: [GenesisDevice], validators: [NodeID] = [validator]) -> Genesis {
         var parameters = Parameters()
         parameters.beaconThreshold = .max
         return Genesis(
             name: "bench", isTest: true, parameters: parameters, randomness0: randomness(0),
             randomness1: randomness(1), accounts: [], devices: devices,
-            validators: [
+            validators: validators.map {
                 GenesisValidator(
-                    validator: validator, owner: owner, vrfKey: VRFPublicKey(words: validator.words),
+                    validator: $0, owner: owner, vrfKey: VRFPublicKey(words: $0.words),
                     stake: parameters.stakeMin)
-            ])
+            })
     }
 
     static func randomness(_ epoch: Epoch) -> Digest { Digest(of: epoch.encoded()) }

@@ -10,6 +10,8 @@ bool baseline_pin(int core);
 // Nanoseconds of wall clock, and of this process on any core.
 int64_t baseline_wall(void);
 int64_t baseline_cpu(void);
+// Lets each line go as soon as it is printed, through a pipe too.
+void baseline_show_lines(void);
 // Largest resident set so far, in bytes.
 int64_t baseline_peak_memory(void);
 
