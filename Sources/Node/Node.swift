@@ -60,6 +60,17 @@ public final class Node {
     var leaders: [Int] = []
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
+    /// The machines' deadlines, as they were when each last did something: asking a machine copies it.
+    private var due = Due()
+
+    private struct Due {
+        var membership = Instant.origin
+        var dissemination = Instant.origin
+        var simplex = Instant.origin
+        var coverage = Instant.origin
+
+        var earliest: Instant { min(min(membership, dissemination), min(simplex, coverage)) }
+    }
 
     var endpoints: [NodeID: Endpoint] = [:]
     /// Connected peers in the order of their keys.
@@ -124,6 +135,9 @@ public final class Node {
             node: key.nodeID, vrfKey: vrfKey, chance: chance.split(),
             restored: boot.coverage.map { try CoverageState(decoding: $0) })
         self.chance = chance
+        due = Due(
+            membership: membership.deadline, dissemination: dissemination.deadline, simplex: simplex.deadline,
+            coverage: coverage.deadline)
         if let last = chain.last { recentFinals = [last] }
         open(at: now, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
@@ -151,16 +165,14 @@ public final class Node {
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
-        min(
-            min(membership.deadline, dissemination.deadline), min(simplex.deadline, coverage.deadline),
-            candidates.deadline)
+        min(due.earliest, candidates.deadline)
     }
 
     private func wake(at now: Instant, _ actions: inout [NodeAction]) {
-        if membership.deadline <= now { run(membership: .woke, at: now, &actions) }
-        if dissemination.deadline <= now { run(dissemination: .woke, at: now, &actions) }
-        if simplex.deadline <= now { run(simplex: .woke, at: now, &actions) }
-        if coverage.deadline <= now { run(coverage: .woke, at: now, &actions) }
+        if due.membership <= now { run(membership: .woke, at: now, &actions) }
+        if due.dissemination <= now { run(dissemination: .woke, at: now, &actions) }
+        if due.simplex <= now { run(simplex: .woke, at: now, &actions) }
+        if due.coverage <= now { run(coverage: .woke, at: now, &actions) }
         retryCandidates(at: now, &actions)
     }
 
@@ -174,6 +186,7 @@ public final class Node {
     func run(membership event: Membership.Event, at now: Instant, _ actions: inout [NodeAction]) {
         var outbox: [Membership.Action] = []
         membership.handle(event, at: now, actions: &outbox)
+        due.membership = membership.deadline
         for action in outbox {
             switch action {
             case .send(let endpoint, let frame): send([frame], to: endpoint, &actions)
@@ -195,6 +208,7 @@ public final class Node {
     func run(dissemination event: Dissemination.Event, at now: Instant, _ actions: inout [NodeAction]) {
         var outbox: [Dissemination.Action] = []
         dissemination.handle(event, at: now, actions: &outbox)
+        due.dissemination = dissemination.deadline
         // Frames for one peer that stand together share datagrams.
         var packers: [NodeID: FramePacker] = [:]
         var order: [NodeID] = []
@@ -215,6 +229,7 @@ public final class Node {
     func run(coverage event: CoverageMachine.Event, at now: Instant, _ actions: inout [NodeAction]) {
         var outbox: [CoverageMachine.Action] = []
         coverage.handle(event, at: now, actions: &outbox)
+        due.coverage = coverage.deadline
         for action in outbox {
             switch action {
             case .transmit(let transmission): actions.append(.transmit(transmission))
@@ -238,6 +253,7 @@ public final class Node {
         guard !isHalted else { return }
         var outbox: [Simplex.Action] = []
         simplex.handle(event, at: now, actions: &outbox)
+        due.simplex = simplex.deadline
         for action in outbox {
             switch action {
             case .persist(let state): actions.append(.persist(.safety(state.encoded())))
