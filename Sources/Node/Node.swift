@@ -179,7 +179,11 @@ public final class Node {
     func count(_ drop: Drop) { drops[drop.rawValue] += 1 }
 
     /// Stops voting and serving for good: what this node computes is not what the network agreed on.
-    func halt() { isHalted = true }
+    func halt() {
+        isHalted = true
+        // Consensus is asked no more, so it must not ask to be woken for ever.
+        due.simplex = .never
+    }
 
     // MARK: Machines
 
