@@ -12,7 +12,8 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Look into a node's store, whether the node runs or not.",
         discussion: """
-            DIR is a node's data directory, or the folder that holds it (`.testnet/node1`). Nothing is written. Nodes \
+            DIR is a node's data directory, the folder that holds it (`.testnet/node1`), or the name of a node of the \
+            testnet in `.testnet` (`node1`). Nothing is written. Nodes \
             are named by their id, ear1…, or by the first characters of its hexadecimal form.
 
               earshot inspect .testnet/node1 epochs
@@ -24,7 +25,7 @@ struct InspectCommand: ParsableCommand {
         case status, peers, epochs, epoch, beacons, beacon, witness, account, rewards, validators, verify
     }
 
-    @Argument(help: "A node's data directory or the folder that holds it.")
+    @Argument(help: "A node's data directory, the folder that holds it, or a node's name in .testnet.")
     var directory: String
 
     @Argument(
@@ -62,10 +63,11 @@ struct InspectCommand: ParsableCommand {
         }
     }
 
+    /// A data directory, the folder that holds one, or the name of a node of the testnet here.
     private func open() throws -> NodeStore {
-        let inner = directory + "/data"
-        let path = FileManager.default.fileExists(atPath: inner + "/data.mdb") ? inner : directory
-        return try NodeStore(at: path, readOnly: true)
+        let places = [directory + "/data", ".testnet/\(directory)/data"]
+        let path = places.first { FileManager.default.fileExists(atPath: $0 + "/data.mdb") }
+        return try NodeStore(at: path ?? directory, readOnly: true)
     }
 
     private func need(_ what: String) throws -> String {
