@@ -78,12 +78,16 @@ let package = Package(
             "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "DequeModule", package: "swift-collections"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
+        // Floor 4: the virtual world.
+        room(
+            "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
+            "Radio", "Wire", "TOMLKit"),
         // Floor 5: arguments to calls.
         .executableTarget(
             name: "EarshotCLI",
             dependencies: [
-                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Store", "Wire",
-                nio("NIOCore"), nio("NIOPosix"),
+                "Bytes", "Geo", "Identity", "Node", "Radio", "Records", "Runtime", "Simulation", "Store",
+                "Wire", nio("NIOCore"), nio("NIOPosix"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -102,6 +106,9 @@ let package = Package(
         tests(
             "RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
         tests("GroundTests", "Bytes", "Chance"),
+        tests(
+            "SimulationTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Node", "Radio",
+            "Simulation", "Wire"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests(

@@ -1,0 +1,88 @@
+internal import Bytes
+internal import Chance
+internal import Identity
+internal import Wire
+
+/// A host that does not keep to the protocol: it stands between an honest node and the network.
+///
+/// Sending nothing, changing, adding: everything that a real attacker with this host's keys can do, and nothing
+/// that he cannot (he forges no other's signature).
+protocol Adversary {
+    /// The host's node wants to send this; nothing leaves but what is given to `scene`.
+    mutating func send(_ datagram: Datagram, to endpoint: Endpoint, scene: inout Scene)
+    /// Something has come; false keeps it from the host's node.
+    mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool
+    /// Every 100 ms.
+    mutating func tick(scene: inout Scene)
+}
+
+extension Adversary {
+    mutating func send(_ datagram: Datagram, to endpoint: Endpoint, scene: inout Scene) {
+        scene.send(datagram, to: endpoint)
+    }
+
+    mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool { true }
+
+    mutating func tick(scene: inout Scene) {}
+}
+
+/// What an adversary knows and can do at one moment.
+struct Scene {
+    let now: Instant
+    let host: Int
+    let key: SigningKey
+    let vrfKey: VRFKey
+    let genesis: Genesis
+    let network: Digest
+    /// Where every host of the world is, by its number.
+    let endpoints: [Endpoint]
+    let ids: [NodeID]
+    /// Where this host's node has peers.
+    let peers: [(NodeID, Endpoint)]
+    let openEpoch: Epoch
+    var chance: Chance
+    /// What leaves, in its order.
+    private(set) var outbox: [(bytes: [UInt8], to: Endpoint)] = []
+
+    init(
+        now: Instant, host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest,
+        endpoints: [Endpoint], ids: [NodeID], peers: [(NodeID, Endpoint)], openEpoch: Epoch, chance: Chance
+    ) {
+        self.now = now
+        self.host = host
+        self.key = key
+        self.vrfKey = vrfKey
+        self.genesis = genesis
+        self.network = network
+        self.endpoints = endpoints
+        self.ids = ids
+        self.peers = peers
+        self.openEpoch = openEpoch
+        self.chance = chance
+    }
+
+    mutating func send(_ datagram: Datagram, to endpoint: Endpoint) {
+        outbox.append((datagram.encoded(), endpoint))
+    }
+
+    mutating func send(bytes: [UInt8], to endpoint: Endpoint) { outbox.append((bytes, endpoint)) }
+
+    /// A message as this host's own, whole or in chunks, to one place.
+    mutating func send(_ message: Message, to endpoint: Endpoint) {
+        let octets = message.encoded()
+        if octets.count <= Frame.messageByteCountMax { return send([.message(octets)], to: endpoint) }
+        let pieces = stride(from: 0, to: octets.count, by: Chunk.byteCountMax).map {
+            Array(octets[$0..<min($0 + Chunk.byteCountMax, octets.count)])
+        }
+        let digest = Digest(of: octets)
+        for (index, piece) in pieces.enumerated() {
+            let chunk = Chunk(
+                message: digest, index: UInt16(index), count: UInt16(pieces.count), octets: piece)
+            send([.chunk(chunk)], to: endpoint)
+        }
+    }
+
+    mutating func send(_ frames: [Frame], to endpoint: Endpoint) {
+        send(Datagram(network: network.prefix, sender: ids[host], frames: frames), to: endpoint)
+    }
+}
