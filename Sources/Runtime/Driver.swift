@@ -1,7 +1,6 @@
 internal import Bytes
 internal import Chance
 internal import Coverage
-internal import DequeModule
 internal import Foundation
 internal import Identity
 internal import Logging
@@ -18,12 +17,6 @@ internal import Wire
 /// Sends leave in the order in which the node asked for them, and none overtakes a `persist` before it: what is
 /// asked for while a commit runs waits, and one commit takes everything that waits (group commit).
 final class Driver {
-    /// What the node asked for and is not done.
-    private enum Output {
-        case send([UInt8], to: Endpoint)
-        case persist(RecordWrite)
-    }
-
     /// Outputs that may wait for the disk: a disk that stalls longer stops the node rather than eat memory.
     static let outputsMax = 100_000
     /// How often the node's own account of itself is stored, for tools.
@@ -41,8 +34,7 @@ final class Driver {
     private let startedAt: UInt64
     private let onFailure: @Sendable (RuntimeError) -> Void
 
-    private var outputs = Deque<Output>()
-    private var isCommitting = false
+    private var outputs = OutputQueue<RecordWrite>()
     private var hasFailed = false
     private var timer: Scheduled<Void>?
     private var timerAt: Instant = .never
@@ -124,8 +116,8 @@ final class Driver {
     private func carryOut(_ actions: [NodeAction]) {
         for action in actions {
             switch action {
-            case .send(let bytes, let endpoint): outputs.append(.send(bytes, to: endpoint))
-            case .persist(let persisted): outputs.append(.persist(RecordWrite(persisted)))
+            case .send(let bytes, let endpoint): outputs.send(bytes, to: endpoint)
+            case .persist(let persisted): outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission): transmit(transmission)
             case .serve(let request, let peer): serve(request, to: peer)
@@ -141,38 +133,27 @@ final class Driver {
 
     /// Sends up to the next `persist`, then commits everything that waits.
     private func pump() {
-        guard !isCommitting, !hasFailed else { return }
+        guard !hasFailed else { return }
         var hasSent = false
-        while case .send(let bytes, let endpoint)? = outputs.first {
-            outputs.removeFirst()
+        let batch = outputs.pump { bytes, endpoint in
             write(bytes, to: endpoint)
             hasSent = true
         }
         if hasSent { gossip.flush() }
-        guard !outputs.isEmpty else { return }
-        let count = outputs.count
-        let writes = outputs.compactMap { if case .persist(let write) = $0 { write } else { nil } }
-        isCommitting = true
+        guard let batch else { return }
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         let store = store
-        writer.runIfActive(eventLoop: eventLoop) { try store.write(writes) }.whenComplete { result in
-            driver.value.committed(count, result)
+        writer.runIfActive(eventLoop: eventLoop) { try store.write(batch) }.whenComplete { result in
+            driver.value.committed(result)
         }
     }
 
-    private func committed(_ count: Int, _ result: Result<Void, any Error>) {
-        isCommitting = false
+    private func committed(_ result: Result<Void, any Error>) {
         if case .failure(let error) = result {
             guard !isStopped else { return }
             return fail(RuntimeError("the store took nothing more: \(error)"))
         }
-        var hasSent = false
-        for _ in 0..<count {
-            guard case .send(let bytes, let endpoint) = outputs.removeFirst() else { continue }
-            write(bytes, to: endpoint)
-            hasSent = true
-        }
-        if hasSent { gossip.flush() }
+        outputs.committed()
         pump()
     }
 
@@ -255,16 +236,15 @@ final class Driver {
         var counters = node.counters
         if let radio { counters += radio.counters }
         let view = node.view
-        outputs.append(
-            .persist(
-                .status(
-                    LiveStatus(
-                        node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
-                        updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
-                        openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
-                        mayVote: node.isVoter && !node.isHalted,
-                        peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
-                        counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) }))))
+        outputs.persist(
+            .status(
+                LiveStatus(
+                    node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
+                    updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
+                    openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
+                    mayVote: node.isVoter && !node.isHalted,
+                    peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
+                    counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) })))
         pump()
     }
 

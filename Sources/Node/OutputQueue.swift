@@ -1,0 +1,70 @@
+public import Wire
+
+/// The order in which one node's sends leave and its writes become durable.
+///
+/// A send never overtakes a write that was asked for before it. What is asked for while a commit runs waits, and
+/// one commit takes every write that waits (group commit). The real driver and the simulator share this queue, so
+/// what the simulator finds out about crashes between a write and a send is true of a running node too.
+public struct OutputQueue<Write> {
+    private typealias Send = (bytes: [UInt8], endpoint: Endpoint)
+
+    /// Sends that no write holds back.
+    private var ready: [Send] = []
+    /// Sends that the running commit holds back: asked for before it began, after one of its writes.
+    private var held: [Send] = []
+    /// Sends asked for after a write that waits, or while a commit runs.
+    private var waiting: [Send] = []
+    /// How many of `waiting` come before the first write that waits.
+    private var waitingAhead = 0
+    private var writes: [Write] = []
+    private var committingCount = 0
+
+    public init() {}
+
+    public var isCommitting: Bool { committingCount > 0 }
+
+    /// Everything asked for that has not left or is not durable yet.
+    public var count: Int {
+        ready.count + held.count + waiting.count + writes.count + committingCount
+    }
+
+    public var isEmpty: Bool { count == 0 }
+
+    public mutating func send(_ bytes: [UInt8], to endpoint: Endpoint) {
+        if writes.isEmpty {
+            if committingCount == 0 { return ready.append((bytes, endpoint)) }
+            waitingAhead += 1
+        }
+        waiting.append((bytes, endpoint))
+    }
+
+    public mutating func persist(_ write: Write) { writes.append(write) }
+
+    /// Hands over the sends that may leave now, in order; then, if no commit runs and writes wait, begins a commit
+    /// and returns its batch. Answer a batch with `committed` once it is durable.
+    public mutating func pump(_ leave: (_ bytes: [UInt8], _ endpoint: Endpoint) -> Void) -> [Write]? {
+        for send in ready { leave(send.bytes, send.endpoint) }
+        // Almost every step sends and does not write: the storage is worth keeping.
+        ready.removeAll(keepingCapacity: true)
+        guard committingCount == 0, !writes.isEmpty else { return nil }
+        precondition(held.isEmpty && waitingAhead == 0, "what no write holds back has left")
+        let batch = writes
+        writes = []
+        committingCount = batch.count
+        swap(&held, &waiting)
+        return batch
+    }
+
+    /// The running commit is durable: what it held back may leave with the next `pump`.
+    public mutating func committed() {
+        precondition(committingCount > 0, "a commit runs")
+        committingCount = 0
+        ready.append(contentsOf: held)
+        held.removeAll(keepingCapacity: true)
+        ready.append(contentsOf: waiting[..<waitingAhead])
+        waiting.removeFirst(waitingAhead)
+        waitingAhead = 0
+    }
+}
+
+extension OutputQueue: Sendable where Write: Sendable {}
