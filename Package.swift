@@ -81,7 +81,7 @@ let package = Package(
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Radio", "Wire", "TOMLKit"),
+            "Radio", "Wire", .product(name: "HeapModule", package: "swift-collections")),
         // Floor 5: arguments to calls.
         .executableTarget(
             name: "EarshotCLI",

@@ -14,7 +14,7 @@ import Runtime
         version: "0.1.0",
         subcommands: [
             TestnetCommand.self, NodeCommand.self, InspectCommand.self, KeysCommand.self, GenesisCommand.self,
-            TransactionCommand.self, PeersCommand.self, EtherCommand.self,
+            TransactionCommand.self, PeersCommand.self, EtherCommand.self, SimulateCommand.self,
         ])
 
     /// Errors are sentences for people: no stack traces, exit code 1.

@@ -91,7 +91,7 @@ public enum Notice: Sendable {
 }
 
 /// One check for a worker.
-public enum Check: Sendable {
+public enum Check: Hashable, Sendable {
     case signature(NodeID, preimage: [UInt8], Signature)
     case vrf(VRFPublicKey, alpha: [UInt8], VRFProof)
     /// Whether a registered VRF key is a point that proofs can be checked with.

@@ -33,7 +33,6 @@ public struct Plan: Codable, Equatable, Sendable {
     public var diskMillisecondsMax = 3
     /// How long workers take to verify.
     public var workerMillisecondsMax = 2
-    public var transactionsPerEpoch = 0
     /// After `healsAt`, give up when no epoch becomes final for so long.
     public var patience = 120_000
     /// No memory of what was verified before: slower, the same run.
@@ -57,8 +56,6 @@ public struct Links: Codable, Equatable, Sendable {
     public var truncatePermille = 0
     /// Larger datagrams are lost.
     public var mtu = 1_500
-    /// Of each host, outgoing; 0: unlimited. What waits longer than a second is lost.
-    public var bytesPerSecond = 0
 
     public init() {}
 }
@@ -73,21 +70,13 @@ public struct Fault: Codable, Equatable, Sendable {
         case cut
         /// What `hosts` send or are sent waits until the end.
         case clog
-        /// Links of random pairs clog one after another and open in another order.
-        case swizzle
-        /// `hosts` sit behind a NAT: only who was sent something in the last minute gets in.
-        case nat
-        /// `hosts` have `amount` octets a second.
-        case bandwidth
         /// `hosts` lose `amount` in a thousand, both ways.
         case loss
         // Processes.
-        /// A power cut: only what was durable is left. Starts again at the end, from a new address if `amount` is 1.
+        /// A power cut: only what was durable is left. Starts again at the end.
         case crash
         /// Takes no event and says nothing; then everything at once.
         case pause
-        /// Stops in order and starts again as software version `amount`.
-        case upgrade
         // Clocks.
         /// Forward by `amount` milliseconds.
         case jump
@@ -96,19 +85,6 @@ public struct Fault: Codable, Equatable, Sendable {
         // Disks.
         /// A commit takes `amount` milliseconds.
         case slowDisk
-        /// Commits fail: the process stops, and starts again at the end.
-        case fullDisk
-        /// A power cut in the middle of a commit.
-        case tornBatch
-        /// A power cut, and the store that is read afterwards has a bit turned: it is found and wiped.
-        case bitFlip
-        /// A power cut, and a copy of the store of `amount` milliseconds before is put in its place.
-        case staleDisk
-        /// A power cut, and nothing is left.
-        case wipedDisk
-        // Computers.
-        /// Execution gives another state root, once.
-        case oddExecution
     }
 
     public var kind: Kind
@@ -132,7 +108,7 @@ public struct Fault: Codable, Equatable, Sendable {
 public struct Byzantine: Codable, Equatable, Sendable {
     public enum Behaviour: String, Codable, CaseIterable, Sendable {
         case equivocator, doubleVoter, nullifyAndFinalizer, silentLeader, censoringLeader, flooder, evidenceLiar
-        case falseVerdicts, replayer, twins, eclipser, recordForger
+        case falseVerdicts, replayer, eclipser, recordForger
     }
 
     public var host: Int
@@ -149,16 +125,8 @@ public struct RadioPlan: Codable, Equatable, Sendable {
     /// Path-loss exponent in hundredths.
     public var exponentHundredths = 280
     public var lossPermille = 0
-    /// Metres from the centre within which hosts stand.
-    public var radiusMetres = 5_000
     /// Hosts whose antenna is not connected.
     public var silent: [Int] = []
-    /// Hosts that send out what they hear a second time, stronger.
-    public var relays: [Int] = []
-    /// Hosts that say they stand elsewhere than they do.
-    public var spoofers: [Int] = []
-    /// Hosts that stand within metres of host 0.
-    public var farm: [Int] = []
 
     public init() {}
 }

@@ -1,0 +1,59 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+/// Announces what it never serves, hands out other bundles than were asked for, and lists with holes.
+struct EvidenceLiar: Adversary {
+    private var chance: Chance
+    private var outgoing = Wiretap()
+    private var incoming = Wiretap()
+    private var bundles = Recent<Bundle>(max: 32)
+
+    init(chance: Chance) { self.chance = chance }
+
+    mutating func send(_ datagram: Datagram, to endpoint: Endpoint, scene: inout Scene) {
+        var kept: [Piece] = []
+        for piece in outgoing.read(datagram, at: endpoint) {
+            switch piece.message {
+            case .bundle(let bundle) where bundle.author != scene.id: break
+            case .contents(let contents):
+                // Once for all of a message's chunks.
+                if case .chunk(let chunk) = piece.frame, chunk.index > 0 { break }
+                scene.send(.contents(holed(contents)), to: piece.endpoint)
+            default: kept.append(piece)
+            }
+        }
+        scene.send(kept)
+    }
+
+    private mutating func holed(_ contents: Contents) -> Contents {
+        var items = contents.items
+        if !items.isEmpty { items.remove(at: chance.below(items.count)) }
+        return Contents(header: contents.header, body: contents.body, items: items)
+    }
+
+    mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool {
+        for piece in incoming.read(datagram, at: endpoint) {
+            switch (piece.frame, piece.message) {
+            case (.want, _): answer(endpoint, &scene)
+            case (_, .bundlesRequest): answer(endpoint, &scene)
+            case (_, .bundle(let bundle)): bundles.add(bundle)
+            default: break
+            }
+        }
+        return true
+    }
+
+    /// With something else: an old bundle of another, or one of its own that is new.
+    private mutating func answer(_ endpoint: Endpoint, _ scene: inout Scene) {
+        if chance.happens(1, in: 2), let other = chance.pick(bundles.list) {
+            scene.send(.bundle(other), to: endpoint)
+        } else {
+            scene.send(.bundle(scene.inventedBundle(&chance)), to: endpoint)
+        }
+    }
+
+    mutating func tick(scene: inout Scene) {
+        for peer in scene.peers.prefix(16) { scene.send([.have(chance.ids(16))], to: peer.1) }
+    }
+}

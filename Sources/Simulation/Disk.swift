@@ -1,0 +1,82 @@
+internal import Bytes
+internal import Identity
+internal import Node
+internal import Wire
+
+/// What one host's disk holds: the batches that were committed, and nothing else survives a power cut.
+struct Disk {
+    private(set) var blocks: [(block: Block, certificate: Certificate)] = []
+    private var state: [StateKey: [UInt8]] = [:]
+    private(set) var safety: [UInt8]?
+    private var coverage: [UInt8]?
+    private var open: [Bundle] = []
+    private(set) var own: Bundle?
+    private var peers: [NodeRecord] = []
+    private var bundles: [Digest: Bundle] = [:]
+    private(set) var verdicts: [String: UInt64] = [:]
+
+    var lastEpoch: Epoch { Epoch(blocks.count) }
+
+    mutating func commit(_ batch: [Persisted]) {
+        for persisted in batch { commit(persisted) }
+    }
+
+    private mutating func commit(_ persisted: Persisted) {
+        switch persisted {
+        case .safety(let bytes): safety = bytes
+        case .coverage(let bytes): coverage = bytes
+        case .bundle(let bundle, let isOwn):
+            open.append(bundle)
+            bundles[bundle.id] = bundle
+            if isOwn { own = bundle }
+        case .peers(let records): peers = records
+        case .final(let final):
+            precondition(final.final.header.epoch == lastEpoch + 1, "an epoch is final once, in order")
+            for bundle in final.bundles { bundles[bundle.id] = bundle }
+            let evidence = final.items.map { item -> EvidenceEntry in
+                if let bundle = bundles[item.item] { return .bundle(bundle) }
+                let pair = final.bundles.filter { $0.author == item.author }.sorted { $0.id < $1.id }
+                return .conflict(pair[0], pair[1])
+            }
+            let block = Block(header: final.final.header, body: final.body, evidence: evidence)
+            blocks.append((block, final.final.certificate))
+            for verdict in final.verdicts {
+                for report in verdict.reports { verdicts["\(report.reason)", default: 0] += 1 }
+            }
+            for (key, value) in final.changes { state[key] = value }
+            open = []
+        }
+    }
+
+    var boot: BootRecords {
+        BootRecords(
+            recent: blocks.suffix(2).map(\.block), lastCertificate: blocks.last?.certificate,
+            state: stateEntries, safety: safety, coverage: coverage, bundles: open, ownBundle: own,
+            peers: peers)
+    }
+
+    /// Ordered, as a store's tables are.
+    var stateEntries: [(StateKey, [UInt8])] {
+        state.map { ($0.key.encoded(), $0.key, $0.value) }
+            .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map { ($0.1, $0.2) }
+    }
+
+    func answer(_ request: StoreRequest) -> [Message] {
+        switch request {
+        case .finality(let from, let count):
+            guard from > 0, from <= lastEpoch else { return [] }
+            let found = blocks[Int(from - 1)...].prefix(count)
+            return [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
+        case .contents(let digest):
+            guard let block = blocks.first(where: { $0.block.header.digest == digest })?.block else {
+                return []
+            }
+            let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
+            return [.contents(Contents(header: block.header, body: block.body, items: items))]
+        case .bundles(let ids): return ids.compactMap { bundles[$0].map { .bundle($0) } }
+        case .transactionStatus(let id):
+            let block = blocks.first { $0.block.body.transactions.contains { $0.id == id } }?.block
+            return [.transactionStatus(id, block.map { .final($0.header.epoch) } ?? .unknown)]
+        }
+    }
+}

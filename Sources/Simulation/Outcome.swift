@@ -1,0 +1,57 @@
+/// What a run gives.
+public struct Outcome: Codable, Sendable {
+    /// Empty: all held.
+    public var violations: [Violation] = []
+    /// Hash of all events: equal plans give equal hashes.
+    public var audit: UInt64 = 0
+    public var epochsFinal = 0
+    public var virtualMilliseconds: Int64 = 0
+    public var events: UInt64 = 0
+    public var deliveries: UInt64 = 0
+    /// The view in which each epoch was decided.
+    public var views: [Int] = []
+    /// From the window's end, each node and epoch.
+    public var finalityMilliseconds: [Int] = []
+    public var deltaMilliseconds = 0
+    public var bytesSent: UInt64 = 0
+    public var hosts = 0
+    /// Faults by name; Byzantine hosts as `byzantine.flooder`.
+    public var injected: [String: UInt64] = [:]
+    /// Reports by verdict reason.
+    public var verdicts: [String: UInt64] = [:]
+    /// Datagrams that did not arrive.
+    public var lost: UInt64 = 0
+
+    public init() {}
+}
+
+/// Something that must never be and was.
+public struct Violation: Codable, Equatable, Sendable {
+    public let checker: String
+    public let what: String
+    /// Nanoseconds since the run began.
+    public let at: Int64
+    public let host: Int?
+
+    public init(checker: String, what: String, at: Int64, host: Int?) {
+        self.checker = checker
+        self.what = what
+        self.at = at
+        self.host = host
+    }
+}
+
+/// How far a run is.
+public struct Progress: Sendable {
+    public let epoch: Int
+    public let epochs: Int
+    public let virtualMilliseconds: Int64
+    public let events: UInt64
+
+    public init(epoch: Int, epochs: Int, virtualMilliseconds: Int64, events: UInt64) {
+        self.epoch = epoch
+        self.epochs = epochs
+        self.virtualMilliseconds = virtualMilliseconds
+        self.events = events
+    }
+}

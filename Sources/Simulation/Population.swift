@@ -1,0 +1,67 @@
+internal import Bytes
+internal import Chance
+internal import Geo
+internal import Identity
+internal import Radio
+internal import Wire
+
+/// Who is in the world: keys, places and the genesis that knows them.
+struct Population {
+    let keys: [SigningKey]
+    let vrfKeys: [VRFKey]
+    let ids: [NodeID]
+    let roles: [Roles]
+    /// Where antennas are, on a grid of some 700 m: an honest pair is never `tooNear`.
+    let places: [Place]
+    let genesis: Genesis
+
+    init(plan: Plan) {
+        var chance = Chance(seed: plan.seed &+ 0x706F_7075)
+        let seeds = (0..<plan.hosts).map { _ in chance.octets(32) }
+        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes) }
+        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes) }
+        let devices = plan.validators + plan.hotspots
+        let edge = max(1, Int(Double(plan.hosts).squareRoot().rounded(.up)))
+        let positions = keys.indices.map { index in
+            Position(
+                latitude: 469_480_000 + Int32(index / edge) * 65_000,
+                longitude: 74_474_000 + Int32(index % edge) * 95_000)!
+        }
+        var parameters = Parameters()
+        parameters.epochMilliseconds = UInt32(plan.epochMilliseconds)
+        parameters.beaconThreshold = UInt64.max / 1000 * UInt64(plan.beaconPermille)
+        parameters.committeeEpochs = UInt32(plan.committeeEpochs)
+        parameters.reciprocityEpochs = 40
+        let token: Amount = 100_000_000
+        genesis = Genesis(
+            name: "simulated", isTest: true, parameters: parameters,
+            randomness0: Digest(of: chance.octets(32)), randomness1: Digest(of: chance.octets(32)),
+            accounts: keys.map { GenesisAccount(account: $0.nodeID, balance: 10_000 * token) },
+            devices: (0..<(devices + plan.sensors)).map { index in
+                GenesisDevice(
+                    device: keys[index].nodeID, kind: index < devices ? .hotspot : .sensor,
+                    owner: keys[index].nodeID, vrfKey: vrfKeys[index].publicKey,
+                    profile: RadioProfile(region: .eu868, gain: 20),
+                    location: Location(
+                        position: positions[index],
+                        cell: Cell(containing: positions[index], resolution: Location.resolution)))
+            },
+            validators: (0..<plan.validators).map { index in
+                let stake = plan.stakes.isEmpty ? 10 : plan.stakes[index]
+                return GenesisValidator(
+                    validator: keys[index].nodeID, owner: keys[index].nodeID,
+                    vrfKey: vrfKeys[index].publicKey, stake: UInt64(stake) * 1_000 * token)
+            })
+        roles = keys.indices.map { index in
+            if index < plan.validators { return [.hotspot, .validator] }
+            if index < devices { return .hotspot }
+            return index < devices + plan.sensors ? .sensor : []
+        }
+        places = positions.map {
+            Place(latitude: Double($0.latitude) / 1e7, longitude: Double($0.longitude) / 1e7)
+        }
+        ids = keys.map(\.nodeID)
+        self.keys = keys
+        self.vrfKeys = vrfKeys
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import Simulation
+import TestKit
+import Testing
+
+@Suite struct WorldTests {
+    @Test func `a calm world decides every epoch in the first view and pays its witnesses`() {
+        var plan = Plan()
+        plan.hotspots = 2
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.isEmpty)
+        #expect(outcome.epochsFinal >= plan.epochs)
+        #expect(outcome.views.allSatisfy { $0 == 1 })
+        #expect(outcome.verdicts["valid", default: 0] > 0)
+    }
+
+    @Test func `the same plan gives the same run, and another seed another`() {
+        var plan = Plan.swarm(seed: 3)
+        let audits = (0..<2).map { _ in World(plan: plan).run().audit }
+        #expect(audits[0] == audits[1])
+        plan.seed = 4
+        #expect(World(plan: plan).run().audit != audits[0])
+    }
+
+    @Test func `remembering what was verified changes nothing`() {
+        var plan = Plan()
+        plan.epochs = 3
+        let remembered = World(plan: plan).run()
+        plan.verifiesEveryTime = true
+        let verified = World(plan: plan).run()
+        #expect(remembered.audit == verified.audit && remembered.events == verified.events)
+    }
+
+    @Test(arguments: Seed.all) func `no fault of the swarm splits, stalls or slanders honest nodes`(
+        _ seed: Seed
+    ) {
+        let plan = Plan.swarm(seed: seed.value)
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.map(\.what) == [])
+        #expect(outcome.epochsFinal >= plan.epochs)
+    }
+
+    @Test(arguments: Byzantine.Behaviour.allCases)
+    func `one dishonest host of five changes nothing`(_ behaviour: Byzantine.Behaviour) {
+        var plan = Plan()
+        plan.validators = 5
+        plan.byzantine = [Byzantine(host: 2, behaviour)]
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.map(\.what) == [])
+        #expect(outcome.epochsFinal >= plan.epochs)
+    }
+
+    @Test func `without two thirds nothing is decided, and the stall is seen`() {
+        var plan = Plan()
+        plan.faults = [Fault(.crash, at: 100, until: 1_000_000, hosts: [2, 3])]
+        plan.patience = 20_000
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.map(\.checker) == ["liveness"])
+    }
+}
+
+@Suite struct PlanTests {
+    @Test func `a plan survives its encoding`() throws {
+        let plan = Plan.swarm(seed: 7)
+        let bytes = try JSONEncoder().encode(plan)
+        #expect(try JSONDecoder().decode(Plan.self, from: bytes) == plan)
+    }
+
+    @Test func `a swarm keeps within what consensus promises`() {
+        for seed in UInt64(0)..<500 {
+            let plan = Plan.swarm(seed: seed)
+            #expect(3 * plan.byzantine.count < plan.validators)
+            #expect(Set(plan.byzantine.map(\.host)).count == plan.byzantine.count)
+            #expect(plan.faults.allSatisfy { $0.at < $0.until && $0.until <= plan.healsAt })
+        }
+    }
+}
