@@ -204,9 +204,19 @@ struct Round: Sendable {
         judgements = judgements.filter { named.contains($0.key) }
     }
 
+    static let slotsMax = SafetyState.viewsMax + Int(2 * viewsAhead + viewsBehind)
+
+    var gauges: [(name: String, value: Int, limit: Int)] {
+        [
+            ("views", slots.count, Self.slotsMax), ("headers", headers.count, 2 * Self.slotsMax + 1),
+            ("judgements", judgements.count, 2 * Self.slotsMax + 1),
+            ("heard", heard.count, committee.seats.count), ("accused", accused.count, committee.seats.count),
+        ]
+    }
+
     func assertInvariants() {
         precondition(highestNotarization == 0 || slots[highestNotarization]?.notarization != nil)
-        precondition(slots.count <= SafetyState.viewsMax + Int(2 * Self.viewsAhead + Self.viewsBehind))
+        precondition(slots.count <= Self.slotsMax)
         precondition(heard.count <= committee.seats.count && accused.count <= committee.seats.count)
         precondition(headers.count <= 2 * slots.count + 1 && judgements.count <= headers.count)
         for slot in slots.values {

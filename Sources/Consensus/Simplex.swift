@@ -197,6 +197,9 @@ public struct Simplex: Sendable {
         if let restored, restored.epoch == instance.epoch { round?.restore(restored) }
     }
 
+    /// Every table with its present size and its bound.
+    public var gauges: [(name: String, value: Int, limit: Int)] { round?.gauges ?? [] }
+
     /// Run after each event; tests and simulation may run it at any time.
     public func assertInvariants() {
         round?.assertInvariants()

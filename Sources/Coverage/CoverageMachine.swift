@@ -67,6 +67,25 @@ public struct CoverageMachine: Sendable {
 
     public var deadline: Instant { min(planned?.at ?? .never, bundleAt) }
 
+    /// Every table with its present size and its bound.
+    public var gauges: [(name: String, value: Int, limit: Int)] {
+        [
+            ("reports", state.heard.reports.count, Bundle.reportsMax),
+            ("reportsAhead", state.heardNext.reports.count, Bundle.reportsMax),
+            ("reveals", state.pending.count, Bundle.revealsMax),
+            ("readings", state.readings.count, CoverageState.readingsMax),
+        ]
+    }
+
+    /// For tests and simulation, at any time.
+    public func assertInvariants() {
+        precondition(gauges.allSatisfy { $0.value <= $0.limit })
+        precondition(zip(state.pending, state.pending.dropFirst()).allSatisfy { $0.epoch < $1.epoch })
+        precondition(Int(state.heard.count) >= state.heard.reports.count)
+        precondition(Int(state.heardNext.count) >= state.heardNext.reports.count)
+        precondition(state.bundle.map { $0.epoch == state.epoch } ?? true)
+    }
+
     public var counters: [(name: String, value: UInt64)] {
         Counter.allCases.map { ("\($0)", counts[$0.rawValue]) }
     }

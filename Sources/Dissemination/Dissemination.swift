@@ -174,7 +174,7 @@ public struct Dissemination: Sendable {
             seen.set(id, .refused(now))
             count(.refused)
         }
-        assertInvariants()
+        assert({ assertInvariants(); return true }())
     }
 
     /// The caller's fault, not a stranger's: a message that no one could receive.
@@ -182,13 +182,37 @@ public struct Dissemination: Sendable {
         precondition(!octets.isEmpty && octets.count <= Message.byteCountMax, "no message has this size")
     }
 
-    private func assertInvariants() {
-        assert(order.count == peers.count && order.count <= Self.peersMax)
-        assert(seen.count <= SeenCache.countMax)
-        assert(missing.count <= MissingMessages.countMax)
-        assert(reassembly.byteCount <= Reassembly.byteCountMax)
-        assert(havesAgain.count <= Self.havesMax)
-        assert(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
+    /// Every queue and table with its present size and its bound.
+    public var gauges: [(name: String, value: Int, limit: Int)] {
+        var outboxBytes = 0
+        var haves = 0
+        for peer in order {
+            outboxBytes = max(outboxBytes, peers[peer]!.outbox.byteCount)
+            haves = max(haves, peers[peer]!.haves.count)
+        }
+        return [
+            ("peers", peers.count, Self.peersMax),
+            ("seen", seen.count, SeenCache.countMax),
+            ("pending", pending.count, Self.pendingCountMax),
+            ("pendingBytes", pending.byteCount, Self.pendingByteCountMax),
+            ("kept", kept.count, Self.keptCountMax),
+            ("keptBytes", kept.byteCount, Self.keptByteCountMax),
+            ("missing", missing.count, MissingMessages.countMax),
+            ("reassemblyBytes", reassembly.byteCount, Reassembly.byteCountMax),
+            ("havesAgain", havesAgain.count, Self.havesMax),
+            ("havesOfOnePeer", haves, Self.havesMax),
+            ("outboxBytesOfOnePeer", outboxBytes, Outbox.byteCountMax),
+        ]
+    }
+
+    /// Run after each event in debug builds; a simulation may run it at any time.
+    public func assertInvariants() {
+        precondition(order.count == peers.count && order.count <= Self.peersMax)
+        precondition(seen.count <= SeenCache.countMax)
+        precondition(missing.count <= MissingMessages.countMax)
+        precondition(reassembly.byteCount <= Reassembly.byteCountMax)
+        precondition(havesAgain.count <= Self.havesMax)
+        precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
     }
 
     /// How a message spreads, told by its first octet, the tag of `Message`; nil for what is not gossip.

@@ -90,6 +90,8 @@ extension Ledger {
         tables.devices.sorted { $0.key < $1.key }.map { (id: $0.key, device: $0.value) }
     }
 
+    public var deviceCount: Int { tables.devices.count }
+
     /// Ascending by identifier, with or without a seat.
     public var validators: [(id: NodeID, validator: Validator)] {
         tables.validators.sorted { $0.key < $1.key }.map { (id: $0.key, validator: $0.value) }

@@ -194,8 +194,8 @@ public struct TransactionPool: Sendable {
         count -= 1
     }
 
-    /// For tests: limits hold and the tables agree.
-    func assertInvariants() {
+    /// For tests and simulation: limits hold and the tables agree.
+    public func assertInvariants() {
         precondition(count <= Self.countMax && places.count == count)
         precondition(waiting.values.reduce(0) { $0 + $1.count } == count)
         for (account, own) in waiting {

@@ -157,6 +157,22 @@ public struct Membership: Equatable, Sendable {
     /// Contacts held, cards or bootstrap entries.
     public var contactCount: Int { contacts.list.count }
 
+    /// Every table with its present size and its bound.
+    public var gauges: [(name: String, value: Int, limit: Int)] {
+        [
+            ("contacts", contacts.list.count, Self.contactsMax),
+            ("active", contacts.activeCount, settings.activeMax),
+        ]
+    }
+
+    /// For tests and simulation, at any time.
+    public func assertInvariants() {
+        precondition(contacts.list.count <= Self.contactsMax && contacts.activeCount <= settings.activeMax)
+        precondition(contacts.activeCount == contacts.list.count { $0.link != nil })
+        precondition(zip(contacts.list, contacts.list.dropFirst()).allSatisfy { $0.node < $1.node })
+        precondition(contacts.list.allSatisfy { $0.node != own.node && $0.link?.misses ?? 0 < settings.missesMax })
+    }
+
     private var wantsPeers: Bool { contacts.activeCount < settings.activeMax }
 }
 

@@ -63,5 +63,11 @@ struct Candidates {
         list.filter(\.isWaiting).map(\.retryAt).min() ?? .never
     }
 
+    func assertInvariants() {
+        // What is final is always taken in.
+        precondition(list.count { $0.certificate == nil } <= Self.max)
+        precondition(Set(list.map(\.digest)).count == list.count, "each header once")
+    }
+
     mutating func removeAll() { list.removeAll() }
 }

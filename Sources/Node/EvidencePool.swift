@@ -25,6 +25,17 @@ struct EvidencePool {
     }
 
     var count: Int { slots.count }
+    var askedCount: Int { asked.count }
+
+    func assertInvariants() {
+        precondition(asked.count <= Self.askedMax)
+        precondition(authorByID.count == slots.values.reduce(0) { $0 + ($1.second == nil ? 1 : 2) })
+        for (author, slot) in slots {
+            precondition(slot.first.author == author && slot.first.epoch == epoch)
+            precondition(authorByID[slot.firstID] == author)
+            precondition(slot.second?.author ?? author == author && slot.second?.epoch ?? epoch == epoch)
+        }
+    }
 
     func contains(_ id: Digest) -> Bool { authorByID[id] != nil || asked[id] != nil }
 

@@ -137,7 +137,7 @@ struct Chain {
 
     /// Executes what a header claims and compares every root.
     func check(
-        _ header: Header, leaders: [Int], body: Body, evidence: [EvidenceEntry]
+        _ header: Header, leaders: [Int], body: Body, evidence: [EvidenceEntry], shared: SharedWork? = nil
     ) throws(BlockFault) -> Executed {
         try checkPlace(of: header, leaders: leaders)
         let parameters = genesis.parameters
@@ -148,6 +148,7 @@ struct Chain {
         guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)
         else { throw .badTransactions }
         try checkParentCertificate(body.parentCertificate)
+        if let known = shared?.executed(header, header.digest) { return known }
         let executed = try execute(
             builder: header.builder, randomnessProof: header.randomnessProof, body: body, evidence: evidence)
         guard executed.verdictsRoot == header.verdictsRoot else {
@@ -156,6 +157,7 @@ struct Chain {
         guard executed.outcome.stateRoot == header.stateRoot else {
             throw .stateRoot(computed: executed.outcome.stateRoot)
         }
+        shared?.store(executed, of: header, header.digest)
         return executed
     }
 
@@ -171,14 +173,24 @@ struct Chain {
     }
 
     /// Takes a final block in.
-    mutating func apply(_ block: Block, certificate: Certificate, executed: Executed) {
+    mutating func apply(
+        _ block: Block, certificate: Certificate, executed: Executed, shared: SharedWork? = nil
+    ) {
         precondition(block.header.epoch == openEpoch)
         previousRandomness = randomness
         randomness = executed.nextRandomness
-        ledger.apply(executed.outcome)
         last = FinalHeader(header: block.header, certificate: certificate)
         recent.append(block)
         if recent.count > 2 { recent.removeFirst(recent.count - 2) }
+        let digest = block.header.digest
+        // A restored chain may remember fewer blocks than the one that was stored.
+        if let known = shared?.after(block.header, digest), known.recent.count == recent.count {
+            ledger = known.ledger
+            recent = known.recent
+        } else {
+            ledger.apply(executed.outcome)
+            shared?.store(after: block.header, digest, ledger: ledger, recent: recent)
+        }
         vrfOutputs.removeAll(keepingCapacity: true)
     }
 }

@@ -39,6 +39,7 @@ extension Node {
         var candidate = Candidate(header: header, digest: header.digest)
         candidate.stage = .executed(Block(header: header, body: body, evidence: evidence), executed)
         candidates[candidate.digest] = candidate
+        sharedWork?.store(executed, of: header, candidate.digest)
         run(simplex: .built(epoch: epoch, view: view, header), at: now, &actions)
     }
 
@@ -144,7 +145,8 @@ extension Node {
         else { return }
         do throws(BlockFault) {
             let executed = try chain.check(
-                contents.header, leaders: leaders, body: contents.body, evidence: entries)
+                contents.header, leaders: leaders, body: contents.body, evidence: entries,
+                shared: sharedWork)
             candidate.stage = .executed(
                 Block(header: contents.header, body: contents.body, evidence: entries), executed)
         } catch {
@@ -229,7 +231,7 @@ extension Node {
     ) {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
-        chain.apply(block, certificate: certificate, executed: executed)
+        chain.apply(block, certificate: certificate, executed: executed, shared: sharedWork)
         // Block 1 changes a state that no store holds yet, so it carries all of it.
         let changes: [(key: StateKey, value: [UInt8]?)] =
             epoch == 1

@@ -68,8 +68,9 @@ extension Node {
 
     /// A message that dissemination delivered, each gossip message once.
     func deliver(_ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        let short = ShortID(Digest(of: octets))
-        guard let message = try? Message(decoding: octets) else {
+        let digest = Digest(of: octets)
+        let short = ShortID(digest)
+        guard let message = decode(octets, digest) else {
             count(.malformedMessage)
             return run(dissemination: .refused(short), at: now, &actions)
         }
@@ -111,6 +112,17 @@ extension Node {
             sendDirect(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
         case .accountRequest, .account, .transactionStatus: count(.unasked)
         }
+    }
+
+    /// Decodes a message; a bundle that another node of this process has decoded is shared with it.
+    private func decode(_ octets: [UInt8], _ digest: Digest) -> Message? {
+        guard let sharedWork else { return try? Message(decoding: octets) }
+        if let known = sharedWork.bundle(digest, of: chain.openEpoch) { return .bundle(known) }
+        let message = try? Message(decoding: octets)
+        if case .bundle(let bundle) = message, bundle.epoch == chain.openEpoch {
+            sharedWork.store(bundle, digest)
+        }
+        return message
     }
 
     private func receive(

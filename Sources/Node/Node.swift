@@ -45,6 +45,8 @@ public final class Node {
     let key: SigningKey
     let vrfKey: VRFKey
     let settings: NodeSettings
+    /// What the nodes of one process share; nil for a node that is alone in its own.
+    let sharedWork: SharedWork?
     var chance: Chance
 
     var chain: Chain
@@ -61,9 +63,9 @@ public final class Node {
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
     /// The machines' deadlines, as they were when each last did something: asking a machine copies it.
-    private var due = Due()
+    var due = Due()
 
-    private struct Due {
+    struct Due {
         var membership = Instant.origin
         var dissemination = Instant.origin
         var simplex = Instant.origin
@@ -102,7 +104,7 @@ public final class Node {
 
     public init(
         genesis: Genesis, key: SigningKey, vrfKey: VRFKey, settings: NodeSettings, boot: BootRecords,
-        chance: Chance, now: Instant, actions: inout [NodeAction]
+        chance: Chance, now: Instant, sharedWork: SharedWork? = nil, actions: inout [NodeAction]
     ) throws {
         self.genesis = genesis
         network = genesis.network
@@ -111,6 +113,7 @@ public final class Node {
         self.key = key
         self.vrfKey = vrfKey
         self.settings = settings
+        self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
         firstOpenEpoch = chain.openEpoch
@@ -124,8 +127,8 @@ public final class Node {
             endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
-            record: record, bootstrap: settings.bootstrap, remembered: boot.peers, chance: chance.split(),
-            now: now)
+            record: record, bootstrap: settings.bootstrap, remembered: boot.peers,
+            settings: settings.membership, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
         simplex = try Simplex(
             settings: Self.simplexSettings(settings, network: network, isVoter: isVoter), signer: key,

@@ -2,7 +2,7 @@ internal import Bytes
 public import Coverage
 public import Geo
 public import Identity
-
+public import Membership
 public import Wire
 
 /// What happens to a node.
@@ -99,7 +99,7 @@ public enum Check: Hashable, Sendable {
 }
 
 /// What workers found: whether all signatures and keys hold, and the output of each VRF check in its order.
-public struct Verification: Sendable {
+public struct Verification: Hashable, Sendable {
     public let holds: Bool
     public let outputs: [VRFOutput?]
 
@@ -135,6 +135,7 @@ public struct NodeSettings: Sendable {
     public var region: Cell?
     /// Consensus Δ: an upper bound of a message's delay among validators.
     public var delta: Duration = .milliseconds(300)
+    public var membership = Membership.Settings()
     /// Raised with every change of the contact card and every start.
     public var recordSequence: UInt64
     public var softwareVersion: UInt16 = 1

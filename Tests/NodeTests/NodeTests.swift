@@ -42,6 +42,26 @@ private let seeds = Array(Seed.all.prefix(6))
         }
     }
 
+    @Test(arguments: seeds) func `finalises the same blocks where nodes share their work`(seed: Seed) throws {
+        let alone = try world(seed)
+        let shared = World(count: 4, chance: seed.chance())
+        let work = SharedWork()
+        shared.sharedWork = work
+        for host in 0..<4 { try shared.start(host) }
+        alone.run(for: .seconds(15))
+        shared.run(for: .seconds(15))
+        #expect(alone.disks[0].lastEpoch > 4)
+        #expect(work.count > 0)
+        for host in alone.nodes.indices {
+            #expect(alone.disks[host].safety == shared.disks[host].safety)
+            #expect(alone.disks[host].state == shared.disks[host].state)
+            #expect(alone.nodes[host]!.stateRoot == shared.nodes[host]!.stateRoot)
+            #expect(
+                alone.disks[host].blocks.mapValues(\.block) == shared.disks[host].blocks.mapValues(\.block))
+        }
+        try expectHealthy(shared)
+    }
+
     @Test(arguments: seeds) func `goes on without one node, which catches up later`(seed: Seed) throws {
         let world = try world(seed)
         #expect(world.run(for: .seconds(30)) { world.commonEpoch >= 2 })

@@ -92,6 +92,7 @@ final class World {
 
     let genesis: Genesis
     let seeds: [[UInt8]]
+    var sharedWork: SharedWork?
     var chance: Chance
     var now = Instant.origin
     var nodes: [Node?]
@@ -149,7 +150,8 @@ final class World {
         nodes[host] = try Node(
             genesis: genesis, key: key(host),
             vrfKey: vrfKey(host), settings: settings,
-            boot: disks[host].boot, chance: chance.split(), now: now, actions: &actions)
+            boot: disks[host].boot, chance: chance.split(), now: now,
+            sharedWork: sharedWork, actions: &actions)
         carryOut(actions, of: host)
     }
 
@@ -205,6 +207,7 @@ final class World {
         guard let node = nodes[host] else { return }
         var actions: [NodeAction] = []
         node.handle(event, at: now, actions: &actions)
+        node.assertInvariants()
         carryOut(actions, of: host)
     }
 

@@ -1,0 +1,70 @@
+import Chance
+import Consensus
+import Coverage
+import Dissemination
+import Ledger
+import Membership
+public import Identity
+public import Wire
+
+extension Node {
+    public var openEpoch: Epoch { chain.openEpoch }
+    public var lastFinal: FinalHeader? { chain.last }
+    public var totals: Totals { chain.ledger.totals }
+    public var stateRoot: Digest { chain.ledger.stateRoot }
+    /// Connected peers in the order of their keys.
+    public var peersList: [NodeID] { peers }
+
+    /// Authors whose bundles can be accepted in the open epoch, at most.
+    private var authorsMax: Int { chain.ledger.deviceCount + chain.committee.seats.count }
+
+    /// Every queue, cache and table with its present size and its bound, in a fixed order.
+    public var gauges: [(name: String, value: Int, limit: Int)] {
+        // Each candidate that is final has one more place.
+        let finals = candidates.list.count { $0.certificate != nil }
+        // Two reveals of two bundles an author, and of what was being verified when its second came.
+        let vrfMax = 4 * authorsMax + 2 * (Self.ticketsMax + EvidencePool.askedMax)
+        var gauges: [(name: String, value: Int, limit: Int)] = [
+            ("node.peers", peers.count, settings.membership.activeMax),
+            ("node.tickets", tickets.count, Self.ticketsMax),
+            ("node.strangersTickets", strangersTickets.count, Self.strangersTicketsMax),
+            ("node.recentFinals", recentFinals.count, Self.recentFinalsMax),
+            ("node.statuses", statuses.count, Self.statusesMax),
+            ("node.fetched", fetched.count, Message.finalityMax),
+            ("node.candidates", candidates.list.count, Candidates.max + finals),
+            ("node.recentBlocks", chain.recent.count, 2),
+            ("node.vrfOutputs", chain.vrfOutputs.count, vrfMax),
+            ("evidence.authors", pool.count, authorsMax),
+            ("evidence.asked", pool.askedCount, EvidencePool.askedMax),
+            ("transactions", transactions.count, TransactionPool.countMax),
+        ]
+        gauges += membership.gauges.map { ("membership.\($0.name)", $0.value, $0.limit) }
+        gauges += dissemination.gauges.map { ("dissemination.\($0.name)", $0.value, $0.limit) }
+        gauges += simplex.gauges.map { ("consensus.\($0.name)", $0.value, $0.limit) }
+        gauges += coverage.gauges.map { ("coverage.\($0.name)", $0.value, $0.limit) }
+        return gauges
+    }
+
+    /// Stops the process where a rule that holds between any two events does not: for tests and simulation.
+    public func assertInvariants() {
+        membership.assertInvariants()
+        dissemination.assertInvariants()
+        simplex.assertInvariants()
+        coverage.assertInvariants()
+        transactions.assertInvariants()
+        pool.assertInvariants()
+        previousPool?.assertInvariants()
+        candidates.assertInvariants()
+        for gauge in gauges {
+            precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")
+        }
+        precondition(peers == endpoints.keys.sorted() && peers == membership.peers)
+        precondition(strangersTickets.allSatisfy { tickets[$0] != nil })
+        precondition(statusOrder.count == statuses.count)
+        precondition(pool.epoch == chain.openEpoch && ownBundle?.epoch ?? 0 <= chain.openEpoch)
+        precondition(due.membership <= membership.deadline, "membership would wake too late")
+        precondition(due.dissemination <= dissemination.deadline, "dissemination would wake too late")
+        precondition(isHalted || due.simplex <= simplex.deadline, "consensus would wake too late")
+        precondition(due.coverage <= coverage.deadline, "coverage would wake too late")
+    }
+}

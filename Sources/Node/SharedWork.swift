@@ -1,0 +1,76 @@
+import Identity
+import Ledger
+public import Wire
+
+/// Results that all nodes of one process share: for simulations of many nodes.
+///
+/// Executing a block is a pure function of the chain before it and of what its header commits to, so whoever did it
+/// first did it for all; and a thousand nodes that took over the same block hold one copy of its state. Only what
+/// passed every check is stored, and each node still makes the checks that cost little.
+/// Not safe for use from several threads: only nodes that one thread drives may share one.
+public final class SharedWork {
+    /// Epochs kept: a node further behind works for itself.
+    public static let epochsMax: Epoch = 4
+    /// Bundles kept of one epoch; what comes above it each node decodes for itself.
+    public static let bundlesMax = 1 << 16
+
+    private struct Place: Hashable {
+        let parent: Digest
+        let header: Digest
+    }
+
+    private struct Shelf {
+        var executed: [Place: Executed] = [:]
+        var after: [Place: (ledger: Ledger, recent: [Block])] = [:]
+        var bundles: [Digest: Bundle] = [:]
+    }
+
+    /// By the epoch that was open.
+    private var shelves: [Epoch: Shelf] = [:]
+    private var newest: Epoch = 0
+
+    public init() {}
+
+    /// Results held now.
+    public var count: Int {
+        shelves.values.reduce(0) { $0 + $1.executed.count + $1.after.count + $1.bundles.count }
+    }
+
+    func executed(_ header: Header, _ digest: Digest) -> Executed? {
+        shelves[header.epoch]?.executed[Place(parent: header.parent, header: digest)]
+    }
+
+    func store(_ executed: Executed, of header: Header, _ digest: Digest) {
+        guard makeRoom(for: header.epoch) else { return }
+        shelves[header.epoch]!.executed[Place(parent: header.parent, header: digest)] = executed
+    }
+
+    /// The state and recent blocks once this block is final.
+    func after(_ header: Header, _ digest: Digest) -> (ledger: Ledger, recent: [Block])? {
+        shelves[header.epoch]?.after[Place(parent: header.parent, header: digest)]
+    }
+
+    func store(after header: Header, _ digest: Digest, ledger: Ledger, recent: [Block]) {
+        guard makeRoom(for: header.epoch) else { return }
+        shelves[header.epoch]!.after[Place(parent: header.parent, header: digest)] = (ledger, recent)
+    }
+
+    /// The bundle of the open epoch whose encoding, as a message, has this digest.
+    func bundle(_ message: Digest, of epoch: Epoch) -> Bundle? { shelves[epoch]?.bundles[message] }
+
+    func store(_ bundle: Bundle, _ message: Digest) {
+        guard makeRoom(for: bundle.epoch), shelves[bundle.epoch]!.bundles.count < Self.bundlesMax else { return }
+        shelves[bundle.epoch]!.bundles[message] = bundle
+    }
+
+    /// Whether results of this epoch are kept; forgets those too old.
+    private func makeRoom(for epoch: Epoch) -> Bool {
+        guard epoch + Self.epochsMax > newest else { return false }
+        if epoch > newest {
+            newest = epoch
+            shelves = shelves.filter { $0.key + Self.epochsMax > epoch }
+        }
+        if shelves[epoch] == nil { shelves[epoch] = Shelf() }
+        return true
+    }
+}
