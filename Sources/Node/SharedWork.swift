@@ -4,9 +4,9 @@ public import Wire
 
 /// Results that all nodes of one process share: for simulations of many nodes.
 ///
-/// Executing a block is a pure function of the chain before it and of what its header commits to, so whoever did it
-/// first did it for all; and a thousand nodes that took over the same block hold one copy of its state. Only what
-/// passed every check is stored, and each node still makes the checks that cost little.
+/// Executing a block is a pure function of the chain before it and of what its header commits to, so whoever
+/// did it first did it for all; and a thousand nodes that took over the same block hold one copy of its state.
+/// Only what passed every check is stored, and each node still makes the checks that cost little.
 /// Not safe for use from several threads: only nodes that one thread drives may share one.
 public final class SharedWork {
     /// Epochs kept: a node further behind works for itself.
@@ -29,7 +29,13 @@ public final class SharedWork {
     private var shelves: [Epoch: Shelf] = [:]
     private var newest: Epoch = 0
 
+    /// How often a node was spared its work.
+    public private(set) var hits = 0
+
     public init() {}
+
+    /// Epochs of which something is held.
+    public var epochCount: Int { shelves.count }
 
     /// Results held now.
     public var count: Int {
@@ -37,7 +43,7 @@ public final class SharedWork {
     }
 
     func executed(_ header: Header, _ digest: Digest) -> Executed? {
-        shelves[header.epoch]?.executed[Place(parent: header.parent, header: digest)]
+        hit(shelves[header.epoch]?.executed[Place(parent: header.parent, header: digest)])
     }
 
     func store(_ executed: Executed, of header: Header, _ digest: Digest) {
@@ -47,7 +53,7 @@ public final class SharedWork {
 
     /// The state and recent blocks once this block is final.
     func after(_ header: Header, _ digest: Digest) -> (ledger: Ledger, recent: [Block])? {
-        shelves[header.epoch]?.after[Place(parent: header.parent, header: digest)]
+        hit(shelves[header.epoch]?.after[Place(parent: header.parent, header: digest)])
     }
 
     func store(after header: Header, _ digest: Digest, ledger: Ledger, recent: [Block]) {
@@ -56,11 +62,17 @@ public final class SharedWork {
     }
 
     /// The bundle of the open epoch whose encoding, as a message, has this digest.
-    func bundle(_ message: Digest, of epoch: Epoch) -> Bundle? { shelves[epoch]?.bundles[message] }
+    func bundle(_ message: Digest, of epoch: Epoch) -> Bundle? { hit(shelves[epoch]?.bundles[message]) }
 
     func store(_ bundle: Bundle, _ message: Digest) {
-        guard makeRoom(for: bundle.epoch), shelves[bundle.epoch]!.bundles.count < Self.bundlesMax else { return }
+        guard makeRoom(for: bundle.epoch), shelves[bundle.epoch]!.bundles.count < Self.bundlesMax
+        else { return }
         shelves[bundle.epoch]!.bundles[message] = bundle
+    }
+
+    private func hit<Result>(_ result: Result?) -> Result? {
+        if result != nil { hits += 1 }
+        return result
     }
 
     /// Whether results of this epoch are kept; forgets those too old.

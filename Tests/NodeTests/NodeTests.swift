@@ -51,7 +51,9 @@ private let seeds = Array(Seed.all.prefix(6))
         alone.run(for: .seconds(15))
         shared.run(for: .seconds(15))
         #expect(alone.disks[0].lastEpoch > 4)
-        #expect(work.count > 0)
+        // Each block is executed once for four nodes, and its state taken over three times.
+        #expect(work.hits > 6 * Int(alone.disks[0].lastEpoch))
+        #expect(work.epochCount <= Int(SharedWork.epochsMax))
         for host in alone.nodes.indices {
             #expect(alone.disks[host].safety == shared.disks[host].safety)
             #expect(alone.disks[host].state == shared.disks[host].state)
@@ -59,6 +61,11 @@ private let seeds = Array(Seed.all.prefix(6))
             #expect(
                 alone.disks[host].blocks.mapValues(\.block) == shared.disks[host].blocks.mapValues(\.block))
         }
+        shared.crash(1)
+        shared.run(for: .seconds(20))
+        try shared.start(1)
+        let goal = shared.disks[0].lastEpoch + 3
+        #expect(shared.run(for: .seconds(40)) { shared.commonEpoch >= goal })
         try expectHealthy(shared)
     }
 
