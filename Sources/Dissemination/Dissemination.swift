@@ -174,7 +174,10 @@ public struct Dissemination: Sendable {
             seen.set(id, .refused(now))
             count(.refused)
         }
-        assert({ assertInvariants(); return true }())
+        assert(
+            {
+                assertInvariants(); return true
+            }())
     }
 
     /// The caller's fault, not a stranger's: a message that no one could receive.

@@ -64,8 +64,10 @@ struct SimulateRun: ParsableCommand {
         if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
         if output.json { try printJSON(outcome) } else { print(outcome.summary) }
         guard outcome.violations.isEmpty else {
-            let drawn = "--nodes \(nodes) --epochs \(epochs) --epoch-milliseconds \(epochMilliseconds) --seed \(seed)"
-            complain("replay: earshot simulate " + (faults == .swarm ? "--faults swarm --seed \(seed)" : drawn))
+            let drawn =
+                "--nodes \(nodes) --epochs \(epochs) --epoch-milliseconds \(epochMilliseconds) --seed \(seed)"
+            complain(
+                "replay: earshot simulate " + (faults == .swarm ? "--faults swarm --seed \(seed)" : drawn))
             throw ExitCode.failure
         }
     }
@@ -145,7 +147,8 @@ extension Outcome {
         for violation in violations {
             let place = violation.host.map { " on host \($0)" } ?? ""
             lines.append(
-                "violation: \(violation.checker) at \(violation.at / 1_000_000) ms\(place): \(violation.what)")
+                "violation: \(violation.checker) at \(violation.at / 1_000_000) ms\(place): \(violation.what)"
+            )
         }
         return lines.joined(separator: "\n")
     }

@@ -170,7 +170,8 @@ public struct Membership: Equatable, Sendable {
         precondition(contacts.list.count <= Self.contactsMax && contacts.activeCount <= settings.activeMax)
         precondition(contacts.activeCount == contacts.list.count { $0.link != nil })
         precondition(zip(contacts.list, contacts.list.dropFirst()).allSatisfy { $0.node < $1.node })
-        precondition(contacts.list.allSatisfy { $0.node != own.node && $0.link?.misses ?? 0 < settings.missesMax })
+        precondition(
+            contacts.list.allSatisfy { $0.node != own.node && $0.link?.misses ?? 0 < settings.missesMax })
     }
 
     private var wantsPeers: Bool { contacts.activeCount < settings.activeMax }

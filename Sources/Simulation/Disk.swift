@@ -66,7 +66,9 @@ struct Disk {
         case .finality(let from, let count):
             guard from > 0, from <= lastEpoch else { return [] }
             let found = blocks[Int(from - 1)...].prefix(count)
-            return [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
+            return [
+                .finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })
+            ]
         case .contents(let digest):
             guard let block = blocks.first(where: { $0.block.header.digest == digest })?.block else {
                 return []

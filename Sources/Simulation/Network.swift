@@ -44,7 +44,9 @@ struct Network {
         _ bytes: [UInt8], from host: Int, to endpoint: Endpoint, at now: Instant, _ arrivals: inout [Arrival]
     ) {
         bytesSent += UInt64(bytes.count)
-        guard let receiver = Self.host(at: endpoint), receiver < plan.hosts else { return lose("nobodyThere") }
+        guard let receiver = Self.host(at: endpoint), receiver < plan.hosts else {
+            return lose("nobodyThere")
+        }
         let isRough = now < .origin + .milliseconds(plan.healsAt)
         let links = isRough ? plan.roughLinks ?? plan.links : plan.links
         guard bytes.count <= links.mtu else { return lose("tooLarge") }
@@ -61,7 +63,8 @@ struct Network {
         if copies == 2 { injected["duplicated", default: 0] += 1 }
         for _ in 0..<copies {
             var delay = chance.duration(
-                in: .microseconds(links.latencyMicrosecondsMin) ... .microseconds(links.latencyMicrosecondsMax))
+                in: .microseconds(links.latencyMicrosecondsMin)
+                    ... .microseconds(links.latencyMicrosecondsMax))
             if chance.happens(links.reorderPermille, in: 1000) {
                 injected["reordered", default: 0] += 1
                 delay = delay * (2 + chance.below(9))

@@ -107,7 +107,8 @@ public struct Fault: Codable, Equatable, Sendable {
 /// A host that does not keep to the protocol.
 public struct Byzantine: Codable, Equatable, Sendable {
     public enum Behaviour: String, Codable, CaseIterable, Sendable {
-        case equivocator, doubleVoter, nullifyAndFinalizer, silentLeader, censoringLeader, flooder, evidenceLiar
+        case equivocator, doubleVoter, nullifyAndFinalizer, silentLeader, censoringLeader, flooder,
+            evidenceLiar
         case falseVerdicts, replayer, eclipser, recordForger
     }
 

@@ -51,6 +51,9 @@ public final class World {
     private var injected: [String: UInt64] = [:]
     private var finality: [Int] = []
     private var lastProgress = Instant.origin
+    /// Only of large worlds: in small ones every node executes every block itself.
+    private let sharedWork: SharedWork?
+    private static let sharingHostsMin = 50
 
     /// What was verified is remembered up to here.
     private static let verifiedMax = 1 << 16
@@ -61,6 +64,8 @@ public final class World {
         self.plan = plan
         population = Population(plan: plan)
         network = population.genesis.network
+        let isLarge = plan.hosts >= Self.sharingHostsMin && !plan.verifiesEveryTime
+        sharedWork = isLarge ? SharedWork() : nil
         chance = Chance(seed: plan.seed)
         links = Network(plan: plan, chance: chance.split())
         air = Air(plan: plan, places: population.places)
@@ -209,7 +214,7 @@ public final class World {
             hosts[host].node = try Node(
                 genesis: population.genesis, key: population.keys[host], vrfKey: population.vrfKeys[host],
                 settings: settings, boot: hosts[host].disk.boot, chance: chance.split(),
-                now: hosts[host].clock.reading(at: now), actions: &actions)
+                now: hosts[host].clock.reading(at: now), sharedWork: sharedWork, actions: &actions)
         } catch {
             return witness.report("boot", "\(error)", at: now, host: host)
         }
@@ -304,6 +309,8 @@ public final class World {
         let batch = hosts[host].committing
         hosts[host].committing = []
         hosts[host].disk.commit(batch)
+        // Every bound and every invariant of the host's machines; ends the process where one is broken.
+        hosts[host].node?.assertInvariants()
         for case .final(let final) in batch where hosts[host].adversary == nil {
             witness.final(final.final, at: now, host: host)
             if final.millisecondsToFinal > 0 { finality.append(Int(final.millisecondsToFinal)) }

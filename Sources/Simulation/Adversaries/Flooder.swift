@@ -38,7 +38,8 @@ struct Flooder: Adversary {
         case 5: .message(Message.contentsRequest(chance.digest()).encoded())
         case 6:
             .message(
-                Message.bundlesRequest((0..<Message.bundlesRequestMax).map { _ in chance.digest() }).encoded())
+                Message.bundlesRequest((0..<Message.bundlesRequestMax).map { _ in chance.digest() }).encoded()
+            )
         case 7:
             .message(Message.proposalRequest(scene.openEpoch, View(1 + chance.below(4))).encoded())
         case 8: .message(scene.vote(ballot(scene)).encoded())

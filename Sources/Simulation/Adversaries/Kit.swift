@@ -54,7 +54,8 @@ struct Wiretap {
         for frame in datagram.frames {
             switch frame {
             case .message(let octets):
-                pieces.append(Piece(frame: frame, endpoint: endpoint, message: try? Message(decoding: octets)))
+                pieces.append(
+                    Piece(frame: frame, endpoint: endpoint, message: try? Message(decoding: octets)))
             case .chunk(let chunk): pieces += read(chunk, at: endpoint)
             default: pieces.append(Piece(frame: frame, endpoint: endpoint, message: nil))
             }
@@ -144,8 +145,10 @@ extension Scene {
     /// A bundle of this host with content that nobody measured.
     func inventedBundle(_ chance: inout Chance) -> Bundle {
         let readings = [Reading(sequence: chance.bits(), kind: 1, value: Int64(chance.below(1_000)))]
-        return Bundle(author: id, epoch: openEpoch, ownTag: Tag(chance.bits()), reports: [], readings: readings)
-            .signed(by: key, network: network)
+        return Bundle(
+            author: id, epoch: openEpoch, ownTag: Tag(chance.bits()), reports: [], readings: readings
+        )
+        .signed(by: key, network: network)
     }
 }
 
@@ -154,7 +157,9 @@ extension Chance {
 
     mutating func ids(_ count: Int) -> [ShortID] { (0..<count).map { _ in ShortID(digest()) } }
 
-    mutating func pick<Element>(_ list: [Element]) -> Element? { list.isEmpty ? nil : list[below(list.count)] }
+    mutating func pick<Element>(_ list: [Element]) -> Element? {
+        list.isEmpty ? nil : list[below(list.count)]
+    }
 }
 
 /// The last things of a kind, at most so many.
