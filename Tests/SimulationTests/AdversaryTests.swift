@@ -105,7 +105,8 @@ import Wire
         #expect(stage.outbox.isEmpty)
         stage.say(.proposal(others), to: 1)
         stage.say(stage.vote(.nullify(1, own.view + 1)), to: 1)
-        #expect(try stage.heard().map(\.message) == [.proposal(others), stage.vote(.nullify(1, own.view + 1))])
+        #expect(
+            try stage.heard().map(\.message) == [.proposal(others), stage.vote(.nullify(1, own.view + 1))])
     }
 
     @Test(arguments: [0, 60])
@@ -157,7 +158,8 @@ import Wire
     @Test func `a liar about evidence announces what is not, and answers with something else`() throws {
         var stage = Stage(.evidenceLiar)
         stage.tick()
-        #expect(try stage.datagrams().contains { if case .have = $0.datagram.frames[0] { true } else { false } })
+        #expect(
+            try stage.datagrams().contains { if case .have = $0.datagram.frames[0] { true } else { false } })
         stage.outbox = []
 
         let asked = stage.bundle(by: 2)
@@ -178,7 +180,10 @@ import Wire
         stage.say(.contents(contents), to: 1)
         let told = try stage.heard()
         #expect(told.count == 1)
-        guard case .contents(let lie)? = told.first?.message else { return #expect(Bool(false)) }
+        guard case .contents(let lie)? = told.first?.message else {
+            Issue.record("it says nothing of the contents")
+            return
+        }
         #expect(lie.items.count == count - 1 && !lie.matchesHeader)
     }
 
@@ -191,9 +196,11 @@ import Wire
         var lies: Set<Digest> = []
         for said in try stage.heard() {
             guard case .proposal(let proposal) = said.message else { continue }
-            #expect(proposal.checks(in: stage.committee, network: Stage.network)!.allSatisfy(\.holds))
+            let checks = proposal.checks(in: stage.committee, network: Stage.network)!
+            #expect(checks.allSatisfy { $0.holds })
             let header = proposal.header
-            #expect(header.stateRoot != own.header.stateRoot || header.verdictsRoot != own.header.verdictsRoot)
+            #expect(
+                header.stateRoot != own.header.stateRoot || header.verdictsRoot != own.header.verdictsRoot)
             lies.insert(header.digest)
         }
         #expect(lies.count == 1)
@@ -250,7 +257,9 @@ import Wire
 
     @Test func `a forger's cards of others are never well signed, its own absurd ones are`() throws {
         var stage = Stage(.recordForger)
-        for host in 1..<Stage.hosts { _ = stage.hear([.records([stage.record(of: host)], asks: false)], from: host) }
+        for host in 1..<Stage.hosts {
+            _ = stage.hear([.records([stage.record(of: host)], asks: false)], from: host)
+        }
         for _ in 0..<50 { stage.tick() }
         var own: Set<NodeRecord> = []
         var others = 0

@@ -213,6 +213,7 @@ func isSigned(_ record: NodeRecord) -> Bool {
     isSigned(record.signedBytes, record.node, record.signature, .record)
 }
 
-private func isSigned(_ bytes: [UInt8], _ id: NodeID, _ signature: Signature, _ domain: SigningDomain) -> Bool {
+private func isSigned(_ bytes: [UInt8], _ id: NodeID, _ signature: Signature, _ domain: SigningDomain) -> Bool
+{
     id.signed(domain.preimage(network: Stage.network, message: bytes).octetBytes, with: signature)
 }
