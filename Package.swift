@@ -14,14 +14,20 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A room: its folder is `Sources/<name>`, and it may import what stands here and nothing else.
-func room(_ name: String, _ dependencies: Target.Dependency...) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func room(_ name: String, _ dependencies: Target.Dependency..., resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
 /// Tests of a room; vectors beside them are read by path.
 func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Dependency...) -> Target {
     .testTarget(name: name, dependencies: dependencies + ["TestKit"], exclude: exclude, swiftSettings: strict)
 }
+
+/// The simulator's named plans; in the binary, so that it finds them wherever it is.
+let scenarios = [
+    "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud", "leader-only-partition",
+    "nondeterminism", "oversized-block", "retry-storm", "rolling-upgrade", "slow-disk", "third-gone-and-back",
+]
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
 
@@ -81,7 +87,8 @@ let package = Package(
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Radio", "Wire", .product(name: "HeapModule", package: "swift-collections")),
+            "Radio", "Wire", .product(name: "HeapModule", package: "swift-collections"), "TOMLKit",
+            resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),
         // Floor 5: arguments to calls.
         .executableTarget(
             name: "EarshotCLI",
@@ -120,9 +127,8 @@ let package = Package(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
             "Wire"),
         tests(
-            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Radio",
-            "Records",
-            "Runtime", "Store", "Wire"),
+            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
+            "Radio", "Records", "Runtime", "Store", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

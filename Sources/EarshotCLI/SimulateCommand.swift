@@ -11,11 +11,7 @@ struct SimulateCommand: ParsableCommand {
             is watched: one block an epoch, nothing said before it is durable, nothing that could be punished, the \
             same state after executing every chain again, progress once the faults have ended.
             """,
-        subcommands: [SimulateRun.self, SimulateSweep.self], defaultSubcommand: SimulateRun.self)
-}
-
-enum FaultChoice: String, ExpressibleByArgument, CaseIterable {
-    case none, swarm
+        subcommands: [SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self], defaultSubcommand: SimulateRun.self)
 }
 
 struct SimulateRun: ParsableCommand {
@@ -26,12 +22,21 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "Run until every node has so many final epochs.") var epochs = 6
     @Option(help: "Length of an epoch in milliseconds.") var epochMilliseconds = 2_000
     @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
-    @Option(help: "none, or swarm: the seed draws hosts and faults too.") var faults = FaultChoice.none
+    @Option(
+        help: ArgumentHelp(
+            "none; swarm: the seed draws hosts and faults too; or faults.",
+            discussion: """
+                Faults are separated by commas: KIND:HOSTS@FROM-UNTIL=AMOUNT with milliseconds, BEHAVIOUR:HOST, or a rate \
+                in a thousand for all links. For example crash:1+2@3000-9000,flooder:3,loss=200.
+                """, valueName: "none|swarm|spec")) var faults = "none"
+    @Option(help: "A named scenario instead; `earshot simulate scenarios` lists them.") var scenario: String?
+    @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
+    @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.") var trace: String?
     @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard (1...1_000).contains(nodes) else { throw ValidationError("--nodes takes 1 to 1000") }
+        guard (1...20_000).contains(nodes) else { throw ValidationError("--nodes takes 1 to 20000") }
         guard (1...1_000_000).contains(epochs) else { throw ValidationError("--epochs takes 1 or more") }
         guard (500...86_400_000).contains(epochMilliseconds) else {
             throw ValidationError("--epoch-milliseconds takes 500 or more")
@@ -39,88 +44,177 @@ struct SimulateRun: ParsableCommand {
         if let validators, !(1...nodes).contains(validators) {
             throw ValidationError("of \(nodes) nodes, 1 to \(nodes) may be validators")
         }
+        if scenario != nil, plan != nil { throw ValidationError("--scenario and --plan exclude each other") }
     }
 
-    private var plan: Plan {
-        if faults == .swarm { return Plan.swarm(seed: seed) }
+    private func drawn() throws -> Plan {
+        if let scenario { return try Scenario.plan(named: scenario) }
+        if let plan {
+            guard let text = try? String(contentsOfFile: plan, encoding: .utf8) else {
+                throw ValidationError("\(plan) cannot be read; is it there?")
+            }
+            return try Plan(reading: text, name: plan)
+        }
+        if faults == "swarm" { return Plan.swarm(seed: seed) }
         var plan = Plan()
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))
         plan.hotspots = nodes - plan.validators
         plan.epochs = epochs
         plan.epochMilliseconds = epochMilliseconds
+        plan.patience = max(plan.patience, 20 * epochMilliseconds)
+        if faults != "none" { try plan.add(spec: faults) }
+        try plan.check("plan")
         return plan
     }
 
+    private var replayLine: String {
+        if let scenario { return "earshot simulate --scenario \(scenario)" }
+        if let plan { return "earshot simulate --plan \(plan)" }
+        if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
+        let validators = validators.map { " --validators \($0)" } ?? ""
+        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs) --epoch-milliseconds "
+            + "\(epochMilliseconds) --seed \(seed)" + (faults == "none" ? "" : " --faults \(faults)")
+    }
+
     func run() throws {
-        var plan = plan
-        plan.verifiesEveryTime = verifyEveryTime
-        let isTerminal = isatty(STDERR_FILENO) == 1
-        let outcome = World(plan: plan).run { progress in
-            if isTerminal {
-                FileHandle.standardError.write(Data("\repoch \(progress.epoch) of \(progress.epochs)  ".utf8))
-            }
+        var plan = try drawn()
+        plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime
+        let writer = try trace.map { path in
+            do {
+                return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)
+            } catch { throw ValidationError("\(path) cannot be written: \(error.localizedDescription)") }
         }
-        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-        if output.json { try printJSON(outcome) } else { print(outcome.summary) }
+        let line = ProgressLine()
+        let begin = ContinuousClock.now
+        let outcome = World(plan: plan, tracer: writer.map { writer in { writer.add($0) } }).run { progress in
+            line.show("epoch \(progress.epoch) of \(progress.epochs), \(progress.events) events")
+        }
+        line.clear()
+        try writer?.close()
+        if output.json {
+            try printJSON(outcome)
+        } else {
+            if !plan.proves.isEmpty { print("\(plan.name): \(plan.proves)") }
+            print(outcome.summary)
+            let seconds = Double((ContinuousClock.now - begin).milliseconds) / 1_000
+            print(
+                "took \(seconds.formatted(.number.precision(.fractionLength(1)))) s: "
+                    + "\(Int(Double(outcome.deliveries) / max(0.001, seconds))) datagrams a second, memory at most "
+                    + "\(residentMebibytesMax()) MiB")
+        }
         guard outcome.violations.isEmpty else {
-            let drawn =
-                "--nodes \(nodes) --epochs \(epochs) --epoch-milliseconds \(epochMilliseconds) --seed \(seed)"
-            complain(
-                "replay: earshot simulate " + (faults == .swarm ? "--faults swarm --seed \(seed)" : drawn))
+            complain("replay: " + replayLine)
             throw ExitCode.failure
         }
     }
 }
 
-struct SimulateSweep: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "sweep", abstract: "Run many seeds of the swarm and stop at the first violation.")
+/// The most memory that this process has used, in MiB.
+private func residentMebibytesMax() -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) / 1_024
+}
 
-    @Option(help: "For example 1..1000.") var seeds = "1..100"
-    @OptionGroup var output: OutputOptions
+extension Duration {
+    fileprivate var milliseconds: Int64 {
+        components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000
+    }
+}
 
-    private struct Reach: Encodable {
-        var seeds = 0
-        var epochs = 0
-        var events: UInt64 = 0
-        var laterViews = 0
-        var withFault: [String: Int] = [:]
+/// One line on a terminal that is written over again; nothing where errors go to a file.
+final class ProgressLine: Sendable {
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    func show(_ text: String) {
+        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)  ".utf8)) }
     }
 
-    private func range() throws -> ClosedRange<UInt64> {
-        let bounds = seeds.split(separator: ".", omittingEmptySubsequences: true).compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] <= bounds[1] else {
-            throw ValidationError("--seeds takes a range like 1..1000, not '\(seeds)'")
-        }
-        return bounds[0]...bounds[1]
+    func clear() {
+        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+}
+
+struct SimulateScenarios: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scenarios", abstract: "List the named scenarios and what each proves.")
+
+    @OptionGroup var output: OutputOptions
+
+    private struct Listed: Encodable {
+        let name: String
+        let proves: String
     }
 
     func run() throws {
-        let range = try range()
-        var reach = Reach()
-        for seed in range {
-            let outcome = World(plan: Plan.swarm(seed: seed)).run()
-            reach.seeds += 1
-            reach.epochs += outcome.epochsFinal
-            reach.events += outcome.events
-            if outcome.views.contains(where: { $0 >= 3 }) { reach.laterViews += 1 }
-            for name in outcome.injected.keys { reach.withFault[name, default: 0] += 1 }
-            guard outcome.violations.isEmpty else {
-                print(outcome.summary)
-                complain("replay: earshot simulate --faults swarm --seed \(seed)")
-                throw ExitCode.failure
-            }
-            if reach.seeds % 100 == 0 { complain("\(reach.seeds) seeds of \(range.count), no violation") }
-        }
-        if output.json { return try printJSON(reach) }
-        print("\(reach.seeds) seeds, \(reach.epochs) epochs, \(reach.events) events: no violation")
-        print("a view of 3 or more in \(reach.laterViews) seeds")
-        var table = TextTable("fault", "seeds", "percent")
-        for (name, count) in reach.withFault.sorted(by: { $0.key < $1.key }) {
-            table.add(name, "\(count)", "\(count * 100 / reach.seeds)")
-        }
+        let list = try Scenario.names.map { Listed(name: $0, proves: try Scenario.plan(named: $0).proves) }
+        if output.json { return try printJSON(list) }
+        var table = TextTable("scenario", "proves")
+        for scenario in list { table.add(scenario.name, scenario.proves) }
         print(table.text)
+    }
+}
+
+struct SimulateReplay: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay", abstract: "Walk a recorded run, or let it happen again.",
+        discussion: """
+            Prints one event a line. With --again the plan runs once more, and every datagram meets the fate that it met \
+            in the recording, also if the program has changed since.
+            """)
+
+    @Argument(help: "What `earshot simulate --trace` wrote.") var file: String
+    @Option(help: "Only what happens at this host.") var host: Int?
+    @Option(help: "Only events of this kind: datagram, sent, committed, final, start, crash, …") var kind: String?
+    @Option(help: "From this millisecond on.") var from = 0
+    @Option(help: "Up to this millisecond.") var until = Int.max
+    @Flag(help: "Run it again, and say where it first differs.") var again = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        guard FileManager.default.isReadableFile(atPath: file) else {
+            throw ValidationError("\(file) cannot be read; is it there?")
+        }
+        let trace = try TraceFile(reading: URL(fileURLWithPath: file))
+        guard again else {
+            for event in trace.events where isWanted(event) {
+                if output.json { try printJSON(event) } else { print(event.line) }
+            }
+            return
+        }
+        var place = 0
+        var difference: (TraceEvent?, TraceEvent)?
+        let outcome = World(plan: trace.plan, fates: trace.fates) { event in
+            let expected = place < trace.events.count ? trace.events[place] : nil
+            place += 1
+            if difference == nil, expected != event { difference = (expected, event) }
+        }.run()
+        if output.json { try printJSON(outcome) } else { print(outcome.summary) }
+        if let (expected, got) = difference {
+            complain("event \(place) is the first that differs")
+            complain("recorded: \(expected?.line ?? "nothing")")
+            complain("now:      \(got.line)")
+        } else {
+            complain("every event is as recorded")
+        }
+        if !outcome.violations.isEmpty { throw ExitCode.failure }
+    }
+
+    private func isWanted(_ event: TraceEvent) -> Bool {
+        host ?? event.host == event.host && kind ?? event.kind == event.kind
+            && (from...until).contains(Int(event.at / 1_000_000))
+    }
+}
+
+extension TraceEvent {
+    fileprivate var line: String {
+        let micros = at / 1_000
+        var line = "\(micros / 1_000).\(String(micros % 1_000 + 1_000).dropFirst()) ms  host \(host)  \(kind)"
+        if let from { line += " from \(from)" }
+        if let to { line += " to \(to)" }
+        if let fate { line += fate.delays.isEmpty ? ": lost" : fate.delays.count > 1 ? ": twice" : "" }
+        return text.isEmpty ? line : line + ": \(text)"
     }
 }
 
@@ -141,6 +235,15 @@ extension Outcome {
                 "from a window's end to finality: median \(median) ms, p99 \(late) ms, "
                     + "Δ is \(deltaMilliseconds) ms")
         }
+        if splitViews > 0 { lines.append("views with notarization and nullification: \(splitViews)") }
+        lines.append(
+            "bundles: \(bundlesSigned) signed by honest nodes, \(bundlesIncluded) in blocks; transfers in blocks: "
+                + "\(transfers); certificates checked on their way: \(certificatesChecked)")
+        if spread.copiesPermille > 0 {
+            lines.append(
+                "copies of a bundle for each node that got it: \(Self.thousandths(spread.copiesPermille)), hops "
+                    + "\(Self.thousandths(spread.hopsPermille)), at most \(spread.hopsMax)")
+        }
         if !verdicts.isEmpty { lines.append("reports by verdict: " + Self.list(verdicts)) }
         if !injected.isEmpty { lines.append("faults: " + Self.list(injected)) }
         lines.append("audit \(String(audit, radix: 16))")
@@ -151,6 +254,10 @@ extension Outcome {
             )
         }
         return lines.joined(separator: "\n")
+    }
+
+    private static func thousandths(_ value: Int) -> String {
+        "\(value / 1_000).\(String(value % 1_000 + 1_000).dropFirst())"
     }
 
     private static func list(_ counts: [String: UInt64]) -> String {

@@ -12,6 +12,9 @@ public import Wire
 ///   card, and an answer with a goodbye, so that no one takes for a peer who is none.
 /// - Upon a dial without room: at most once a `swapPeriod` a random peer gives way to the newcomer
 ///   (HyParView's rule for joins), because the first to come would else close their circle to all others.
+/// - The committee and the bootstrap list are trusted more than strangers: a quarter of the view is kept for
+///   strangers, so that anyone may join; beyond it they give way to who is trusted, and never the other way. Keys
+///   cost nothing: without this, one host with a dozen of them surrounds a node that has lost its store.
 /// - Upon a peer's own card of a higher sequence: it was started anew; disconnect and connect it.
 /// - Every period: cards for cards with a random peer, often while there is news and seldom in peace.
 /// - Every second and peer: a ping, unless the last is still open; whatever is heard of the peer closes it.
@@ -57,6 +60,8 @@ public struct Membership: Equatable, Sendable {
         case ping(nonce: UInt64, from: NodeID, Endpoint)
         case pong(nonce: UInt64, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// Who has a seat on the committee: replaces what was said before.
+        case committee(Set<NodeID>)
     }
 
     public enum Action: Equatable, Sendable {
@@ -91,6 +96,7 @@ public struct Membership: Equatable, Sendable {
     private var lastNews: Instant
     private var persistAt: Instant = .never
     private var nextSwap: Instant
+    private var committee: Set<NodeID> = []
     /// The last card that was news: told in the next exchanges.
     private var freshest: NodeID?
 
@@ -120,13 +126,15 @@ public struct Membership: Equatable, Sendable {
     public var deadline: Instant {
         var deadline = min(persistAt, contacts.activeCount > 0 ? nextExchange : .never)
         var nextRetry = Instant.never
+        let sparesStrangers = strangersToSpare > 0
         for contact in contacts.list {
             switch contact.phase {
-            case .idle(let retryAt, _): nextRetry = min(nextRetry, retryAt)
+            case .idle(let retryAt, _):
+                if wantsPeers || sparesStrangers && isTrusted(contact) { nextRetry = min(nextRetry, retryAt) }
             case .active(let link): deadline = min(deadline, link.nextPing)
             }
         }
-        if wantsPeers, nextRetry < .never { deadline = min(deadline, max(nextRetry, nextDial)) }
+        if nextRetry < .never { deadline = min(deadline, max(nextRetry, nextDial)) }
         return deadline
     }
 
@@ -141,6 +149,7 @@ public struct Membership: Equatable, Sendable {
         case .pong(let nonce, let sender, let endpoint):
             // A late, forged or repeated answer names no open question and changes nothing.
             if contacts[sender]?.link?.nonce == nonce { hear(sender, endpoint) }
+        case .committee(let members): committee = members
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].link != nil else { break }
             disconnect(index, attempts: Self.attemptsAfterGoodbye, at: now, &actions)
@@ -175,6 +184,15 @@ public struct Membership: Equatable, Sendable {
     }
 
     private var wantsPeers: Bool { contacts.activeCount < settings.activeMax }
+
+    private func isTrusted(_ contact: Contact) -> Bool {
+        contact.listed != nil || committee.contains(contact.node)
+    }
+
+    /// Connected peers that are strangers beyond their share of the view.
+    private var strangersToSpare: Int {
+        max(0, contacts.list.count { $0.link != nil && !isTrusted($0) } - settings.activeMax / 4)
+    }
 }
 
 // MARK: Time
@@ -182,7 +200,7 @@ public struct Membership: Equatable, Sendable {
 extension Membership {
     private mutating func wake(at now: Instant, _ actions: inout [Action]) {
         probe(at: now, &actions)
-        if wantsPeers, nextDial <= now { dialDue(at: now, &actions) }
+        if nextDial <= now { dialDue(at: now, &actions) }
         if nextExchange <= now { exchange(at: now, &actions) }
         if persistAt <= now {
             persistAt = .never
@@ -209,12 +227,18 @@ extension Membership {
 
     /// Dials some of the contacts that are due, at random, so that one part of the list is never preferred.
     private mutating func dialDue(at now: Instant, _ actions: inout [Action]) {
+        let sparesStrangers = wantsPeers || strangersToSpare > 0
+        guard sparesStrangers else { return }
         nextDial = now + Self.dialPeriod
         var due = contacts.list.indices.filter { index in
             guard case .idle(let retryAt, _) = contacts.list[index].phase else { return false }
-            return retryAt <= now
+            return retryAt <= now && (wantsPeers || isTrusted(contacts.list[index]))
         }
-        if due.count > Self.dialsMax { chance.shuffle(&due) }
+        if due.count > Self.dialsMax {
+            chance.shuffle(&due)
+            let trusted = due.filter { isTrusted(contacts.list[$0]) }
+            due = trusted + due.filter { !isTrusted(contacts.list[$0]) }
+        }
         for index in due.prefix(Self.dialsMax) { dial(index, at: now, &actions) }
     }
 
@@ -287,11 +311,17 @@ extension Membership {
         if let link = contacts.list[index].link {
             guard record.sequence > link.sequence else { return }
             actions.append(.disconnected(sender))
+        } else if !wantsPeers, isTrusted(contacts.list[index]), strangersToSpare > 0 {
+            _ = dismissOne(sparesTrusted: true, at: now, &actions)
         } else if !wantsPeers {
             // An answer with its card says that it counts us among its peers.
             guard asks else { return actions.append(.send(endpoint, .goodbye)) }
             guard nextSwap <= now else { return }
-            dismissOne(at: now, &actions)
+            let isStranger = !isTrusted(contacts.list[index])
+            let strangers = contacts.list.count { $0.link != nil && !isTrusted($0) }
+            let keepsTrusted = isStranger && strangers >= settings.activeMax / 4
+            nextSwap = now + chance.duration(in: (settings.swapPeriod / 2)...settings.swapPeriod)
+            guard dismissOne(sparesTrusted: keepsTrusted, at: now, &actions) else { return }
         }
         let firstPing = now + chance.duration(in: .zero...settings.pingPeriod)
         contacts.set(
@@ -300,13 +330,18 @@ extension Membership {
         noteNews(sender, at: now)
     }
 
-    /// Lets a random peer go, with a word.
-    private mutating func dismissOne(at now: Instant, _ actions: inout [Action]) {
-        nextSwap = now + chance.duration(in: (settings.swapPeriod / 2)...settings.swapPeriod)
-        let active = contacts.list.indices.filter { contacts.list[$0].link != nil }
+    /// Lets a random peer go, with a word; false if there is none that may go.
+    private mutating func dismissOne(
+        sparesTrusted: Bool, at now: Instant, _ actions: inout [Action]
+    ) -> Bool {
+        let active = contacts.list.indices.filter {
+            contacts.list[$0].link != nil && !(sparesTrusted && isTrusted(contacts.list[$0]))
+        }
+        guard !active.isEmpty else { return false }
         let index = active[chance.below(active.count)]
         actions.append(.send(contacts.list[index].link!.endpoint, .goodbye))
         disconnect(index, attempts: Self.attemptsAfterGoodbye, at: now, &actions)
+        return true
     }
 
     /// Takes a card if it is newer than what is known.
@@ -320,7 +355,7 @@ extension Membership {
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)
             }
         } else {
-            guard makeRoom() else { return }
+            guard makeRoom(for: record.node) else { return }
             contacts.insert(
                 Contact(
                     node: record.node, record: record, listed: nil, phase: .idle(retryAt: now, attempts: 0)))
@@ -328,13 +363,15 @@ extension Membership {
         noteNews(record.node, at: now)
     }
 
-    /// Whether one more contact may be held; forgets the one that has been silent for the most dials.
-    private mutating func makeRoom() -> Bool {
+    /// Whether one more contact may be held; forgets the one that has been silent for the most dials, and for
+    /// somebody of the committee a stranger in any case.
+    private mutating func makeRoom(for node: NodeID) -> Bool {
         guard contacts.list.count >= Self.contactsMax else { return true }
         var silent: (index: Int, attempts: Int)?
         for (index, contact) in contacts.list.enumerated() {
-            guard contact.listed == nil, case .idle(_, let attempts) = contact.phase else { continue }
-            if attempts >= max(Self.attemptsBeforeForgetting, (silent?.attempts ?? 0) + 1) {
+            guard !isTrusted(contact), case .idle(_, let attempts) = contact.phase else { continue }
+            let attemptsMin = committee.contains(node) ? 0 : Self.attemptsBeforeForgetting
+            if attempts >= max(attemptsMin, (silent?.attempts ?? -1) + 1) {
                 silent = (index, attempts)
             }
         }

@@ -4,6 +4,7 @@ import Consensus
 import Coverage
 import Identity
 import Ledger
+import Membership
 import Wire
 
 extension Node {
@@ -296,6 +297,7 @@ extension Node {
         let committee = chain.committee
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
         windowEnds = now + .milliseconds(Int64(genesis.parameters.epochMilliseconds))
+        run(membership: .committee(Set(committee.seats.map(\.key))), at: now, &actions)
         let device = chain.ledger.device(id)
         run(
             coverage: .opened(

@@ -1,3 +1,4 @@
+import Bytes
 import Chance
 import Consensus
 import Coverage
@@ -12,6 +13,39 @@ extension Node {
     public var lastFinal: FinalHeader? { chain.last }
     public var totals: Totals { chain.ledger.totals }
     public var stateRoot: Digest { chain.ledger.stateRoot }
+    /// Who votes about the open epoch.
+    public var committee: Committee { chain.committee }
+    /// Who leads the first view of the open epoch.
+    public var firstLeader: NodeID { chain.committee.seats[leaders[0]].key }
+    public func account(_ id: NodeID) -> Account { chain.ledger.account(id) }
+
+    /// Moves one unit between two accounts in memory, and tells nobody, as a broken machine would: for simulations
+    /// of nodes that compute what no other does. False if there are no two such accounts.
+    public func disturb() -> Bool {
+        var entries = chain.ledger.entries
+        let places = entries.indices.filter { place in
+            guard case .account = entries[place].0 else { return false }
+            return Self.moved(0, in: entries[place].1) != nil
+        }
+        guard places.count > 1, let less = Self.moved(-1, in: entries[places[0]].1),
+            let more = Self.moved(1, in: entries[places[1]].1)
+        else { return false }
+        entries[places[0]].1 = less
+        entries[places[1]].1 = more
+        guard
+            let ledger = try? Ledger(
+                restoring: entries, parameters: genesis.parameters, epoch: chain.openEpoch - 1)
+        else { return false }
+        chain.ledger = ledger
+        return true
+    }
+
+    private static func moved(_ difference: Int64, in encoded: [UInt8]) -> [UInt8]? {
+        guard var account = try? Account(decoding: encoded.octetBytes), account.balance > 1 else { return nil }
+        account.balance = Amount(Int64(account.balance) + difference)
+        return account.encoded()
+    }
+
     /// Connected peers in the order of their keys.
     public var peersList: [NodeID] { peers }
 

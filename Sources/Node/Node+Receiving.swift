@@ -22,12 +22,7 @@ extension Node {
         for frame in datagram.frames {
             switch frame {
             case .records(let records, let asks):
-                let checks = records.map {
-                    Check.signature(
-                        $0.node,
-                        preimage: SigningDomain.record.preimage(network: network, message: $0.signedBytes),
-                        $0.signature)
-                }
+                let checks = records.map { Self.check(of: $0, network: network) }
                 verify(
                     .records(records, asks: asks, from: datagram.sender, source), checks,
                     forStranger: !isPeer,
@@ -188,6 +183,19 @@ extension Node {
             .transaction(transaction, short, replyTo: replyTo),
             Self.checks(of: transaction, network: network),
             forStranger: replyTo != nil, at: now, &actions)
+    }
+
+    static func check(of record: NodeRecord, network: Digest) -> Check {
+        .signature(
+            record.node, preimage: SigningDomain.record.preimage(network: network, message: record.signedBytes),
+            record.signature)
+    }
+
+    static func check(of bundle: Bundle, network: Digest) -> Check {
+        .signature(
+            bundle.author,
+            preimage: SigningDomain.bundle.preimage(network: network, message: bundle.signedBytes.octetBytes),
+            bundle.signature)
     }
 
     static func checks(of transaction: Transaction, network: Digest) -> [Check] {

@@ -119,24 +119,31 @@ public final class Node {
         firstOpenEpoch = chain.openEpoch
         isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
-        for bundle in boot.bundles where bundle.epoch == chain.openEpoch { _ = pool.insert(bundle, at: now) }
+        // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.
+        for bundle in boot.bundles
+        where bundle.epoch == chain.openEpoch && Self.check(of: bundle, network: network).holds {
+            _ = pool.insert(bundle, at: now)
+        }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
+        if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds {
+            throw BootFault.damaged("the own bundle of epoch \(ownBundle.epoch)")
+        }
         transactions = TransactionPool()
         let record = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence, roles: settings.roles,
             endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
-            record: record, bootstrap: settings.bootstrap, remembered: boot.peers,
+            record: record, bootstrap: settings.bootstrap, remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
             settings: settings.membership, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
         simplex = try Simplex(
             settings: Self.simplexSettings(settings, network: network, isVoter: isVoter), signer: key,
-            chance: chance.split(), restored: boot.safety.map { try SafetyState(decoding: $0) })
+            chance: chance.split(), restored: BootFault.restore(boot.safety, "the votes"))
         coverage = try CoverageMachine(
             settings: CoverageMachine.Settings(network: network, parameters: genesis.parameters),
             node: key.nodeID, vrfKey: vrfKey, chance: chance.split(),
-            restored: boot.coverage.map { try CoverageState(decoding: $0) })
+            restored: BootFault.restore(boot.coverage, "the radio's record"))
         self.chance = chance
         due = Due(
             membership: membership.deadline, dissemination: dissemination.deadline, simplex: simplex.deadline,
@@ -240,7 +247,7 @@ public final class Node {
         for action in outbox {
             switch action {
             case .transmit(let transmission): actions.append(.transmit(transmission))
-            case .persist(let state): actions.append(.persist(.coverage(state.encoded())))
+            case .persist(let state): actions.append(.persist(.coverage(Seal.close(state.encoded()))))
             case .makeBundle(let unsigned):
                 guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
                 // A copy of this store may have signed another bundle for the epoch that was open at the start.
@@ -263,7 +270,7 @@ public final class Node {
         due.simplex = simplex.deadline
         for action in outbox {
             switch action {
-            case .persist(let state): actions.append(.persist(.safety(state.encoded())))
+            case .persist(let state): actions.append(.persist(.safety(Seal.close(state.encoded()))))
             case .broadcast(let message): publish(message, at: now, &actions)
             case .send(let peer, let message): sendDirect(message, to: peer, at: now, &actions)
             case .build(let epoch, let view): build(epoch: epoch, view: view, at: now, &actions)
@@ -334,6 +341,17 @@ extension Chain {
             previousRandomness = genesis.randomness0
             return
         }
+        guard case .finalize(block.header.epoch, _, block.header.digest) = certificate.ballot else {
+            throw BootFault.damaged("the certificate of block \(block.header.epoch)")
+        }
+        // The next block is executed from the contents of these, not from their headers.
+        for (place, block) in boot.recent.enumerated() {
+            let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
+            let isNext = place == 0 || block.header.parent == boot.recent[place - 1].header.digest
+            guard isNext, Contents(header: block.header, body: block.body, items: items).matchesHeader else {
+                throw BootFault.damaged("block \(block.header.epoch)")
+            }
+        }
         ledger = try Ledger(
             restoring: boot.state, parameters: genesis.parameters, epoch: block.header.epoch)
         guard ledger.stateRoot == block.header.stateRoot else {
@@ -359,9 +377,22 @@ extension Chain {
 public enum BootFault: Error, CustomStringConvertible {
     case stateRoot(epoch: Epoch)
     case randomness(epoch: Epoch)
+    case damaged(String)
+
+    /// What the node sealed in its last life.
+    static func restore<State: Canonical>(_ sealed: [UInt8]?, _ what: String) throws(BootFault) -> State? {
+        guard let sealed else { return nil }
+        guard let content = Seal.open(sealed), let state = try? State(decoding: content.octetBytes) else {
+            throw .damaged(what)
+        }
+        return state
+    }
 
     public var description: String {
         switch self {
+        case .damaged(let what):
+            "\(what) in the store changed since it was written: the store is damaged; "
+                + "move it away and start the node again: it observes until you lift that"
         case .stateRoot(let epoch):
             "the stored state is not the one that block \(epoch) commits to: the store is damaged; "
                 + "move it away and start the node again to fetch the state anew"

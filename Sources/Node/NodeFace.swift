@@ -37,9 +37,9 @@ public enum NodeAction: Sendable {
 
 /// One thing that must not be forgotten.
 public enum Persisted: Sendable {
-    /// The consensus machine's `SafetyState`, encoded.
+    /// The consensus machine's `SafetyState`, encoded and sealed (`Seal`).
     case safety([UInt8])
-    /// The coverage machine's `CoverageState`, encoded.
+    /// The coverage machine's `CoverageState`, encoded and sealed (`Seal`).
     case coverage([UInt8])
     /// A verified bundle of the open epoch; `isOwn` marks the outbox.
     case bundle(Bundle, isOwn: Bool)
@@ -96,6 +96,12 @@ public enum Check: Hashable, Sendable {
     case vrf(VRFPublicKey, alpha: [UInt8], VRFProof)
     /// Whether a registered VRF key is a point that proofs can be checked with.
     case vrfKey(VRFPublicKey)
+
+    /// Whether this check alone holds.
+    public var holds: Bool {
+        let verification = Verification(of: [self])
+        return verification.holds && !verification.outputs.contains(nil)
+    }
 }
 
 /// What workers found: whether all signatures and keys hold, and the output of each VRF check in its order.

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Chance
+internal import Coverage
 internal import Identity
 internal import Wire
 
@@ -12,6 +13,8 @@ protocol Adversary {
     mutating func send(_ datagram: Datagram, to endpoint: Endpoint, scene: inout Scene)
     /// Something has come; false keeps it from the host's node.
     mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool
+    /// Something has come by radio; its node hears it too.
+    mutating func hear(_ payload: [UInt8], _ measurement: Measurement, scene: inout Scene)
     /// Every 100 ms.
     mutating func tick(scene: inout Scene)
 }
@@ -22,6 +25,8 @@ extension Adversary {
     }
 
     mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool { true }
+
+    mutating func hear(_ payload: [UInt8], _ measurement: Measurement, scene: inout Scene) {}
 
     mutating func tick(scene: inout Scene) {}
 }
@@ -43,6 +48,8 @@ struct Scene {
     var chance: Chance
     /// What leaves, in its order.
     private(set) var outbox: [(bytes: [UInt8], to: Endpoint)] = []
+    /// What is sent by radio.
+    private(set) var transmissions: [Transmission] = []
 
     init(
         now: Instant, host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest,
@@ -66,6 +73,17 @@ struct Scene {
     }
 
     mutating func send(bytes: [UInt8], to endpoint: Endpoint) { outbox.append((bytes, endpoint)) }
+
+    mutating func transmit(_ transmission: Transmission) { transmissions.append(transmission) }
+
+    /// The same moment with nothing said yet, and its own chances.
+    mutating func again() -> Scene {
+        var scene = self
+        scene.outbox = []
+        scene.transmissions = []
+        scene.chance = chance.split()
+        return scene
+    }
 
     /// A message as this host's own, whole or in chunks, to one place.
     mutating func send(_ message: Message, to endpoint: Endpoint) {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Chance
 internal import Identity
 internal import Node
 internal import Wire
@@ -14,6 +15,9 @@ struct Disk {
     private var peers: [NodeRecord] = []
     private var bundles: [Digest: Bundle] = [:]
     private(set) var verdicts: [String: UInt64] = [:]
+    /// A bit has changed where that can be found when the host starts, or where the store itself cannot read it.
+    private(set) var isFlipped = false
+    private(set) var isUnreadable = false
 
     var lastEpoch: Epoch { Epoch(blocks.count) }
 
@@ -80,5 +84,98 @@ struct Disk {
             let block = blocks.first { $0.block.body.transactions.contains { $0.id == id } }?.block
             return [.transactionStatus(id, block.map { .final($0.header.epoch) } ?? .unknown)]
         }
+    }
+
+    // MARK: Damage
+
+    /// Changes one bit of what a start reads.
+    mutating func flip(_ chance: inout Chance) {
+        isFlipped = true
+        var kinds = Array(0..<7)
+        chance.shuffle(&kinds)
+        for kind in kinds {
+            let done =
+                switch kind {
+                case 0: flipSafety(&chance)
+                case 1: flipCoverage(&chance)
+                case 2: flipState(&chance)
+                case 3: flipOwn(&chance)
+                case 4: flipOpen(&chance)
+                case 5: flipPeers(&chance)
+                default: flipBlock(&chance)
+                }
+            if done { return }
+        }
+    }
+
+    private static func flipped(_ bytes: [UInt8], _ chance: inout Chance) -> [UInt8] {
+        guard !bytes.isEmpty else { return bytes }
+        var bytes = bytes
+        bytes[chance.below(bytes.count)] ^= 1 << UInt8(chance.below(8))
+        return bytes
+    }
+
+    /// A value with a bit changed; nil if the store could not read it any more.
+    private mutating func flipped<Value: Canonical>(_ value: Value, _ chance: inout Chance) -> Value? {
+        let changed = try? Value(decoding: Self.flipped(value.encoded(), &chance).octetBytes)
+        if changed == nil { isUnreadable = true }
+        return changed
+    }
+
+    private mutating func flipSafety(_ chance: inout Chance) -> Bool {
+        guard let bytes = safety else { return false }
+        safety = Self.flipped(bytes, &chance)
+        return true
+    }
+
+    private mutating func flipCoverage(_ chance: inout Chance) -> Bool {
+        guard let bytes = coverage else { return false }
+        coverage = Self.flipped(bytes, &chance)
+        return true
+    }
+
+    private mutating func flipState(_ chance: inout Chance) -> Bool {
+        let entries = stateEntries
+        guard !entries.isEmpty else { return false }
+        let (key, value) = entries[chance.below(entries.count)]
+        state[key] = Self.flipped(value, &chance)
+        return !value.isEmpty
+    }
+
+    private mutating func flipOwn(_ chance: inout Chance) -> Bool {
+        guard let bundle = own else { return false }
+        own = flipped(bundle, &chance) ?? bundle
+        return true
+    }
+
+    private mutating func flipOpen(_ chance: inout Chance) -> Bool {
+        guard !open.isEmpty else { return false }
+        let place = chance.below(open.count)
+        open[place] = flipped(open[place], &chance) ?? open[place]
+        return true
+    }
+
+    private mutating func flipPeers(_ chance: inout Chance) -> Bool {
+        guard !peers.isEmpty else { return false }
+        let place = chance.below(peers.count)
+        peers[place] = flipped(peers[place], &chance) ?? peers[place]
+        return true
+    }
+
+    private mutating func flipBlock(_ chance: inout Chance) -> Bool {
+        guard let last = blocks.last else { return false }
+        let evidence = last.block.evidence
+        if let place = evidence.indices.first(where: { if case .bundle = evidence[$0] { true } else { false } }),
+            case .bundle(let bundle) = evidence[place], let changed = flipped(bundle, &chance)
+        {
+            var evidence = evidence
+            evidence[place] = .bundle(changed)
+            let block = Block(header: last.block.header, body: last.block.body, evidence: evidence)
+            blocks[blocks.count - 1].block = block
+        } else if let header = flipped(last.block.header, &chance) {
+            let block = Block(header: header, body: last.block.body, evidence: evidence)
+            blocks[blocks.count - 1].block = block
+        }
+        return true
     }
 }

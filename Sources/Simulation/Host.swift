@@ -3,11 +3,13 @@ internal import Node
 internal import Wire
 
 /// One machine: a node if it is up, a disk, a clock, and whoever stands between it and the network.
-struct Host {
+final class Host {
     var node: Node?
     var disk = Disk()
+    /// What the disk was when a fault that brings it back began.
+    var backup: Disk?
     var outputs = OutputQueue<Persisted>()
-    /// What commits now: lost in a power cut.
+    /// What commits now.
     var committing: [Persisted] = []
     var life = 0
     var isPaused = false
@@ -16,9 +18,38 @@ struct Host {
     var clock = Clock()
     var adversary: (any Adversary)?
     var wakesAt: Instant = .never
+    /// How long its disk and its workers take. Each host has its own, so that one that does a thing more leaves the
+    /// others' chances alone.
+    var chance: Chance
+    /// The first epoch in which it may vote: not 0 after its store was lost or put back.
+    var votesFrom: Epoch = 0
+
+    /// Its memory is broken: it must notice and stop, and nobody waits for it.
+    var isOdd = false
+    var isHalted = false
+    var softwareVersion: UInt16 = 1
 
     /// A socket's buffer.
     static let missedMax = 1_024
+
+    init(chance: Chance) { self.chance = chance }
+
+    var isHonest: Bool { adversary == nil }
+    /// Honest and sound: the others can count on it.
+    var isSound: Bool { isHonest && !isOdd }
+
+    func soon(after now: Instant, _ millisecondsMax: Int) -> Instant {
+        now + chance.duration(in: .zero ... .milliseconds(millisecondsMax))
+    }
+
+    /// A power cut: what is not on the disk is gone.
+    func cut() {
+        node = nil
+        life += 1
+        outputs = OutputQueue()
+        committing = []
+        missed = []
+    }
 }
 
 /// A monotonic clock that may run fast and jump ahead, never back.

@@ -9,29 +9,64 @@ struct Arrival {
     let bytes: [UInt8]
 }
 
+/// What happened to one datagram between two hosts: enough to do the same to it again.
+public struct Fate: Codable, Equatable, Sendable {
+    /// Nanoseconds on the way, for each copy; empty: lost.
+    public var delays: [Int64] = []
+    /// Octets that changed: position and difference.
+    public var flips: [[Int]] = []
+    /// What was cut off at the end.
+    public var cutOff = 0
+
+    init() {}
+}
+
 /// What lies between hosts: delay, loss, and every fault that a plan asks for.
 struct Network {
     private let plan: Plan
-    private var chance: Chance
+    /// One for each sender: a host that sends a datagram more leaves the others' chances alone.
+    private var chances: [Chance]
+    /// Fates to use before any is drawn, each list for one sender and receiver, the next one last.
+    private var recorded: [Int: [Fate]]
     private var active: [Fault] = []
+    private let twinned: [Int]
+    /// Who leads the first view of the newest epoch.
+    var leader: Int?
+    /// When each host's line is free again.
+    private var lineFree: [Instant]
+    /// When a host behind a translator last sent to another.
+    private var opened: [Int: Instant] = [:]
     private(set) var injected: [String: UInt64] = [:]
     private(set) var lost: UInt64 = 0
     private(set) var bytesSent: UInt64 = 0
+    private(set) var bytesSentBy: [UInt64]
 
-    init(plan: Plan, chance: Chance) {
+    init(plan: Plan, twinned: [Int], fates: [RecordedFate], chance: Chance) {
         self.plan = plan
-        self.chance = chance
+        self.twinned = twinned
+        let machines = plan.hosts + twinned.count
+        var chance = chance
+        chances = (0..<machines).map { _ in chance.split() }
+        lineFree = Array(repeating: .origin, count: machines)
+        bytesSentBy = Array(repeating: 0, count: machines)
+        recorded = [:]
+        for fate in fates.reversed() { recorded[fate.from << 16 | fate.to, default: []].append(fate.fate) }
     }
 
-    static func endpoint(of host: Int) -> Endpoint {
-        Endpoint(ipv4: 0x0A00_0001 + UInt32(host) << 8, port: 4_000)
+    static func endpoint(of host: Int, moved: Bool = false) -> Endpoint {
+        Endpoint(ipv4: 0x0A00_0001 + UInt32(host) << 8, port: moved ? 4_001 : 4_000)
     }
 
-    static func host(at endpoint: Endpoint) -> Int? {
-        guard let ipv4 = endpoint.ipv4, endpoint.port == 4_000, ipv4 & 0xFF == 1, ipv4 >> 24 == 10 else {
-            return nil
-        }
-        return Int((ipv4 & 0x00FF_FFFF) >> 8)
+    private static func host(at endpoint: Endpoint) -> (host: Int, moved: Bool)? {
+        guard let ipv4 = endpoint.ipv4, ipv4 & 0xFF == 1, ipv4 >> 24 == 10,
+            endpoint.port == 4_000 || endpoint.port == 4_001
+        else { return nil }
+        return (Int((ipv4 & 0x00FF_FFFF) >> 8), endpoint.port == 4_001)
+    }
+
+    /// The host that a machine passes for.
+    private func face(of machine: Int) -> Int {
+        machine < plan.hosts ? machine : twinned[machine - plan.hosts]
     }
 
     mutating func begin(_ fault: Fault) { active.append(fault) }
@@ -40,25 +75,101 @@ struct Network {
         if let place = active.firstIndex(of: fault) { active.remove(at: place) }
     }
 
+    private func isMoved(_ host: Int) -> Bool {
+        active.contains { $0.kind == .readdress && $0.hosts.contains(host) }
+    }
+
+    /// Sends one datagram; returns what was drawn for it, unless a fault kept it before anything was.
     mutating func send(
-        _ bytes: [UInt8], from host: Int, to endpoint: Endpoint, at now: Instant, _ arrivals: inout [Arrival]
-    ) {
+        _ bytes: [UInt8], from machine: Int, to endpoint: Endpoint, at now: Instant,
+        _ arrivals: inout [Arrival]
+    ) -> (fate: Fate, to: Int)? {
         bytesSent += UInt64(bytes.count)
-        guard let receiver = Self.host(at: endpoint), receiver < plan.hosts else {
-            return lose("nobodyThere")
+        bytesSentBy[machine] += UInt64(bytes.count)
+        let host = face(of: machine)
+        guard let (receiver, moved) = Self.host(at: endpoint), receiver < plan.hosts else {
+            lose("nobodyThere")
+            return nil
         }
         let isRough = now < .origin + .milliseconds(plan.healsAt)
         let links = isRough ? plan.roughLinks ?? plan.links : plan.links
-        guard bytes.count <= links.mtu else { return lose("tooLarge") }
-        var notBefore = Instant.origin
+        guard bytes.count <= links.mtu else {
+            lose("tooLarge")
+            return nil
+        }
+        guard let leaves = pass(bytes.count, from: host, to: receiver, moved: moved, at: now) else {
+            return nil
+        }
+        let fate = recorded[host << 16 | receiver]?.popLast() ?? draw(links, from: machine, bytes)
+        if fate.delays.isEmpty { lose("lost") }
+        let spoilt = spoil(bytes, fate)
+        // Of two machines with one key, half of the others reach the one, half the other.
+        let twin = twinned.firstIndex(of: receiver).map { plan.hosts + $0 }
+        let target = twin != nil && host % 2 == 0 ? twin! : receiver
+        let source = Self.endpoint(of: host, moved: isMoved(host))
+        for delay in fate.delays {
+            arrivals.append(
+                Arrival(at: leaves + .nanoseconds(delay), host: target, source: source, bytes: spoilt))
+        }
+        return (fate, receiver)
+    }
+
+    /// When a datagram leaves; nil if a fault swallows it.
+    private mutating func pass(_ count: Int, from: Int, to: Int, moved: Bool, at now: Instant) -> Instant? {
+        var leaves = now
+        var translators = false
         for fault in active {
-            if let reason = blocks(fault, host, receiver) { return lose(reason) }
-            if fault.kind == .clog, fault.hosts.contains(host) || fault.hosts.contains(receiver) {
-                notBefore = max(notBefore, .origin + .milliseconds(fault.until))
+            let isFrom = fault.hosts.contains(from)
+            let isTo = fault.hosts.contains(to)
+            switch fault.kind {
+            case .partition where isFrom != isTo: return lose("partitioned")
+            case .cut where isFrom && (fault.others.isEmpty || fault.others.contains(to)): return lose("cut")
+            case .leaderCut where from == leader || to == leader: return lose("leaderCutOff")
+            case .loss where (isFrom || isTo) && chances[from].happens(fault.amount, in: 1000):
+                return lose("lost")
+            case .clog where isFrom || isTo:
+                leaves = max(leaves, .origin + .milliseconds(fault.until))
                 injected["clogged", default: 0] += 1
+            case .swizzle where isFrom || isTo:
+                guard let free = freed(fault, isFrom ? from : to, at: now) else { break }
+                leaves = max(leaves, free)
+                injected["swizzled", default: 0] += 1
+            case .bandwidth where isFrom:
+                let free = max(lineFree[from], now) + .microseconds(count * 8_000 / max(1, fault.amount))
+                guard free < now + .seconds(1) else { return lose("lineFull") }
+                lineFree[from] = free
+                leaves = max(leaves, free)
+            case .nat:
+                translators = translators || isFrom
+                guard isTo else { break }
+                guard let last = opened[to << 16 | from], now < last + .milliseconds(fault.amount) else {
+                    return lose("notLetIn")
+                }
+            default: break
             }
         }
-        if chance.happens(links.lossPermille, in: 1000) { return lose("lost") }
+        guard isMoved(to) == moved else { return lose("movedAway") }
+        if translators { opened[from << 16 | to] = now }
+        return leaves
+    }
+
+    /// Until when a swizzled host is clogged; nil if it is not at this time. Begins in the list's order in the
+    /// fault's first half, ends in another order in its second half.
+    private func freed(_ fault: Fault, _ host: Int, at now: Instant) -> Instant? {
+        let place = fault.hosts.firstIndex(of: host)!
+        let half = (fault.until - fault.at) / 2
+        let begins = fault.at + half * place / fault.hosts.count
+        let turned = (place * 7 + fault.amount) % fault.hosts.count
+        let ends = fault.at + half + half * (turned + 1) / fault.hosts.count
+        guard now >= .origin + .milliseconds(begins), now < .origin + .milliseconds(ends) else { return nil }
+        return .origin + .milliseconds(ends)
+    }
+
+    private mutating func draw(_ links: Links, from machine: Int, _ bytes: [UInt8]) -> Fate {
+        var fate = Fate()
+        var chance = chances[machine]
+        defer { chances[machine] = chance }
+        if chance.happens(links.lossPermille, in: 1000) { return fate }
         let copies = chance.happens(links.duplicatePermille, in: 1000) ? 2 : 1
         if copies == 2 { injected["duplicated", default: 0] += 1 }
         for _ in 0..<copies {
@@ -69,42 +180,36 @@ struct Network {
                 injected["reordered", default: 0] += 1
                 delay = delay * (2 + chance.below(9))
             }
-            arrivals.append(
-                Arrival(
-                    at: max(now + delay, notBefore + delay), host: receiver,
-                    source: Self.endpoint(of: host), bytes: spoilt(bytes, links)))
+            fate.delays.append(delay.nanoseconds)
         }
-    }
-
-    private mutating func blocks(_ fault: Fault, _ from: Int, _ to: Int) -> String? {
-        switch fault.kind {
-        case .partition: fault.hosts.contains(from) != fault.hosts.contains(to) ? "partitioned" : nil
-        case .cut:
-            fault.hosts.contains(from) && (fault.others.isEmpty || fault.others.contains(to)) ? "cut" : nil
-        case .loss:
-            (fault.hosts.contains(from) || fault.hosts.contains(to))
-                && chance.happens(fault.amount, in: 1000) ? "lost" : nil
-        case .clog, .crash, .pause, .jump, .skew, .slowDisk: nil
-        }
-    }
-
-    private mutating func spoilt(_ bytes: [UInt8], _ links: Links) -> [UInt8] {
-        var bytes = bytes
-        if !bytes.isEmpty, chance.happens(links.corruptPermille, in: 1000) {
+        guard !bytes.isEmpty else { return fate }
+        if chance.happens(links.corruptPermille, in: 1000) {
             injected["corrupted", default: 0] += 1
             for _ in 0...chance.below(3) {
-                bytes[chance.below(bytes.count)] ^= UInt8(1 + chance.below(255))
+                fate.flips.append([chance.below(bytes.count), 1 + chance.below(255)])
             }
         }
-        if !bytes.isEmpty, chance.happens(links.truncatePermille, in: 1000) {
+        if chance.happens(links.truncatePermille, in: 1000) {
             injected["truncated", default: 0] += 1
-            bytes.removeLast(1 + chance.below(bytes.count))
+            fate.cutOff = 1 + chance.below(bytes.count)
         }
+        return fate
+    }
+
+    private func spoil(_ bytes: [UInt8], _ fate: Fate) -> [UInt8] {
+        guard !fate.flips.isEmpty || fate.cutOff > 0 else { return bytes }
+        var bytes = bytes
+        for flip in fate.flips where flip.count == 2 && bytes.indices.contains(flip[0]) {
+            bytes[flip[0]] ^= UInt8(truncatingIfNeeded: flip[1])
+        }
+        bytes.removeLast(min(bytes.count, max(0, fate.cutOff)))
         return bytes
     }
 
-    private mutating func lose(_ reason: String) {
+    @discardableResult
+    private mutating func lose(_ reason: String) -> Instant? {
         lost += 1
         injected[reason, default: 0] += 1
+        return nil
     }
 }

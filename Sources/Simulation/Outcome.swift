@@ -19,10 +19,29 @@ public struct Outcome: Codable, Sendable {
     public var injected: [String: UInt64] = [:]
     /// Reports by verdict reason.
     public var verdicts: [String: UInt64] = [:]
+    /// Views of which one honest host first held the notarization and another first the nullification.
+    public var splitViews = 0
+    /// Certificates on their way from honest hosts, each looked at once: quorum and every signature.
+    public var certificatesChecked = 0
+    public var spread = SpreadSummary()
+    /// Bundles that honest hosts signed, and those of them in final blocks.
+    public var bundlesSigned = 0
+    public var bundlesIncluded = 0
+    /// Transactions in final blocks.
+    public var transfers = 0
     /// Datagrams that did not arrive.
     public var lost: UInt64 = 0
 
     public init() {}
+}
+
+/// How evidence travelled. All zero in large worlds, where it is not counted.
+public struct SpreadSummary: Codable, Equatable, Sendable {
+    /// Datagrams with a bundle for each host that got it, in thousandths: 1,000 is the least.
+    public var copiesPermille = 0
+    /// Hosts on the way, in thousandths.
+    public var hopsPermille = 0
+    public var hopsMax = 0
 }
 
 /// Something that must never be and was.

@@ -29,6 +29,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var faults: [Fault] = []
     public var byzantine: [Byzantine] = []
     public var radio = RadioPlan()
+    public var clients = Clients()
+    public var expects = Expectations()
     /// How long a commit takes.
     public var diskMillisecondsMax = 3
     /// How long workers take to verify.
@@ -70,8 +72,17 @@ public struct Fault: Codable, Equatable, Sendable {
         case cut
         /// What `hosts` send or are sent waits until the end.
         case clog
+        /// Like `clog`, but the hosts are clogged one after another, and freed in another order.
+        case swizzle
         /// `hosts` lose `amount` in a thousand, both ways.
         case loss
+        /// `hosts` send no more than `amount` kilobits a second; what waits longer than a second is lost.
+        case bandwidth
+        /// A translator of addresses lets into `hosts` only what comes from where they sent to within `amount`
+        /// milliseconds.
+        case nat
+        /// `hosts` are seen at another address; what is sent to the old one is lost.
+        case readdress
         // Processes.
         /// A power cut: only what was durable is left. Starts again at the end.
         case crash
@@ -85,6 +96,23 @@ public struct Fault: Codable, Equatable, Sendable {
         // Disks.
         /// A commit takes `amount` milliseconds.
         case slowDisk
+        /// A power cut in the middle of a commit: its batch is whole on the disk or not there at all.
+        case tornBatch
+        /// A power cut; one bit of what is on the disk has changed when the host starts again.
+        case bitFlip
+        /// The next commit fails: the process ends, and starts again at the end, when there is room.
+        case fullDisk
+        /// The disk as it was at the beginning is put back at the end.
+        case staleStore
+        /// The disk is empty when the host starts again.
+        case wipe
+        // Software.
+        /// Stops, and starts again at the end with a changed version number.
+        case upgrade
+        /// Whoever leads the first view of an epoch is cut off while the epoch is open.
+        case leaderCut
+        /// Computes another state than the others from the next epoch on, as a machine with a broken memory does.
+        case oddState
     }
 
     public var kind: Kind
@@ -104,12 +132,21 @@ public struct Fault: Codable, Equatable, Sendable {
     }
 }
 
-/// A host that does not keep to the protocol.
+/// A host that does not keep to the protocol. What it says passes through all the behaviours that a plan gives it, in
+/// their order.
 public struct Byzantine: Codable, Equatable, Sendable {
     public enum Behaviour: String, Codable, CaseIterable, Sendable {
         case equivocator, doubleVoter, nullifyAndFinalizer, silentLeader, censoringLeader, flooder,
             evidenceLiar
         case falseVerdicts, replayer, eclipser, recordForger
+        /// A second machine with the same key; half of the others reach the one, half the other.
+        case twins
+        /// Sends on by radio what it hears by radio.
+        case radioRelay
+        /// Sends beacons by radio that are not its own.
+        case radioSpoofer
+        /// Its blocks are larger than any message may be.
+        case oversizedLeader
     }
 
     public var host: Int
@@ -121,6 +158,34 @@ public struct Byzantine: Codable, Equatable, Sendable {
     }
 }
 
+/// Wallets that send transactions to nodes.
+public struct Clients: Codable, Equatable, Sendable {
+    /// New transfers in a second, each from the account of a random honest host.
+    public var transfersPerSecond = 0
+    /// Hosts that each transfer goes to, and how often it is sent to each.
+    public var targets = 1
+    public var repeats = 1
+    /// Of a hundred transfers, how many have a rival with the same nonce, sent to other hosts.
+    public var conflictsPercent = 0
+
+    public init() {}
+}
+
+/// What a run must show beyond that nothing is wrong. All zero: nothing.
+public struct Expectations: Codable, Equatable, Sendable {
+    /// Some epoch was decided in this view or a later one.
+    public var viewAtLeast = 0
+    public var splitsAtLeast = 0
+    /// These were counted among the faults.
+    public var injected: [String] = []
+    /// So many transfers are in final blocks.
+    public var transfersAtLeast = 0
+    /// Hosts that must have stopped themselves, as what they compute is not what the others agreed on.
+    public var halted: [Int] = []
+
+    public init() {}
+}
+
 /// The air.
 public struct RadioPlan: Codable, Equatable, Sendable {
     /// Path-loss exponent in hundredths.
@@ -128,6 +193,8 @@ public struct RadioPlan: Codable, Equatable, Sendable {
     public var lossPermille = 0
     /// Hosts whose antenna is not connected.
     public var silent: [Int] = []
+    /// Hosts whose antennas stand within some ten metres of the first of them.
+    public var farm: [Int] = []
 
     public init() {}
 }

@@ -14,6 +14,8 @@ struct Population {
     /// Where antennas are, on a grid of some 700 m: an honest pair is never `tooNear`.
     let places: [Place]
     let genesis: Genesis
+    /// Hosts with a second machine; the machines stand after all hosts, in this order.
+    let twinned: [Int]
 
     init(plan: Plan) {
         var chance = Chance(seed: plan.seed &+ 0x706F_7075)
@@ -52,16 +54,20 @@ struct Population {
                     validator: keys[index].nodeID, owner: keys[index].nodeID,
                     vrfKey: vrfKeys[index].publicKey, stake: UInt64(stake) * 1_000 * token)
             })
-        roles = keys.indices.map { index in
+        let roles: [Roles] = keys.indices.map { index in
             if index < plan.validators { return [.hotspot, .validator] }
             if index < devices { return .hotspot }
             return index < devices + plan.sensors ? .sensor : []
         }
-        places = positions.map {
-            Place(latitude: Double($0.latitude) / 1e7, longitude: Double($0.longitude) / 1e7)
+        places = positions.indices.map { index in
+            // A farm claims good places, and stands at one.
+            let position = positions[plan.radio.farm.contains(index) ? plan.radio.farm[0] : index]
+            return Place(latitude: Double(position.latitude) / 1e7, longitude: Double(position.longitude) / 1e7)
         }
-        ids = keys.map(\.nodeID)
-        self.keys = keys
-        self.vrfKeys = vrfKeys
+        twinned = plan.byzantine.filter { $0.behaviour == .twins }.map(\.host)
+        self.keys = keys + twinned.map { keys[$0] }
+        self.vrfKeys = vrfKeys + twinned.map { vrfKeys[$0] }
+        ids = self.keys.map(\.nodeID)
+        self.roles = roles + twinned.map { roles[$0] }
     }
 }

@@ -13,14 +13,40 @@ struct Witness {
         let view: View
     }
 
+    private struct Seat: Hashable {
+        let epoch: Epoch
+        let view: View
+    }
+
     private var decided: [Epoch: Digest] = [:]
     private var said: [Turn: [Ballot]] = [:]
     private var bundles: [Turn: Digest] = [:]
     private(set) var views: [Int] = []
+    /// What the first certificate was that an honest host sent of each view.
+    private var firstCertificates: [Turn: Bool] = [:]
+    private var sides: [Seat: (notarized: Bool, nullified: Bool)] = [:]
+    private var seen: Set<Certificate> = []
+    private(set) var certificatesChecked = 0
+    private var signed: [Epoch: Set<Digest>] = [:]
+    private let genesis: Genesis
     private(set) var violations: [Violation] = []
 
     /// Enough to see what is wrong.
     static let violationsMax = 16
+    private static let seenMax = 1 << 14
+
+    init(genesis: Genesis) { self.genesis = genesis }
+
+    var splitViews: Int { sides.values.count { $0.notarized && $0.nullified } }
+    var bundlesSigned: Int { signed.reduce(0) { $1.key <= decided.count ? $0 + $1.value.count : $0 } }
+
+    func bundlesIncluded(in disk: Disk?) -> Int {
+        guard let disk else { return 0 }
+        return disk.blocks.reduce(0) { sum, block in
+            let ours = signed[block.block.header.epoch] ?? []
+            return sum + block.block.evidence.count { ours.contains($0.item) }
+        }
+    }
 
     mutating func report(_ checker: String, _ what: String, at now: Instant, host: Int?) {
         guard violations.count < Self.violationsMax else { return }
@@ -40,9 +66,13 @@ struct Witness {
     }
 
     /// An honest host has said this on the network: it must remember it, and never contradict it.
-    mutating func heard(_ datagram: Datagram, by id: NodeID, host: Int, disk: Disk, at now: Instant) {
+    mutating func heard(
+        _ datagram: Datagram, by id: NodeID, host: Int, of machine: Host, at now: Instant,
+        verify: (Check) -> Bool
+    ) {
+        let disk = machine.disk
         for case .message(let octets) in datagram.frames {
-            guard let tag = octets.first, tag == 0 || tag == 2 || tag == 4,
+            guard let tag = octets.first, tag == 0 || tag == 2 || tag == 3 || tag == 4,
                 let message = try? Message(decoding: octets)
             else { continue }
             switch message {
@@ -51,8 +81,40 @@ struct Witness {
                 note(proposal.vote.ballot, host: host, disk: disk, at: now)
             case .bundle(let bundle) where bundle.author == id:
                 note(bundle, host: host, disk: disk, at: now)
+            case .certificate(let certificate):
+                note(certificate, host: host, node: machine.node, at: now, verify: verify)
             default: break
             }
+        }
+    }
+
+    /// Whatever an honest host passes on as certified is certified.
+    private mutating func note(
+        _ certificate: Certificate, host: Int, node: Node?, at now: Instant, verify: (Check) -> Bool
+    ) {
+        guard let node, certificate.ballot.epoch == node.openEpoch else { return }
+        let seat = Seat(epoch: certificate.ballot.epoch, view: certificate.ballot.view)
+        let turn = Turn(host: host, epoch: seat.epoch, view: seat.view)
+        if firstCertificates[turn] == nil {
+            switch certificate.ballot {
+            case .notarize:
+                firstCertificates[turn] = true
+                sides[seat, default: (false, false)].notarized = true
+            case .nullify:
+                firstCertificates[turn] = false
+                sides[seat, default: (false, false)].nullified = true
+            case .finalize: break
+            }
+        }
+        guard !seen.contains(certificate) else { return }
+        if seen.count > Self.seenMax { seen.removeAll(keepingCapacity: true) }
+        seen.insert(certificate)
+        certificatesChecked += 1
+        guard certificate.hasQuorum(in: node.committee),
+            let checks = certificate.checks(in: node.committee, network: node.network),
+            checks.allSatisfy({ verify(.signature($0.key, preimage: $0.preimage, $0.signature)) })
+        else {
+            return report("certificates", "\(certificate.ballot) does not hold", at: now, host: host)
         }
     }
 
@@ -66,6 +128,7 @@ struct Witness {
             report("neverAccusable", "two bundles of epoch \(bundle.epoch)", at: now, host: host)
         }
         bundles[turn] = digest
+        signed[bundle.epoch, default: []].insert(digest)
     }
 
     private mutating func note(_ ballot: Ballot, host: Int, disk: Disk, at now: Instant) {
@@ -80,7 +143,7 @@ struct Witness {
     }
 
     private func remembers(_ disk: Disk, _ ballot: Ballot) -> Bool {
-        guard let bytes = disk.safety, let state = try? SafetyState(decoding: bytes) else { return false }
+        guard let bytes = disk.safety.flatMap(Seal.open), let state = try? SafetyState(decoding: bytes.octetBytes) else { return false }
         guard state.epoch == ballot.epoch else { return state.epoch > ballot.epoch }
         guard let record = state.records.first(where: { $0.view == ballot.view }) else {
             return state.view > ballot.view
@@ -93,8 +156,8 @@ struct Witness {
     }
 
     /// Executes a disk's chain again from genesis: certificates, signatures, roots, verdicts and books.
-    mutating func audit(_ disk: Disk, genesis: Genesis, host: Int, at now: Instant) {
-        var replay = Replay(genesis: genesis)
+    mutating func audit(_ disk: Disk, host: Int, at now: Instant, verify: @escaping (Check) -> Bool) {
+        var replay = Replay(genesis: genesis, verify: verify)
         do throws(ReplayFault) {
             for (block, certificate) in disk.blocks { _ = try replay.check(block, certificate: certificate) }
             if !disk.blocks.isEmpty { try replay.compare(with: disk.stateEntries) }

@@ -2,6 +2,7 @@ import Bytes
 import Consensus
 import Foundation
 import Identity
+import Node
 import Records
 import Runtime
 import Testing
@@ -90,7 +91,8 @@ extension TestnetTests {
         }
 
         private func safety(of name: String) throws -> SafetyState? {
-            guard let bytes = try world.testnet.store(of: name)?.safety() else { return nil }
+            guard let sealed = try world.testnet.store(of: name)?.safety() else { return nil }
+            let bytes = try #require(Seal.open(sealed))
             return try SafetyState(decoding: bytes.octetBytes)
         }
 

@@ -5,6 +5,12 @@ internal import Identity
 internal import Wire
 
 /// The actor of a behaviour, with chance of its own.
+func adversary(_ behaviours: [Byzantine.Behaviour], chance: Chance) -> any Adversary {
+    var chance = chance
+    let actors = behaviours.map { adversary($0, chance: chance.split()) }
+    return actors.count == 1 ? actors[0] : Several(actors)
+}
+
 func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversary {
     switch behaviour {
     case .equivocator: Equivocator()
@@ -18,6 +24,10 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .replayer: Replayer(chance: chance)
     case .eclipser: Eclipser(chance: chance)
     case .recordForger: RecordForger(chance: chance)
+    case .twins: Twin()
+    case .radioRelay: RadioRelay()
+    case .radioSpoofer: RadioSpoofer(chance: chance)
+    case .oversizedLeader: OversizedLeader()
     }
 }
 

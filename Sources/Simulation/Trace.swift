@@ -1,0 +1,99 @@
+internal import Bytes
+internal import Chance
+internal import Node
+internal import Wire
+
+/// One thing that happened in a world.
+public struct TraceEvent: Codable, Equatable, Sendable {
+    /// Nanoseconds of virtual time.
+    public var at: Int64 = 0
+    public var host = 0
+    public var kind: String
+    public var text: String
+    public var from: Int?
+    public var to: Int?
+    /// Of a datagram that was sent.
+    public var fate: Fate?
+
+    init(_ kind: String, _ text: String, from: Int? = nil, to: Int? = nil, fate: Fate? = nil) {
+        self.kind = kind
+        self.text = text
+        self.from = from
+        self.to = to
+        self.fate = fate
+    }
+}
+
+/// What befell one datagram of an earlier run: the n-th from one host to another meets the n-th such fate again, also
+/// when the code that sends them has changed since and would draw differently.
+public struct RecordedFate: Codable, Equatable, Sendable {
+    public let from: Int
+    public let to: Int
+    public let fate: Fate
+
+    public init?(_ event: TraceEvent, hosts: Int) {
+        guard let to = event.to, let fate = event.fate, event.host < hosts else { return nil }
+        from = event.host
+        self.to = to
+        self.fate = fate
+    }
+}
+
+extension World {
+    func trace(_ host: Int, _ event: () -> TraceEvent) {
+        guard let tracer else { return }
+        var event = event()
+        event.at = now.nanoseconds
+        event.host = host
+        tracer(event)
+    }
+
+    /// What a datagram says, for a person.
+    static func describe(_ bytes: [UInt8]) -> String {
+        guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return "malformed" }
+        return datagram.frames.map(describe).joined(separator: ", ")
+    }
+
+    private static func describe(_ frame: Frame) -> String {
+        switch frame {
+        case .records(let records, let asks): "\(records.count) records" + (asks ? " and asks" : "")
+        case .message(let octets): describe(message: octets)
+        case .chunk(let chunk): "chunk \(chunk.index + 1) of \(chunk.count)"
+        case .have(let ids): "has \(ids.count)"
+        case .want(let ids): "wants \(ids.count)"
+        case .ping: "ping"
+        case .pong: "pong"
+        case .goodbye: "goodbye"
+        }
+    }
+
+    private static func describe(message octets: [UInt8]) -> String {
+        guard let message = try? Message(decoding: octets.octetBytes) else { return "malformed message" }
+        return switch message {
+        case .bundle(let bundle): "bundle of \(bundle.author) for epoch \(bundle.epoch)"
+        case .transaction(let transaction): "transaction \(transaction.id)"
+        case .vote(let vote): "\(vote.ballot) of \(vote.voter)"
+        case .certificate(let certificate): "certificate \(certificate.ballot)"
+        case .proposal(let proposal): "proposal \(proposal.vote.ballot) of \(proposal.vote.voter)"
+        case .summary(let summary): "summary of epoch \(summary.epoch), view \(summary.view)"
+        case .finalityRequest(let from, let count): "asks for \(count) final headers from \(from)"
+        case .finality(let headers): "\(headers.count) final headers"
+        case .contentsRequest(let digest): "asks for contents of \(digest)"
+        case .contents(let contents): "contents of \(contents.header.digest)"
+        case .bundlesRequest(let ids): "asks for \(ids.count) bundles"
+        case .proposalRequest(let epoch, let view): "asks for the proposal of \(epoch), view \(view)"
+        case .transactionStatusRequest, .transactionStatus: "transaction status"
+        case .accountRequest, .account: "account"
+        }
+    }
+
+    static func name(_ persisted: Persisted) -> String {
+        switch persisted {
+        case .safety: "votes"
+        case .coverage: "radio"
+        case .bundle(let bundle, let isOwn): isOwn ? "own bundle" : "bundle of \(bundle.author)"
+        case .final(let final): "block \(final.final.header.epoch)"
+        case .peers: "peers"
+        }
+    }
+}

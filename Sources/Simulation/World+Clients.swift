@@ -1,0 +1,62 @@
+internal import Bytes
+internal import Chance
+internal import Identity
+internal import Node
+internal import Wire
+
+/// Wallets, and what a plan expects.
+extension World {
+    /// One transfer, to some hosts, so often as an impatient wallet sends it.
+    func submit() {
+        let up = (0..<plan.hosts).filter { hosts[$0].isSound && hosts[$0].node != nil }
+        guard let payer = chance.pick(up), let node = hosts[payer].node, plan.hosts > 1 else { return }
+        let id = population.ids[payer]
+        let hasRival = chance.happens(plan.clients.conflictsPercent, in: 100)
+        for rival in 0..<(hasRival ? 2 : 1) {
+            let other = population.ids[(payer + 1 + chance.below(plan.hosts - 1)) % plan.hosts]
+            let transaction = Transaction(
+                account: id, nonce: node.account(id).nonce + 1,
+                fee: population.genesis.parameters.feeMin + UInt64(chance.below(1_000)),
+                expiry: node.openEpoch + 8, kind: .transfer(to: other, UInt64(1 + chance.below(1_000)))
+            ).signed(by: population.keys[payer], network: network)
+            var targets = Array(0..<plan.hosts)
+            chance.shuffle(&targets)
+            for target in targets.prefix(plan.clients.targets) {
+                for again in 0..<plan.clients.repeats {
+                    let bytes = Datagram(
+                        network: network.prefix, sender: id, frames: [.message(Message.transaction(transaction).encoded())]
+                    ).encoded()
+                    add(
+                        .event(.datagram(bytes, from: Self.wallet), life: hosts[target].life), to: target,
+                        at: now + .milliseconds(1 + rival + 20 * again))
+                }
+            }
+        }
+    }
+
+    /// Where wallets are: nobody answers there.
+    private static var wallet: Endpoint { Endpoint(ipv4: 0x0AFF_FF01, port: 5_000) }
+
+    var transfers: Int {
+        let blocks = hosts.first(where: \.isSound)?.disk.blocks ?? []
+        return blocks.reduce(0) { $0 + $1.block.body.transactions.count }
+    }
+
+    func compareWithExpectations() {
+        let expects = plan.expects
+        func expect(_ holds: Bool, _ what: String) {
+            if !holds { witness.report("expectation", what, at: now, host: nil) }
+        }
+        let viewMax = witness.views.max() ?? 0
+        expect(viewMax >= expects.viewAtLeast, "no view later than \(viewMax), not \(expects.viewAtLeast)")
+        expect(
+            witness.splitViews >= expects.splitsAtLeast,
+            "\(witness.splitViews) certificate splits, not \(expects.splitsAtLeast)")
+        for name in expects.injected {
+            expect(injected[name] != nil || links.injected[name] != nil, "no \(name) happened")
+        }
+        expect(
+            transfers >= expects.transfersAtLeast, "\(transfers) transfers, not \(expects.transfersAtLeast)")
+        for host in expects.halted { expect(hosts[host].isHalted, "host \(host) has not stopped") }
+    }
+}
