@@ -98,7 +98,14 @@ struct Round: Sendable {
     mutating func restore(_ state: SafetyState) {
         view = state.view
         for record in state.records {
-            slots[record.view] = Slot(restoring: record)
+            var slot = Slot(restoring: record)
+            if seat == nil {
+                // A copy's votes are another's to repeat: they stay in the store, which an observer never writes.
+                slot.notarized = nil
+                slot.isNullified = false
+                slot.finalized = nil
+            }
+            slots[record.view] = slot
             if let proposal = record.proposal { headers[proposal.header.digest] = proposal.header }
             if record.notarization != nil { highestNotarization = max(highestNotarization, record.view) }
         }

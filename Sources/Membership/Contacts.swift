@@ -17,6 +17,11 @@ struct Contact: Equatable, Sendable {
     /// Where the bootstrap list says it is; such a contact is never forgotten.
     var listed: Endpoint?
     var phase: Phase
+    /// Of the committee; kept here because it is asked for at every event.
+    var isOfCommittee = false
+
+    /// More than a stranger.
+    var isTrusted: Bool { listed != nil || isOfCommittee }
 
     /// Where to try it, the bootstrap list's place last: its own word is newer.
     var endpoints: [Endpoint] {
@@ -77,6 +82,10 @@ struct Contacts: Equatable, Sendable {
     }
 
     mutating func set(record: NodeRecord, at index: Int) { list[index].record = record }
+
+    mutating func set(committee: Set<NodeID>) {
+        for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }
+    }
 
     mutating func set(_ phase: Contact.Phase, at index: Int) {
         if list[index].link != nil { activeCount -= 1 }

@@ -130,7 +130,7 @@ public struct Membership: Equatable, Sendable {
         for contact in contacts.list {
             switch contact.phase {
             case .idle(let retryAt, _):
-                if wantsPeers || sparesStrangers && isTrusted(contact) { nextRetry = min(nextRetry, retryAt) }
+                if wantsPeers || sparesStrangers && contact.isTrusted { nextRetry = min(nextRetry, retryAt) }
             case .active(let link): deadline = min(deadline, link.nextPing)
             }
         }
@@ -149,7 +149,9 @@ public struct Membership: Equatable, Sendable {
         case .pong(let nonce, let sender, let endpoint):
             // A late, forged or repeated answer names no open question and changes nothing.
             if contacts[sender]?.link?.nonce == nonce { hear(sender, endpoint) }
-        case .committee(let members): committee = members
+        case .committee(let members):
+            committee = members
+            contacts.set(committee: members)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].link != nil else { break }
             disconnect(index, attempts: Self.attemptsAfterGoodbye, at: now, &actions)
@@ -185,13 +187,9 @@ public struct Membership: Equatable, Sendable {
 
     private var wantsPeers: Bool { contacts.activeCount < settings.activeMax }
 
-    private func isTrusted(_ contact: Contact) -> Bool {
-        contact.listed != nil || committee.contains(contact.node)
-    }
-
     /// Connected peers that are strangers beyond their share of the view.
     private var strangersToSpare: Int {
-        max(0, contacts.list.count { $0.link != nil && !isTrusted($0) } - settings.activeMax / 4)
+        max(0, contacts.list.count { $0.link != nil && !$0.isTrusted } - settings.activeMax / 4)
     }
 }
 
@@ -232,12 +230,12 @@ extension Membership {
         nextDial = now + Self.dialPeriod
         var due = contacts.list.indices.filter { index in
             guard case .idle(let retryAt, _) = contacts.list[index].phase else { return false }
-            return retryAt <= now && (wantsPeers || isTrusted(contacts.list[index]))
+            return retryAt <= now && (wantsPeers || contacts.list[index].isTrusted)
         }
         if due.count > Self.dialsMax {
             chance.shuffle(&due)
-            let trusted = due.filter { isTrusted(contacts.list[$0]) }
-            due = trusted + due.filter { !isTrusted(contacts.list[$0]) }
+            let trusted = due.filter { contacts.list[$0].isTrusted }
+            due = trusted + due.filter { !contacts.list[$0].isTrusted }
         }
         for index in due.prefix(Self.dialsMax) { dial(index, at: now, &actions) }
     }
@@ -311,14 +309,14 @@ extension Membership {
         if let link = contacts.list[index].link {
             guard record.sequence > link.sequence else { return }
             actions.append(.disconnected(sender))
-        } else if !wantsPeers, isTrusted(contacts.list[index]), strangersToSpare > 0 {
+        } else if !wantsPeers, contacts.list[index].isTrusted, strangersToSpare > 0 {
             _ = dismissOne(sparesTrusted: true, at: now, &actions)
         } else if !wantsPeers {
             // An answer with its card says that it counts us among its peers.
             guard asks else { return actions.append(.send(endpoint, .goodbye)) }
             guard nextSwap <= now else { return }
-            let isStranger = !isTrusted(contacts.list[index])
-            let strangers = contacts.list.count { $0.link != nil && !isTrusted($0) }
+            let isStranger = !contacts.list[index].isTrusted
+            let strangers = contacts.list.count { $0.link != nil && !$0.isTrusted }
             let keepsTrusted = isStranger && strangers >= settings.activeMax / 4
             nextSwap = now + chance.duration(in: (settings.swapPeriod / 2)...settings.swapPeriod)
             guard dismissOne(sparesTrusted: keepsTrusted, at: now, &actions) else { return }
@@ -335,7 +333,7 @@ extension Membership {
         sparesTrusted: Bool, at now: Instant, _ actions: inout [Action]
     ) -> Bool {
         let active = contacts.list.indices.filter {
-            contacts.list[$0].link != nil && !(sparesTrusted && isTrusted(contacts.list[$0]))
+            contacts.list[$0].link != nil && !(sparesTrusted && contacts.list[$0].isTrusted)
         }
         guard !active.isEmpty else { return false }
         let index = active[chance.below(active.count)]
@@ -358,7 +356,8 @@ extension Membership {
             guard makeRoom(for: record.node) else { return }
             contacts.insert(
                 Contact(
-                    node: record.node, record: record, listed: nil, phase: .idle(retryAt: now, attempts: 0)))
+                    node: record.node, record: record, listed: nil, phase: .idle(retryAt: now, attempts: 0),
+                    isOfCommittee: committee.contains(record.node)))
         }
         noteNews(record.node, at: now)
     }
@@ -369,7 +368,7 @@ extension Membership {
         guard contacts.list.count >= Self.contactsMax else { return true }
         var silent: (index: Int, attempts: Int)?
         for (index, contact) in contacts.list.enumerated() {
-            guard !isTrusted(contact), case .idle(_, let attempts) = contact.phase else { continue }
+            guard !contact.isTrusted, case .idle(_, let attempts) = contact.phase else { continue }
             let attemptsMin = committee.contains(node) ? 0 : Self.attemptsBeforeForgetting
             if attempts >= max(attemptsMin, (silent?.attempts ?? -1) + 1) {
                 silent = (index, attempts)

@@ -85,8 +85,6 @@ public final class Node {
     var statuses: [Digest: TransactionStatus] = [:]
     var statusOrder: [Digest] = []
     var windowEnds: Instant = .never
-    /// The epoch that was open when this life began.
-    let firstOpenEpoch: Epoch
     var ownBundle: Bundle?
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []
@@ -116,7 +114,6 @@ public final class Node {
         self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
-        firstOpenEpoch = chain.openEpoch
         isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
         // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.
@@ -250,10 +247,9 @@ public final class Node {
             case .persist(let state): actions.append(.persist(.coverage(Seal.close(state.encoded()))))
             case .makeBundle(let unsigned):
                 guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
-                // A copy of this store may have signed another bundle for the epoch that was open at the start.
-                guard unsigned.epoch >= settings.votesFrom || unsigned.epoch > firstOpenEpoch else {
-                    continue
-                }
+                // A copy of this store may be signing others; and a node that catches up does not know which epochs
+                // its key has signed for.
+                guard unsigned.epoch >= settings.votesFrom else { continue }
                 let bundle = unsigned.signed(by: key, network: network)
                 ownBundle = bundle
                 _ = pool.insert(bundle, at: now)

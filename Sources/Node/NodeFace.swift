@@ -145,7 +145,7 @@ public struct NodeSettings: Sendable {
     /// Raised with every change of the contact card and every start.
     public var recordSequence: UInt64
     public var softwareVersion: UInt16 = 1
-    /// The first epoch in which the node votes: 0 where the store remembers everything its key has signed, later where it
+    /// The first epoch in which the node votes and signs bundles: 0 where the store remembers everything its key has signed, later where it
     /// may be a copy, `.max` for a node that only observes.
     public var votesFrom: Epoch = 0
 
