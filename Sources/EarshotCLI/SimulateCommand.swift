@@ -11,7 +11,8 @@ struct SimulateCommand: ParsableCommand {
             is watched: one block an epoch, nothing said before it is durable, nothing that could be punished, the \
             same state after executing every chain again, progress once the faults have ended.
             """,
-        subcommands: [SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self], defaultSubcommand: SimulateRun.self)
+        subcommands: [SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self],
+        defaultSubcommand: SimulateRun.self)
 }
 
 struct SimulateRun: ParsableCommand {
@@ -31,7 +32,8 @@ struct SimulateRun: ParsableCommand {
                 """, valueName: "none|swarm|spec")) var faults = "none"
     @Option(help: "A named scenario instead; `earshot simulate scenarios` lists them.") var scenario: String?
     @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
-    @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.") var trace: String?
+    @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.")
+    var trace: String?
     @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
     @OptionGroup var output: OutputOptions
 
@@ -166,7 +168,8 @@ struct SimulateReplay: ParsableCommand {
 
     @Argument(help: "What `earshot simulate --trace` wrote.") var file: String
     @Option(help: "Only what happens at this host.") var host: Int?
-    @Option(help: "Only events of this kind: datagram, sent, committed, final, start, crash, …") var kind: String?
+    @Option(help: "Only events of this kind: datagram, sent, committed, final, start, crash, …") var kind:
+        String?
     @Option(help: "From this millisecond on.") var from = 0
     @Option(help: "Up to this millisecond.") var until = Int.max
     @Flag(help: "Run it again, and say where it first differs.") var again = false

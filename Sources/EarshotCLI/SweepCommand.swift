@@ -151,7 +151,9 @@ private final class Sweep: @unchecked Sendable {
 
     var reach: Reach { lock.withLock { total } }
     var failure: Failure? { lock.withLock { found } }
-    var progress: String { lock.withLock { "\(total.seeds) of \(range.count) seeds, \(total.epochs) epochs" } }
+    var progress: String {
+        lock.withLock { "\(total.seeds) of \(range.count) seeds, \(total.epochs) epochs" }
+    }
 
     /// The next seeds; nil at the end, and after the first failure.
     func next() -> ClosedRange<UInt64>? {

@@ -20,8 +20,10 @@ extension Node {
     public func account(_ id: NodeID) -> Account { chain.ledger.account(id) }
 
     /// Moves one unit between two accounts in memory, and tells nobody, as a broken machine would: for simulations
-    /// of nodes that compute what no other does. False if there are no two such accounts.
+    /// of nodes that compute what no other does. False if there are no two such accounts, or while a block is here
+    /// that was executed before.
     public func disturb() -> Bool {
+        guard candidates.list.isEmpty else { return false }
         var entries = chain.ledger.entries
         let places = entries.indices.filter { place in
             guard case .account = entries[place].0 else { return false }
@@ -41,7 +43,9 @@ extension Node {
     }
 
     private static func moved(_ difference: Int64, in encoded: [UInt8]) -> [UInt8]? {
-        guard var account = try? Account(decoding: encoded.octetBytes), account.balance > 1 else { return nil }
+        guard var account = try? Account(decoding: encoded.octetBytes), account.balance > 1 else {
+            return nil
+        }
         account.balance = Amount(Int64(account.balance) + difference)
         return account.encoded()
     }

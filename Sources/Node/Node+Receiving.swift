@@ -187,7 +187,8 @@ extension Node {
 
     static func check(of record: NodeRecord, network: Digest) -> Check {
         .signature(
-            record.node, preimage: SigningDomain.record.preimage(network: network, message: record.signedBytes),
+            record.node,
+            preimage: SigningDomain.record.preimage(network: network, message: record.signedBytes),
             record.signature)
     }
 

@@ -122,7 +122,8 @@ public final class Node {
             _ = pool.insert(bundle, at: now)
         }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
-        if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds {
+        if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds
+        {
             throw BootFault.damaged("the own bundle of epoch \(ownBundle.epoch)")
         }
         transactions = TransactionPool()
@@ -131,7 +132,8 @@ public final class Node {
             endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
-            record: record, bootstrap: settings.bootstrap, remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
+            record: record, bootstrap: settings.bootstrap,
+            remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
             settings: settings.membership, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
         simplex = try Simplex(

@@ -14,6 +14,8 @@ struct Disk {
     private(set) var own: Bundle?
     private var peers: [NodeRecord] = []
     private var bundles: [Digest: Bundle] = [:]
+    /// The two bundles behind a conflict item.
+    private var conflicts: [Digest: [Bundle]] = [:]
     private(set) var verdicts: [String: UInt64] = [:]
     /// A bit has changed where that can be found when the host starts, or where the store itself cannot read it.
     private(set) var isFlipped = false
@@ -40,6 +42,7 @@ struct Disk {
             let evidence = final.items.map { item -> EvidenceEntry in
                 if let bundle = bundles[item.item] { return .bundle(bundle) }
                 let pair = final.bundles.filter { $0.author == item.author }.sorted { $0.id < $1.id }
+                conflicts[item.item] = Array(pair.prefix(2))
                 return .conflict(pair[0], pair[1])
             }
             let block = Block(header: final.final.header, body: final.body, evidence: evidence)
@@ -79,7 +82,8 @@ struct Disk {
             }
             let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
             return [.contents(Contents(header: block.header, body: block.body, items: items))]
-        case .bundles(let ids): return ids.compactMap { bundles[$0].map { .bundle($0) } }
+        case .bundles(let ids):
+            return ids.flatMap { id in bundles[id].map { [$0] } ?? conflicts[id] ?? [] }.map { .bundle($0) }
         case .transactionStatus(let id):
             let block = blocks.first { $0.block.body.transactions.contains { $0.id == id } }?.block
             return [.transactionStatus(id, block.map { .final($0.header.epoch) } ?? .unknown)]
@@ -165,7 +169,9 @@ struct Disk {
     private mutating func flipBlock(_ chance: inout Chance) -> Bool {
         guard let last = blocks.last else { return false }
         let evidence = last.block.evidence
-        if let place = evidence.indices.first(where: { if case .bundle = evidence[$0] { true } else { false } }),
+        if let place = evidence.indices.first(where: {
+            if case .bundle = evidence[$0] { true } else { false }
+        }),
             case .bundle(let bundle) = evidence[place], let changed = flipped(bundle, &chance)
         {
             var evidence = evidence

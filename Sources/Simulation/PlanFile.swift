@@ -56,7 +56,9 @@ extension Plan {
             if let table = given[key] as? [String: Any], let sample = sample as? [String: Any] {
                 let under = base[key] as? [String: Any] ?? sample
                 merged[key] = try merge(table, over: under, known: sample, path: "\(path): \(key)")
-            } else if let tables = given[key] as? [[String: Any]], let sample = (sample as? [[String: Any]])?.first {
+            } else if let tables = given[key] as? [[String: Any]],
+                let sample = (sample as? [[String: Any]])?.first
+            {
                 merged[key] = try tables.map { table in
                     for key in ["kind", "at", "until", "host", "behaviour"]
                     where sample[key] != nil && table[key] == nil {
@@ -91,7 +93,9 @@ extension Plan {
         try require(
             validators > 0 && hotspots >= 0 && sensors >= 0 && observers >= 0 && hosts <= 20_000,
             "takes 1 to 20000 hosts, of which one validator at least")
-        try require(epochs > 0 && epochMilliseconds >= 500 && deltaMilliseconds > 0, "epochs, their length or Δ is too small")
+        try require(
+            epochs > 0 && epochMilliseconds >= 500 && deltaMilliseconds > 0,
+            "epochs, their length or Δ is too small")
         try require(stakes.isEmpty || stakes.count == validators, "as many stakes as validators, or none")
         let range = 0..<hosts
         for fault in faults {
@@ -109,7 +113,8 @@ extension Plan {
             "a link's least latency is above its greatest")
         if let rough = roughLinks {
             try require(
-                rough.latencyMicrosecondsMin >= 0 && rough.latencyMicrosecondsMin <= rough.latencyMicrosecondsMax,
+                rough.latencyMicrosecondsMin >= 0
+                    && rough.latencyMicrosecondsMin <= rough.latencyMicrosecondsMax,
                 "a rough link's least latency is above its greatest")
         }
     }

@@ -62,7 +62,8 @@ struct Population {
         places = positions.indices.map { index in
             // A farm claims good places, and stands at one.
             let position = positions[plan.radio.farm.contains(index) ? plan.radio.farm[0] : index]
-            return Place(latitude: Double(position.latitude) / 1e7, longitude: Double(position.longitude) / 1e7)
+            return Place(
+                latitude: Double(position.latitude) / 1e7, longitude: Double(position.longitude) / 1e7)
         }
         twinned = plan.byzantine.filter { $0.behaviour == .twins }.map(\.host)
         self.keys = keys + twinned.map { keys[$0] }

@@ -64,7 +64,8 @@ extension Plan {
     ) -> Fault? {
         let at = 500 + chance.below(plan.healsAt - 1_000)
         let until = at + 1 + chance.below(plan.healsAt - at)
-        var hosts = [.bitFlip, .staleStore, .wipe, .oddState].contains(kind) ? forgetful : Array(0..<plan.hosts)
+        var hosts =
+            [.bitFlip, .staleStore, .wipe, .oddState].contains(kind) ? forgetful : Array(0..<plan.hosts)
         guard !hosts.isEmpty else { return nil }
         chance.shuffle(&hosts)
         let some = Array(hosts.prefix(1 + chance.below(max(1, hosts.count / 2)))).sorted()

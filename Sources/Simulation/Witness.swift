@@ -143,7 +143,9 @@ struct Witness {
     }
 
     private func remembers(_ disk: Disk, _ ballot: Ballot) -> Bool {
-        guard let bytes = disk.safety.flatMap(Seal.open), let state = try? SafetyState(decoding: bytes.octetBytes) else { return false }
+        guard let bytes = disk.safety.flatMap(Seal.open),
+            let state = try? SafetyState(decoding: bytes.octetBytes)
+        else { return false }
         guard state.epoch == ballot.epoch else { return state.epoch > ballot.epoch }
         guard let record = state.records.first(where: { $0.view == ballot.view }) else {
             return state.view > ballot.view

@@ -24,7 +24,8 @@ extension World {
             for target in targets.prefix(plan.clients.targets) {
                 for again in 0..<plan.clients.repeats {
                     let bytes = Datagram(
-                        network: network.prefix, sender: id, frames: [.message(Message.transaction(transaction).encoded())]
+                        network: network.prefix, sender: id,
+                        frames: [.message(Message.transaction(transaction).encoded())]
                     ).encoded()
                     add(
                         .event(.datagram(bytes, from: Self.wallet), life: hosts[target].life), to: target,

@@ -20,7 +20,7 @@ extension World {
                 settings: settings(of: index), boot: host.disk.boot, chance: chance.split(),
                 now: host.clock.reading(at: now), sharedWork: sharedWork, actions: &actions)
             carryOut(actions, of: index)
-        } catch where host.disk.isFlipped {
+        } catch  where host.disk.isFlipped {
             // What its operator then does: moves the store away. The node cannot know what it signed before.
             injected["damageFound", default: 0] += 1
             lose(index)
@@ -66,7 +66,7 @@ extension World {
             trace(index) { .init("begin", fault.kind.rawValue) }
             switch fault.kind {
             case .crash, .bitFlip, .upgrade: cut(index)
-            case .oddState: host.isOdd = host.isHonest && host.node?.disturb() == true
+            case .oddState: disturb(index, until: .origin + .milliseconds(fault.until))
             case .wipe:
                 cut(index)
                 lose(index)
@@ -81,6 +81,19 @@ extension World {
             case .partition, .cut, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat, .readdress: break
             case .slowDisk, .tornBatch, .fullDisk: break
             }
+        }
+    }
+
+    /// Breaks a host's memory at a moment at which it holds no block that it has executed already.
+    func disturb(_ index: Int, until end: Instant) {
+        let host = hosts[index]
+        guard host.isHonest, now < end, !host.isOdd else { return }
+        if let node = host.node, node.disturb() {
+            host.isOdd = true
+            injected["disturbed", default: 0] += 1
+            trace(index) { .init("disturbed", "") }
+        } else {
+            add(.disturb(until: end), to: index, at: now + .milliseconds(50))
         }
     }
 
@@ -123,7 +136,8 @@ extension World {
     private func isHeldDown(_ index: Int) -> Bool {
         let time = (now - .origin).milliseconds
         return plan.faults.contains {
-            [.crash, .wipe, .bitFlip, .upgrade].contains($0.kind) && $0.hosts.contains(index) && Int64($0.at) <= time
+            [.crash, .wipe, .bitFlip, .upgrade].contains($0.kind) && $0.hosts.contains(index)
+                && Int64($0.at) <= time
                 && time < Int64($0.until)
         }
     }

@@ -15,11 +15,15 @@ extension World {
             case .persist(let persisted): host.outputs.persist(persisted)
             case .verify(let ticket, let checks):
                 let answer = NodeEvent.verified(ticket: ticket, verify(checks))
-                add(.event(answer, life: life), to: index, at: host.soon(after: now, plan.workerMillisecondsMax))
+                add(
+                    .event(answer, life: life), to: index,
+                    at: host.soon(after: now, plan.workerMillisecondsMax))
             case .transmit(let transmission): transmit(transmission, by: index)
             case .serve(let request, let peer):
                 let answer = NodeEvent.served(host.disk.answer(request), to: peer)
-                add(.event(answer, life: life), to: index, at: host.soon(after: now, plan.diskMillisecondsMax))
+                add(
+                    .event(answer, life: life), to: index, at: host.soon(after: now, plan.diskMillisecondsMax)
+                )
             case .notice(let notice): hear(notice, of: index)
             }
         }

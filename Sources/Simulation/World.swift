@@ -19,6 +19,7 @@ public final class World {
         /// Operators let hosts vote again that lost their stores.
         case lift
         case tick
+        case disturb(until: Instant)
         /// Wallets send something.
         case clients
     }
@@ -82,7 +83,9 @@ public final class World {
         for twin in plan.hosts..<hosts.count { hosts[twin].adversary = Twin() }
         self.chance = chance
         for member in plan.byzantine { injected["byzantine.\(member.behaviour.rawValue)", default: 0] += 1 }
-        for host in hosts.indices where !hosts[host].isHonest { add(.tick, to: host, at: now + Self.tickPeriod) }
+        for host in hosts.indices where !hosts[host].isHonest {
+            add(.tick, to: host, at: now + Self.tickPeriod)
+        }
         for fault in plan.faults {
             add(.begin(fault), to: 0, at: .origin + .milliseconds(fault.at))
             add(.end(fault), to: 0, at: .origin + .milliseconds(fault.until))
@@ -197,6 +200,7 @@ public final class World {
         case .begin(let fault): begin(fault)
         case .end(let fault): end(fault)
         case .lift: lift()
+        case .disturb(let end): disturb(index, until: end)
         case .clients:
             submit()
             add(.clients, to: 0, at: now + .seconds(1) / plan.clients.transfersPerSecond)
@@ -219,7 +223,9 @@ public final class World {
         case .datagram(let bytes, let source):
             deliveries += 1
             note(Self.mixture(bytes))
-            trace(index) { .init("datagram", Self.describe(bytes), from: Int(source.ipv4 ?? 0) >> 8 & 0xFFFF) }
+            trace(index) {
+                .init("datagram", Self.describe(bytes), from: Int(source.ipv4 ?? 0) >> 8 & 0xFFFF)
+            }
             guard host.adversary != nil else { break }
             guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { break }
             var scene = scene(of: index)

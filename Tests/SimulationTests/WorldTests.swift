@@ -31,10 +31,11 @@ import Testing
         #expect(remembered.audit == verified.audit && remembered.events == verified.events)
     }
 
-    @Test(arguments: Seed.all) func `no fault of the swarm splits, stalls or slanders honest nodes`(
-        _ seed: Seed
+    /// Few: the sweep runs more of them in an optimised build.
+    @Test(arguments: 1..<9) func `no fault of the swarm splits, stalls or slanders honest nodes`(
+        _ seed: UInt64
     ) {
-        let plan = Plan.swarm(seed: seed.value)
+        let plan = Plan.swarm(seed: seed)
         let outcome = World(plan: plan).run()
         #expect(outcome.violations.map(\.what) == [])
         #expect(outcome.epochsFinal >= plan.epochs)
@@ -69,8 +70,13 @@ import Testing
     @Test func `a swarm keeps within what consensus promises`() {
         for seed in UInt64(0)..<500 {
             let plan = Plan.swarm(seed: seed)
-            #expect(3 * plan.byzantine.count < plan.validators)
-            #expect(Set(plan.byzantine.map(\.host)).count == plan.byzantine.count)
+            let forgetful = plan.faults.filter {
+                [.bitFlip, .staleStore, .wipe, .oddState].contains($0.kind)
+            }
+            let bad = Set(
+                (plan.byzantine.map(\.host) + forgetful.flatMap(\.hosts)).filter { $0 < plan.validators })
+            #expect(3 * bad.count < plan.validators)
+            #expect((4...16).contains(plan.hosts))
             #expect(plan.faults.allSatisfy { $0.at < $0.until && $0.until <= plan.healsAt })
         }
     }

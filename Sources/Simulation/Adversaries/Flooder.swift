@@ -5,7 +5,7 @@ internal import Wire
 
 /// Says a hundred times as much as it should: everything well formed and, where it is signed, well signed.
 struct Flooder: Adversary {
-    static let datagramsPerTick = 50
+    static let datagramsPerTick = 15
 
     private var chance: Chance
     private var heard = Recent<[Frame]>(max: 64)

@@ -8,7 +8,7 @@ internal import Wire
 struct Eclipser: Adversary {
     /// As many as a node has peers at most.
     static let inventedMax = 12
-    static let dialsPerTick = 8
+    static let dialsPerTick = 3
 
     private var chance: Chance
     private var invented: [SigningKey] = []

@@ -1,0 +1,39 @@
+@testable import Simulation
+import Testing
+
+/// What the simulator found, each as the smallest plan that showed it.
+@Suite struct FoundTests {
+    /// The votes in a store that was put back broke an invariant of a node without a seat: it trapped at every start.
+    @Test(arguments: [2_700, 3_100, 4_600]) func `a validator starts from a store put back while an epoch was open`(
+        _ at: Int
+    ) {
+        var plan = Plan()
+        plan.validators = 5
+        plan.healsAt = at + 400
+        plan.faults = [Fault(.staleStore, at: at, until: at + 400, hosts: [3])]
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
+    /// A node that caught up from an older store signed a second bundle for an epoch that its key had signed for.
+    @Test func `a hotspot whose older store was put back signs no second bundle`() {
+        var plan = Plan()
+        plan.hotspots = 3
+        plan.healsAt = 12_000
+        plan.faults = [
+            Fault(.staleStore, at: 2_500, until: 10_200, hosts: [4]),
+            Fault(.wipe, at: 9_000, until: 10_300, hosts: [5]),
+        ]
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
+    /// One flipped bit in a remembered vote, a block or a bundle went unnoticed.
+    @Test(arguments: 0..<12) func `a bit that flips on the disk is found or does no harm`(_ seed: UInt64) {
+        var plan = Plan()
+        plan.seed = seed
+        plan.validators = 5
+        plan.epochs = 5
+        plan.healsAt = 7_000
+        plan.faults = [Fault(.bitFlip, at: 4_000 + Int(seed) * 170, until: 6_500, hosts: [2])]
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+}

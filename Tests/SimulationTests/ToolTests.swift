@@ -1,0 +1,143 @@
+import Chance
+import Foundation
+@testable import Simulation
+import TestKit
+import Testing
+
+@Suite struct AgendaTests {
+    @Test(arguments: Seed.all) func `entries come in the order of time, then of asking`(_ seed: Seed) {
+        var chance = Chance(seed: seed.value)
+        var agenda = Agenda<Int>()
+        var waiting: [(at: Instant, serial: Int)] = []
+        var now = Instant.origin
+        var serial = 0
+        for _ in 0..<2_000 {
+            if chance.happens(3, in: 5) || waiting.isEmpty {
+                // Within a slot, on the wheel, beyond it, and far beyond.
+                let spans: [Duration] = [.zero, .microseconds(300), .milliseconds(900), .seconds(3), .seconds(90_000)]
+                let at = now + chance.duration(in: .zero...spans[chance.below(spans.count)])
+                agenda.add(serial, at: at)
+                waiting.append((at, serial))
+                serial += 1
+            } else {
+                let first = waiting.indices.min { (waiting[$0].at, $0) < (waiting[$1].at, $1) }!
+                let expected = waiting.remove(at: first)
+                let entry = agenda.next()
+                #expect(entry?.element == expected.serial && entry?.at == expected.at)
+                now = expected.at
+            }
+            #expect(agenda.count == waiting.count)
+        }
+    }
+}
+
+@Suite struct ShrinkerTests {
+    @Test func `a failing plan loses everything that it does not need to fail`() {
+        var plan = Plan.swarm(seed: 8)
+        let needed = Fault(.pause, at: 700, until: 900, hosts: [1])
+        plan.faults.append(needed)
+        let run: (Plan) -> Outcome = { plan in
+            var outcome = Outcome()
+            if plan.faults.contains(where: { $0.kind == .pause && $0.hosts.contains(1) }) {
+                outcome.violations = [Violation(checker: "made", what: "up", at: 0, host: nil)]
+            }
+            return outcome
+        }
+        var shrinker = Shrinker(plan, outcome: run(plan), runsMax: 2_000, run: run)
+        shrinker.shrink()
+        #expect(shrinker.plan.faults.map(\.kind) == [.pause] && shrinker.plan.faults[0].hosts == [1])
+        #expect(shrinker.plan.byzantine.isEmpty && shrinker.plan.roughLinks == nil)
+        #expect(shrinker.plan.hosts == 2 && shrinker.plan.epochs == 1)
+        #expect(shrinker.runs < 2_000)
+    }
+
+    @Test func `another violation is not taken for the same`() {
+        var plan = Plan()
+        plan.faults = [Fault(.pause, at: 1, until: 2, hosts: [0])]
+        let run: (Plan) -> Outcome = { plan in
+            var outcome = Outcome()
+            let checker = plan.faults.isEmpty ? "other" : "made"
+            outcome.violations = [Violation(checker: checker, what: "up", at: 0, host: nil)]
+            return outcome
+        }
+        var shrinker = Shrinker(plan, outcome: run(plan), run: run)
+        shrinker.shrink()
+        #expect(shrinker.plan.faults.map(\.kind) == [.pause])
+    }
+}
+
+@Suite struct TraceTests {
+    @Test func `a trace is read back, and the run happens again as recorded`() throws {
+        var plan = Plan.swarm(seed: 5)
+        plan.epochs = 2
+        let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).jsonl")
+        defer { try? FileManager.default.removeItem(at: url) }
+        let writer = try TraceFile.Writer(writing: url, plan: plan)
+        let audit = World(plan: plan, tracer: { writer.add($0) }).run().audit
+        try writer.close()
+        let trace = try TraceFile(reading: url)
+        #expect(trace.plan == plan && trace.events.count > 1_000)
+        var events: [TraceEvent] = []
+        let again = World(plan: trace.plan, fates: trace.fates) { events.append($0) }.run()
+        #expect(events == trace.events)
+        #expect(again.epochsFinal >= 2)
+        #expect(World(plan: plan).run().audit == audit)
+    }
+
+    @Test func `recorded fates are stronger than the seed`() throws {
+        var plan = Plan()
+        plan.epochs = 2
+        plan.roughLinks = Links()
+        plan.roughLinks?.lossPermille = 300
+        plan.healsAt = 8_000
+        var events: [TraceEvent] = []
+        let first = World(plan: plan) { events.append($0) }.run()
+        let fates = events.compactMap { RecordedFate($0, hosts: plan.hosts) }
+        let lost = fates.count { $0.fate.delays.isEmpty }
+        #expect(lost > 100)
+        // Without loss in the plan, what was lost then is lost again.
+        plan.roughLinks = nil
+        let second = World(plan: plan, fates: fates).run()
+        #expect(second.lost >= UInt64(lost / 2) && first.lost >= UInt64(lost))
+        #expect(World(plan: plan).run().lost == 0)
+    }
+
+    @Test(arguments: ["", "{}", "no trace\n"]) func `what is no trace is refused`(_ text: String) throws {
+        let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).jsonl")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try Data(text.utf8).write(to: url)
+        #expect(throws: PlanError.self) { try TraceFile(reading: url) }
+    }
+}
+
+@Suite struct ReachTests {
+    @Test func `a sweep that met little says what is missing`() {
+        var reach = Reach()
+        var outcome = Outcome()
+        outcome.epochsFinal = 5
+        outcome.views = [1, 3]
+        outcome.splitViews = 1
+        for kind in Reach.kinds { outcome.injected[kind] = 1 }
+        reach.add(outcome, seed: 1)
+        #expect(reach.shortfalls == [])
+        outcome.injected["crash"] = nil
+        outcome.epochsFinal = 4
+        for seed in 2..<11 { reach.add(outcome, seed: UInt64(seed)) }
+        #expect(reach.shortfalls.count == 2)
+        #expect(reach.shortfalls.contains { $0.hasPrefix("crash in 1 of 10") })
+    }
+
+    @Test func `the audit of a sweep does not depend on the order of its parts`() {
+        var outcome = Outcome()
+        var parts: [Reach] = []
+        for seed in UInt64(1)...4 {
+            outcome.audit = seed &* 0x1234_5678_9ABC_DEF1
+            var part = Reach()
+            part.add(outcome, seed: seed)
+            parts.append(part)
+        }
+        func total(_ parts: [Reach]) -> UInt64 { parts.reduce(into: Reach()) { $0.add($1) }.audit }
+        #expect(total(parts) == total(parts.reversed()))
+        #expect(total(parts) != total(Array(parts.dropLast())))
+    }
+}
