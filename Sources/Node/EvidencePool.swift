@@ -77,14 +77,28 @@ struct EvidencePool {
     }
 
     /// The entry that a header's item stands for, if it is held here.
+    ///
+    /// A header commits to items only: the author beside one is the word of whoever sent the list, so that it is used
+    /// where it can be checked and nowhere else.
     func entry(for item: EvidenceItem) -> EvidenceEntry? {
-        guard let slot = slots[item.author] else { return nil }
-        if slot.firstID == item.item { return .bundle(slot.first) }
-        if let bundle = asked[item.item], bundle.author == item.author { return .bundle(bundle) }
-        guard let second = slot.second else { return nil }
-        if second.id == item.item { return .bundle(second) }
-        let conflict = EvidenceEntry.conflict(slot.first, second)
-        return conflict.item == item.item ? conflict : nil
+        if let bundle = asked[item.item] { return .bundle(bundle) }
+        if let author = authorByID[item.item], let slot = slots[author] {
+            if slot.firstID == item.item { return .bundle(slot.first) }
+            return slot.second.map { .bundle($0) }
+        }
+        let author = conflictAuthor(of: item.item, hint: item.author)
+        guard let slot = author.flatMap({ slots[$0] }), let second = slot.second else { return nil }
+        return .conflict(slot.first, second)
+    }
+
+    /// Whose conflict an item is, if two bundles of theirs are held. Conflicts are rare: looking through the authors
+    /// costs only where the hint is wrong.
+    private func conflictAuthor(of item: Digest, hint: NodeID?) -> NodeID? {
+        func fits(_ author: NodeID) -> Bool {
+            EvidenceEntry.conflictItem(author: author, epoch: epoch) == item
+        }
+        if let hint, fits(hint) { return hint }
+        return slots.first { $0.value.second != nil && fits($0.key) }?.key
     }
 
     /// The bundles behind an item, for a peer that asks for it.
@@ -92,13 +106,11 @@ struct EvidencePool {
         if let author = authorByID[item], let slot = slots[author] {
             return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
         }
-        // Conflicts are rare: looking through the authors costs only those who ask for one.
-        for (author, slot) in slots {
-            if let second = slot.second, EvidenceEntry.conflictItem(author: author, epoch: epoch) == item {
-                return [slot.first, second]
-            }
+        guard let slot = conflictAuthor(of: item, hint: nil).flatMap({ slots[$0] }), let second = slot.second
+        else {
+            return []
         }
-        return []
+        return [slot.first, second]
     }
 
     /// Everything held, ordered by author; above the limits the authors lowest by BLAKE2b(R(e) ‖ author).

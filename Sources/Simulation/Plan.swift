@@ -145,7 +145,7 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case radioRelay
         /// Sends beacons by radio that are not its own.
         case radioSpoofer
-        /// Its blocks are larger than any message may be.
+        /// Its blocks are as large as any message may be, and never come whole.
         case oversizedLeader
     }
 

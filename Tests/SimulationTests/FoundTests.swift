@@ -4,7 +4,8 @@ import Testing
 /// What the simulator found, each as the smallest plan that showed it.
 @Suite struct FoundTests {
     /// The votes in a store that was put back broke an invariant of a node without a seat: it trapped at every start.
-    @Test(arguments: [2_700, 3_100, 4_600]) func `a validator starts from a store put back while an epoch was open`(
+    @Test(arguments: [2_700, 3_100, 4_600])
+    func `a validator starts from a store put back while an epoch was open`(
         _ at: Int
     ) {
         var plan = Plan()
@@ -34,6 +35,24 @@ import Testing
         plan.epochs = 5
         plan.healsAt = 7_000
         plan.faults = [Fault(.bitFlip, at: 4_000 + Int(seed) * 170, until: 6_500, hosts: [2])]
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
+    /// A list of evidence whose authors were changed on the way matched its header, and whoever took it waited for
+    /// ever for bundles that it held: one wrong bit stopped a node that was catching up for good.
+    @Test(arguments: 0..<6) func `evidence lists that are spoilt on the way stop nobody`(_ seed: UInt64) {
+        var plan = Plan()
+        plan.seed = seed
+        plan.validators = 5
+        plan.hotspots = 2
+        plan.epochs = 8
+        plan.healsAt = 12_000
+        plan.roughLinks = Links()
+        plan.roughLinks?.corruptPermille = 150
+        plan.faults = [
+            Fault(.wipe, at: 3_000, until: 6_000, hosts: [1]),
+            Fault(.crash, at: 1_000, until: 7_000, hosts: [5]),
+        ]
         #expect(World(plan: plan).run().violations.map(\.what) == [])
     }
 }

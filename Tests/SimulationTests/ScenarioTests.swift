@@ -64,7 +64,9 @@ import Testing
         #expect(plan.roughLinks?.lossPermille == 200 && plan.healsAt == 9_000)
     }
 
-    @Test(arguments: ["crash", "rain:1@1-2", "crash:9@1-2", "crash:1@2-1", "flooder:7", "loss=2000", "crash:@1-2"])
+    @Test(arguments: [
+        "crash", "rain:1@1-2", "crash:9@1-2", "crash:1@2-1", "flooder:7", "loss=2000", "crash:@1-2",
+    ])
     func `a bad line of faults is refused`(_ spec: String) {
         var plan = Plan()
         #expect(throws: FaultSpecError.self) { try plan.add(spec: spec) }

@@ -14,7 +14,9 @@ import Testing
         for _ in 0..<2_000 {
             if chance.happens(3, in: 5) || waiting.isEmpty {
                 // Within a slot, on the wheel, beyond it, and far beyond.
-                let spans: [Duration] = [.zero, .microseconds(300), .milliseconds(900), .seconds(3), .seconds(90_000)]
+                let spans: [Duration] = [
+                    .zero, .microseconds(300), .milliseconds(900), .seconds(3), .seconds(90_000),
+                ]
                 let at = now + chance.duration(in: .zero...spans[chance.below(spans.count)])
                 agenda.add(serial, at: at)
                 waiting.append((at, serial))

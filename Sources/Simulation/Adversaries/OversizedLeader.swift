@@ -2,7 +2,8 @@ internal import Bytes
 internal import Identity
 internal import Wire
 
-/// In the views that it leads, its proposal is the beginning of a message larger than any may be, in chunks.
+/// In the views that it leads, its proposal is the beginning of a message as large as any may be, to everyone, and the
+/// rest never comes. (What says that it is larger still does not decode.)
 struct OversizedLeader: Adversary {
     private var silent = SilentLeader()
     private var wiretap = Wiretap()
@@ -21,7 +22,7 @@ struct OversizedLeader: Adversary {
         let octets = [UInt8](repeating: 0xAA, count: Chunk.byteCountMax)
         let message = Digest(of: proposal.encoded())
         for index in 0..<UInt16(64) {
-            let chunk = Chunk(message: message, index: index, count: .max, octets: octets)
+            let chunk = Chunk(message: message, index: index, count: UInt16(Chunk.countMax), octets: octets)
             scene.send([.chunk(chunk)], to: endpoint)
         }
     }
