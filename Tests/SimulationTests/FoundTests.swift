@@ -4,7 +4,7 @@ import Testing
 /// What the simulator found, each as the smallest plan that showed it.
 @Suite struct FoundTests {
     /// The votes in a store that was put back broke an invariant of a node without a seat: it trapped at every start.
-    @Test(arguments: [2_700, 3_100, 4_600])
+    @Test(arguments: [2_700, 4_600])
     func `a validator starts from a store put back while an epoch was open`(
         _ at: Int
     ) {
@@ -28,7 +28,7 @@ import Testing
     }
 
     /// One flipped bit in a remembered vote, a block or a bundle went unnoticed.
-    @Test(arguments: 0..<12) func `a bit that flips on the disk is found or does no harm`(_ seed: UInt64) {
+    @Test(arguments: 0..<4) func `a bit that flips on the disk is found or does no harm`(_ seed: UInt64) {
         var plan = Plan()
         plan.seed = seed
         plan.validators = 5
@@ -40,7 +40,7 @@ import Testing
 
     /// A list of evidence whose authors were changed on the way matched its header, and whoever took it waited for
     /// ever for bundles that it held: one wrong bit stopped a node that was catching up for good.
-    @Test(arguments: 0..<6) func `evidence lists that are spoilt on the way stop nobody`(_ seed: UInt64) {
+    @Test(arguments: 0..<2) func `evidence lists that are spoilt on the way stop nobody`(_ seed: UInt64) {
         var plan = Plan()
         plan.seed = seed
         plan.validators = 5

@@ -32,7 +32,7 @@ import Testing
     }
 
     /// Few: the sweep runs more of them in an optimised build.
-    @Test(arguments: 1..<9) func `no fault of the swarm splits, stalls or slanders honest nodes`(
+    @Test(arguments: 1..<4) func `no fault of the swarm splits, stalls or slanders honest nodes`(
         _ seed: UInt64
     ) {
         let plan = Plan.swarm(seed: seed)
