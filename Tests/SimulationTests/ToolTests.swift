@@ -70,8 +70,13 @@ import Testing
 
 @Suite struct TraceTests {
     @Test func `a trace is read back, and the run happens again as recorded`() throws {
-        var plan = Plan.swarm(seed: 5)
+        var plan = Plan()
         plan.epochs = 2
+        plan.roughLinks = Links()
+        plan.roughLinks?.lossPermille = 100
+        plan.roughLinks?.corruptPermille = 50
+        plan.healsAt = 4_000
+        plan.faults = [Fault(.crash, at: 1_000, until: 3_000, hosts: [1])]
         let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).jsonl")
         defer { try? FileManager.default.removeItem(at: url) }
         let writer = try TraceFile.Writer(writing: url, plan: plan)
@@ -81,7 +86,8 @@ import Testing
         #expect(trace.plan == plan && trace.events.count > 1_000)
         var events: [TraceEvent] = []
         let again = World(plan: trace.plan, fates: trace.fates) { events.append($0) }.run()
-        #expect(events == trace.events)
+        let isSame = events == trace.events
+        #expect(isSame)
         #expect(again.epochsFinal >= 2)
         #expect(World(plan: plan).run().audit == audit)
     }
