@@ -29,6 +29,8 @@ struct Candidate {
     /// When to ask the next peer for what is missing.
     var retryAt: Instant = .origin
     var attempt = 0
+    /// What stands behind it is on the disk, or on its way there.
+    var isStored = false
 
     var isWaiting: Bool {
         switch stage {
@@ -40,12 +42,14 @@ struct Candidate {
 
 /// The candidates of the open epoch, in the order of their arrival.
 struct Candidates {
-    /// One proposal a view and a few relayed headers: more cannot be of use before a final one comes.
+    /// One proposal a view: of so many, those of the first views are not the ones that the newest are about.
     static let max = 64
     /// How long an unanswered request waits before the next peer is asked.
     static let patience: Duration = .milliseconds(150)
 
     private(set) var list: [Candidate] = []
+    /// Those on the disk, the oldest first.
+    private var stored: [Digest] = []
 
     subscript(digest: Digest) -> Candidate? {
         get { list.first { $0.digest == digest } }
@@ -53,7 +57,11 @@ struct Candidates {
             guard let newValue else { return list.removeAll { $0.digest == digest } }
             if let place = list.firstIndex(where: { $0.digest == digest }) {
                 list[place] = newValue
-            } else if list.count < Self.max || newValue.certificate != nil {
+            } else {
+                // The oldest gives way: should it be needed yet, it is asked for again.
+                if list.count >= Self.max, let oldest = list.firstIndex(where: { $0.certificate == nil }) {
+                    list.remove(at: oldest)
+                }
                 list.append(newValue)
             }
         }
@@ -67,7 +75,38 @@ struct Candidates {
         // What is final is always taken in.
         precondition(list.count { $0.certificate == nil } <= Self.max)
         precondition(Set(list.map(\.digest)).count == list.count, "each header once")
+        precondition(stored.count <= Self.max)
     }
 
-    mutating func removeAll() { list.removeAll() }
+    mutating func removeAll() {
+        list.removeAll()
+        stored.removeAll()
+    }
+
+    /// Takes up again what was remembered of the open epoch; a changed bit makes it another header, or none.
+    mutating func restore(_ remembered: [Contents], epoch: Epoch) {
+        for contents in remembered where contents.header.epoch == epoch && contents.matchesHeader {
+            let digest = contents.header.digest
+            guard self[digest] == nil, stored.count < Self.max else { continue }
+            var candidate = Candidate(header: contents.header, digest: digest)
+            candidate.stage = .needsBundles(contents)
+            candidate.isStored = true
+            self[digest] = candidate
+            stored.append(digest)
+        }
+    }
+
+    /// Whether a header that waits for its bundles names this one.
+    func name(_ bundle: Digest) -> Bool {
+        list.contains { candidate in
+            guard case .needsBundles(let contents) = candidate.stage else { return false }
+            return contents.items.contains { $0.item == bundle }
+        }
+    }
+
+    /// Notes that what stands behind a header goes to the disk; returns which one it takes the place of.
+    mutating func store(_ digest: Digest) -> Digest? {
+        stored.append(digest)
+        return stored.count > Self.max ? stored.removeFirst() : nil
+    }
 }

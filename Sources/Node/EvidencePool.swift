@@ -42,9 +42,11 @@ struct EvidencePool {
     /// Whether another bundle of this author would be kept.
     func hasRoom(for author: NodeID) -> Bool { slots[author]?.second == nil }
 
-    /// Keeps a verified third bundle of an author, which a header names.
-    mutating func insertAsked(_ bundle: Bundle) {
-        if asked.count < Self.askedMax { asked[bundle.id] = bundle }
+    /// Keeps a verified third bundle of an author, which a header names; false if it is known or one too many.
+    mutating func insertAsked(_ bundle: Bundle) -> Bool {
+        guard asked.count < Self.askedMax, !contains(bundle.id) else { return false }
+        asked[bundle.id] = bundle
+        return true
     }
 
     /// Keeps a verified bundle; false if it is known or one too many.

@@ -39,6 +39,8 @@ struct Chain {
     var previousRandomness: Digest
     /// Final blocks' evidence that verdicts still need: of the last two epochs, ascending.
     var recent: [Block]
+    /// What the nodes of one process share; nil for a node that is alone in its own.
+    var shared: SharedWork?
     /// Memo of VRF checks made by workers, dropped when an epoch closes.
     var vrfOutputs: [VRFCheckKey: VRFOutput?] = [:]
 
@@ -63,6 +65,7 @@ struct Chain {
 
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }
+        if let shared { return shared.verify(.vrf(key, alpha: alpha, proof)).outputs[0] }
         return key.verify(proof, alpha: alpha.octetBytes)
     }
 
@@ -137,7 +140,7 @@ struct Chain {
 
     /// Executes what a header claims and compares every root.
     func check(
-        _ header: Header, leaders: [Int], body: Body, evidence: [EvidenceEntry], shared: SharedWork? = nil
+        _ header: Header, leaders: [Int], body: Body, evidence: [EvidenceEntry]
     ) throws(BlockFault) -> Executed {
         try checkPlace(of: header, leaders: leaders)
         let parameters = genesis.parameters
@@ -173,9 +176,7 @@ struct Chain {
     }
 
     /// Takes a final block in.
-    mutating func apply(
-        _ block: Block, certificate: Certificate, executed: Executed, shared: SharedWork? = nil
-    ) {
+    mutating func apply(_ block: Block, certificate: Certificate, executed: Executed) {
         precondition(block.header.epoch == openEpoch)
         previousRandomness = randomness
         randomness = executed.nextRandomness

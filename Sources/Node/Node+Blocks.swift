@@ -38,8 +38,10 @@ extension Node {
             committee: chain.committee.digest, nextCommittee: chain.nextCommittee.digest,
             parameters: genesis.parameters.digest, wallTime: wallTime)
         var candidate = Candidate(header: header, digest: header.digest)
-        candidate.stage = .executed(Block(header: header, body: body, evidence: evidence), executed)
+        let block = Block(header: header, body: body, evidence: evidence)
+        candidate.stage = .executed(block, executed)
         candidates[candidate.digest] = candidate
+        remember(block, candidate.digest, &actions)
         sharedWork?.store(executed, of: header, candidate.digest)
         run(simplex: .built(epoch: epoch, view: view, header), at: now, &actions)
     }
@@ -97,6 +99,7 @@ extension Node {
                 candidates[digest]?.isAwaited = false
                 let judgement: Simplex.Judgement =
                     candidate.isSubjective && isUnfair(block) ? .subjectivelyRejected : .valid
+                remember(block, digest, &actions)
                 run(
                     simplex: .judged(epoch: block.header.epoch, digest: digest, judgement), at: now, &actions)
             }
@@ -110,6 +113,15 @@ extension Node {
                     at: now, &actions)
             }
         }
+    }
+
+    /// Makes durable what stands behind a header, before any vote for it: whoever notarized can serve it, also after
+    /// a restart.
+    private func remember(_ block: Block, _ digest: Digest, _ actions: inout [NodeAction]) {
+        guard isVoter, candidates[digest]?.isStored == false else { return }
+        candidates[digest]?.isStored = true
+        let dropped = candidates.store(digest)
+        actions.append(.persist(.candidate(block.contents, dropping: dropped)))
     }
 
     /// Rule 2's subjective reasons: the block leaves out an author whose bundle was here in good time, or holds
@@ -146,8 +158,7 @@ extension Node {
         else { return }
         do throws(BlockFault) {
             let executed = try chain.check(
-                contents.header, leaders: leaders, body: contents.body, evidence: entries,
-                shared: sharedWork)
+                contents.header, leaders: leaders, body: contents.body, evidence: entries)
             candidate.stage = .executed(
                 Block(header: contents.header, body: contents.body, evidence: entries), executed)
         } catch {
@@ -198,14 +209,6 @@ extension Node {
         }
     }
 
-    /// Whether a header that waits for its bundles names this one.
-    func isNamed(_ id: Digest) -> Bool {
-        candidates.list.contains { candidate in
-            guard case .needsBundles(let contents) = candidate.stage else { return false }
-            return contents.items.contains { $0.item == id }
-        }
-    }
-
     /// Looks again at candidates that wait for bundles.
     func advanceCandidates(at now: Instant, _ actions: inout [NodeAction]) {
         for candidate in candidates.list {
@@ -232,7 +235,7 @@ extension Node {
     ) {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
-        chain.apply(block, certificate: certificate, executed: executed, shared: sharedWork)
+        chain.apply(block, certificate: certificate, executed: executed)
         // Block 1 changes a state that no store holds yet, so it carries all of it.
         let changes: [(key: StateKey, value: [UInt8]?)] =
             epoch == 1
@@ -243,7 +246,7 @@ extension Node {
                 .final(
                     FinalBlock(
                         final: FinalHeader(header: block.header, certificate: certificate), body: block.body,
-                        items: block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) },
+                        items: block.contents.items,
                         bundles: block.evidence.flatMap(\.bundles),
                         changes: changes,
                         verdicts: executed.verdicts, rewards: executed.outcome.rewards,
@@ -398,10 +401,7 @@ extension Node {
     }
 
     private func send(_ block: Block, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
-        sendDirect(
-            .contents(Contents(header: block.header, body: block.body, items: items)), to: peer, at: now,
-            &actions)
+        sendDirect(.contents(block.contents), to: peer, at: now, &actions)
     }
 
     func serveBundles(_ items: [Digest], to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {

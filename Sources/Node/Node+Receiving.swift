@@ -150,7 +150,7 @@ extension Node {
             return run(dissemination: .refused(short), at: now, &actions)
         }
         if pool.contains(bundle.id) { return run(dissemination: .accepted(short), at: now, &actions) }
-        guard pool.hasRoom(for: bundle.author) || isNamed(bundle.id) else {
+        guard pool.hasRoom(for: bundle.author) || candidates.name(bundle.id) else {
             count(.thirdBundle)
             return run(dissemination: .refused(short), at: now, &actions)
         }
@@ -235,8 +235,8 @@ extension Node {
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
             if pool.insert(bundle, at: now) {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
-            } else if isNamed(bundle.id) {
-                pool.insertAsked(bundle)
+            } else if candidates.name(bundle.id), pool.insertAsked(bundle) {
+                actions.append(.persist(.bundle(bundle, isOwn: false)))
             }
             if let short { run(dissemination: .accepted(short), at: now, &actions) }
             advanceCandidates(at: now, &actions)

@@ -114,12 +114,14 @@ public final class Node {
         self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
+        chain.shared = sharedWork
         isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
         // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.
+        candidates.restore(boot.candidates, epoch: chain.openEpoch)
         for bundle in boot.bundles
         where bundle.epoch == chain.openEpoch && Self.check(of: bundle, network: network).holds {
-            _ = pool.insert(bundle, at: now)
+            if !pool.insert(bundle, at: now), candidates.name(bundle.id) { _ = pool.insertAsked(bundle) }
         }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
         if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds

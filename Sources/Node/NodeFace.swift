@@ -43,6 +43,9 @@ public enum Persisted: Sendable {
     case coverage([UInt8])
     /// A verified bundle of the open epoch; `isOwn` marks the outbox.
     case bundle(Bundle, isOwn: Bool)
+    /// What stands behind a header of the open epoch that this node is about to stand for. Were it forgotten by
+    /// all who notarized the header, nobody could execute what they agreed on. `dropping`: one of earlier, for room.
+    case candidate(Contents, dropping: Digest?)
     case final(FinalBlock)
     /// Contact cards by which a restarted node rejoins.
     case peers([NodeRecord])
@@ -173,12 +176,14 @@ public struct BootRecords: Sendable {
     /// Verified bundles of the open epoch.
     public var bundles: [Bundle]
     public var ownBundle: Bundle?
+    /// What stands behind headers of the open epoch.
+    public var candidates: [Contents]
     public var peers: [NodeRecord]
 
     public init(
         recent: [Block] = [], lastCertificate: Certificate? = nil, state: [(StateKey, [UInt8])] = [],
         safety: [UInt8]? = nil, coverage: [UInt8]? = nil, bundles: [Bundle] = [], ownBundle: Bundle? = nil,
-        peers: [NodeRecord] = []
+        candidates: [Contents] = [], peers: [NodeRecord] = []
     ) {
         self.recent = recent
         self.lastCertificate = lastCertificate
@@ -187,6 +192,7 @@ public struct BootRecords: Sendable {
         self.coverage = coverage
         self.bundles = bundles
         self.ownBundle = ownBundle
+        self.candidates = candidates
         self.peers = peers
     }
 }

@@ -4,15 +4,18 @@ public import Wire
 
 /// Results that all nodes of one process share: for simulations of many nodes.
 ///
-/// Executing a block is a pure function of the chain before it and of what its header commits to, so whoever
-/// did it first did it for all; and a thousand nodes that took over the same block hold one copy of its state.
-/// Only what passed every check is stored, and each node still makes the checks that cost little.
-/// Not safe for use from several threads: only nodes that one thread drives may share one.
+/// Whether a signature or proof holds is a pure function of its octets: what was found once is remembered by key,
+/// message and signature. Executing a block is a pure function of the chain before it and of what its header commits
+/// to, so whoever did it first did it for all, where the world is large enough to want that; and a thousand nodes that
+/// took over the same block hold one copy of its state. Only what passed every check is stored, and each node still
+/// makes the checks that cost little. Not safe for use from several threads: only nodes that one thread drives may share one.
 public final class SharedWork {
     /// Epochs kept: a node further behind works for itself.
     public static let epochsMax: Epoch = 4
     /// Bundles kept of one epoch; what comes above it each node decodes for itself.
     public static let bundlesMax = 1 << 16
+    /// Verifications remembered: those of some epochs of ten thousand nodes.
+    public static let verificationsMax = 1 << 17
 
     private struct Place: Hashable {
         let parent: Digest
@@ -28,11 +31,24 @@ public final class SharedWork {
     /// By the epoch that was open.
     private var shelves: [Epoch: Shelf] = [:]
     private var newest: Epoch = 0
+    private var verifications: [Check: Verification] = [:]
+    private let sharesExecution: Bool
 
     /// How often a node was spared its work.
     public private(set) var hits = 0
 
-    public init() {}
+    /// - Parameter sharesExecution: False: each node executes every block itself, so that one that computes something
+    ///   else is found.
+    public init(sharesExecution: Bool) { self.sharesExecution = sharesExecution }
+
+    /// What a worker would find, by memory where it was found before.
+    public func verify(_ check: Check) -> Verification {
+        if let known = verifications[check] { return known }
+        let found = Verification(of: [check])
+        if verifications.count >= Self.verificationsMax { verifications.removeAll(keepingCapacity: true) }
+        verifications[check] = found
+        return found
+    }
 
     /// Epochs of which something is held.
     public var epochCount: Int { shelves.count }
@@ -77,7 +93,7 @@ public final class SharedWork {
 
     /// Whether results of this epoch are kept; forgets those too old.
     private func makeRoom(for epoch: Epoch) -> Bool {
-        guard epoch + Self.epochsMax > newest else { return false }
+        guard sharesExecution, epoch + Self.epochsMax > newest else { return false }
         if epoch > newest {
             newest = epoch
             shelves = shelves.filter { $0.key + Self.epochsMax > epoch }

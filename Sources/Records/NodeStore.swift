@@ -1,5 +1,5 @@
 internal import Bytes
-internal import Identity
+public import Identity
 public import Store
 public import Wire
 
@@ -12,6 +12,7 @@ public import Wire
 /// | `headers` | header digest | epoch |
 /// | `bundles` | bundle id | `Bundle` |
 /// | `open` | bundle id | 1 if it is the node's own, else 0: bundles of the open epoch |
+/// | `candidates` | header digest | `Contents` behind a header of the open epoch that this node stood for |
 /// | `conflicts` | a conflict's item in a block | the ids of its two bundles |
 /// | `state` | `StateKey` | the value's encoding |
 /// | `verdicts` | beacon epoch ‖ tag ‖ block ‖ serial in it, big-endian | `VerdictRecord` |
@@ -26,12 +27,12 @@ public final class NodeStore: Sendable {
 
     static let tables = [
         "blocks", "summaries", "headers", "bundles", "open", "conflicts", "state", "verdicts", "executions",
-        "rewards", "transactions", "peers", "node",
+        "rewards", "transactions", "peers", "node", "candidates",
     ]
 
     public let store: Store
     let blocks, summaries, headers, bundles, open, conflicts, state: Table
-    let verdicts, executions, rewards, transactions, peers, node: Table
+    let verdicts, executions, rewards, transactions, peers, node, candidates: Table
 
     /// Opens a node's store; a writer creates it if it is not there.
     public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
@@ -52,6 +53,7 @@ public final class NodeStore: Sendable {
         transactions = store.table("transactions")
         peers = store.table("peers")
         node = store.table("node")
+        candidates = store.table("candidates")
     }
 
     /// Names of what is stored once.
@@ -78,6 +80,7 @@ public enum RecordWrite: Sendable {
     case safety([UInt8])
     case coverage([UInt8])
     case bundle(Bundle, isOwn: Bool)
+    case candidate(Contents, dropping: Digest?)
     case final(
         BlockRecord, bundles: [Bundle], changes: [(key: StateKey, value: [UInt8]?)],
         verdicts: [BeaconVerdict],
@@ -107,6 +110,10 @@ extension NodeStore {
             try transaction.put(encoded.octetBytes, for: id.octetBytes, in: bundles)
             try transaction.put([isOwn ? 1 : 0].octetBytes, for: id.octetBytes, in: open)
             if isOwn { try put(encoded, .ownBundle, &transaction) }
+        case .candidate(let contents, let dropped):
+            try transaction.put(
+                contents.encoded().octetBytes, for: contents.header.digest.octets.octetBytes, in: candidates)
+            if let dropped { try transaction.delete(dropped.octets.octetBytes, in: candidates) }
         case .final(let block, let blockBundles, let changes, let blockVerdicts, let paid, let summary):
             let epoch = block.final.header.epoch
             let key = Self.key(epoch)
@@ -145,6 +152,7 @@ extension NodeStore {
         }
         for id in left { try transaction.delete(id.octetBytes, in: bundles) }
         try transaction.clear(open)
+        try transaction.clear(candidates)
         var idsByAuthor: [NodeID: [Digest]] = [:]
         for bundle in list {
             let encoded = bundle.encoded()

@@ -12,6 +12,7 @@ public struct StoredLife: Sendable {
     public var coverage: [UInt8]?
     public var bundles: [Bundle] = []
     public var ownBundle: Bundle?
+    public var candidates: [Contents] = []
     public var peers: [NodeRecord] = []
 }
 
@@ -33,6 +34,7 @@ extension NodeStore {
             if last > 0 { life.lastCertificate = try blockRecord(last, transaction)?.final.certificate }
             life.state = try stateEntries(transaction)
             life.bundles = try openBundles(transaction)
+            life.candidates = try candidates(transaction)
             life.peers = try peerRecords(transaction)
             return life
         }
@@ -240,6 +242,16 @@ extension NodeStore {
             let bundle: Bundle? = try value(of: id, in: bundles, transaction)
             guard let bundle else { throw .corrupted }
             list.append(bundle)
+        }
+        return list
+    }
+
+    /// What stands behind headers of the epoch that is not final yet, in the order of their digests.
+    private func candidates(_ transaction: borrowing ReadTransaction) throws(StoreError) -> [Contents] {
+        var list: [Contents] = []
+        try transaction.forEach(in: candidates) { _, value throws(StoreError) in
+            list.append(try Self.decode(value))
+            return true
         }
         return list
     }

@@ -275,6 +275,7 @@ extension RecordWrite {
         case .safety(let bytes): self = .safety(bytes)
         case .coverage(let bytes): self = .coverage(bytes)
         case .bundle(let bundle, let isOwn): self = .bundle(bundle, isOwn: isOwn)
+        case .candidate(let contents, let dropped): self = .candidate(contents, dropping: dropped)
         case .peers(let records): self = .peers(records)
         case .final(let block):
             let record = BlockRecord(final: block.final, body: block.body, items: block.items)

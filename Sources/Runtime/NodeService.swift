@@ -104,7 +104,7 @@ public final class NodeService: Service {
                 boot: BootRecords(
                     recent: life.recent, lastCertificate: life.lastCertificate, state: life.state,
                     safety: life.safety, coverage: life.coverage, bundles: life.bundles,
-                    ownBundle: life.ownBundle, peers: life.peers),
+                    ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers),
                 chance: chance.split(), now: Driver.now, actions: &actions)
             box.value = Driver(
                 node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop,

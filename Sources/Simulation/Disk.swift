@@ -12,6 +12,7 @@ struct Disk {
     private var coverage: [UInt8]?
     private var open: [Bundle] = []
     private(set) var own: Bundle?
+    private var candidates: [Contents] = []
     private var peers: [NodeRecord] = []
     private var bundles: [Digest: Bundle] = [:]
     /// The two bundles behind a conflict item.
@@ -35,6 +36,9 @@ struct Disk {
             open.append(bundle)
             bundles[bundle.id] = bundle
             if isOwn { own = bundle }
+        case .candidate(let contents, let dropped):
+            candidates.removeAll { $0.header.digest == dropped }
+            candidates.append(contents)
         case .peers(let records): peers = records
         case .final(let final):
             precondition(final.final.header.epoch == lastEpoch + 1, "an epoch is final once, in order")
@@ -52,6 +56,7 @@ struct Disk {
             }
             for (key, value) in final.changes { state[key] = value }
             open = []
+            candidates = []
         }
     }
 
@@ -59,7 +64,7 @@ struct Disk {
         BootRecords(
             recent: blocks.suffix(2).map(\.block), lastCertificate: blocks.last?.certificate,
             state: stateEntries, safety: safety, coverage: coverage, bundles: open, ownBundle: own,
-            peers: peers)
+            candidates: candidates, peers: peers)
     }
 
     /// Ordered, as a store's tables are.

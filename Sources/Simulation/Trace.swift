@@ -92,6 +92,7 @@ extension World {
         case .safety: "votes"
         case .coverage: "radio"
         case .bundle(let bundle, let isOwn): isOwn ? "own bundle" : "bundle of \(bundle.author)"
+        case .candidate(let contents, _): "contents of \(contents.header.digest)"
         case .final(let final): "block \(final.final.header.epoch)"
         case .peers: "peers"
         }

@@ -44,17 +44,14 @@ public final class World {
     var injected: [String: UInt64] = [:]
     var finality: [Int] = []
     var tracer: ((TraceEvent) -> Void)?
-    /// Only of large worlds: in small ones every node executes every block itself.
+    /// Executions are shared in large worlds only: in small ones every node executes every block itself.
     let sharedWork: SharedWork?
-    private var verified: [Check: Verification] = [:]
     private var audit: UInt64 = 0xCBF2_9CE4_8422_2325
     private var events: UInt64 = 0
     private var deliveries: UInt64 = 0
     private var lastProgress = Instant.origin
 
     private static let sharingHostsMin = 50
-    /// What was verified is remembered up to here.
-    private static let verifiedMax = 1 << 17
     private static let tickPeriod: Duration = .milliseconds(100)
 
     /// - Parameter fates: What befell datagrams in an earlier run; those beyond are drawn.
@@ -70,8 +67,8 @@ public final class World {
         population = Population(plan: plan)
         network = population.genesis.network
         witness = Witness(genesis: population.genesis)
-        let isLarge = plan.hosts >= Self.sharingHostsMin && !plan.verifiesEveryTime
-        sharedWork = isLarge ? SharedWork() : nil
+        let isLarge = plan.hosts >= Self.sharingHostsMin
+        sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
         air = Air(plan: plan, places: population.places)
@@ -270,13 +267,11 @@ public final class World {
     // MARK: Verifying
 
     func verify(_ checks: [Check]) -> Verification {
-        guard !plan.verifiesEveryTime else { return Verification(of: checks) }
+        guard let sharedWork else { return Verification(of: checks) }
         var holds = true
         var outputs: [VRFOutput?] = []
         for check in checks {
-            let found = verified[check] ?? Verification(of: [check])
-            if verified.count > Self.verifiedMax { verified.removeAll(keepingCapacity: true) }
-            verified[check] = found
+            let found = sharedWork.verify(check)
             holds = holds && found.holds
             outputs += found.outputs
         }

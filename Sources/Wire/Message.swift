@@ -223,6 +223,14 @@ public struct Contents: Canonical, Hashable, Sendable {
     }
 }
 
+extension Block {
+    /// Everything but the bundles, which most peers hold.
+    public var contents: Contents {
+        Contents(
+            header: header, body: body, items: evidence.map { EvidenceItem(author: $0.author, item: $0.item) })
+    }
+}
+
 /// What became of a transaction, as one node sees it.
 public enum TransactionStatus: Canonical, Hashable, Sendable {
     /// Never heard of it, or forgotten.

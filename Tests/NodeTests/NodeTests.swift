@@ -45,7 +45,7 @@ private let seeds = Array(Seed.all.prefix(6))
     @Test(arguments: seeds) func `finalises the same blocks where nodes share their work`(seed: Seed) throws {
         let alone = try world(seed)
         let shared = World(count: 4, chance: seed.chance())
-        let work = SharedWork()
+        let work = SharedWork(sharesExecution: true)
         shared.sharedWork = work
         for host in 0..<4 { try shared.start(host) }
         alone.run(for: .seconds(15))

@@ -17,6 +17,7 @@ struct Disk {
     var coverage: [UInt8]?
     var open: [Bundle] = []
     var own: Bundle?
+    var candidates: [Contents] = []
     var peers: [NodeRecord] = []
     var bundles: [Digest: Bundle] = [:]
     var starts: UInt64 = 0
@@ -31,6 +32,9 @@ struct Disk {
             open.append(bundle)
             bundles[bundle.id] = bundle
             if isOwn { own = bundle }
+        case .candidate(let contents, let dropped):
+            candidates.removeAll { $0.header.digest == dropped }
+            candidates.append(contents)
         case .peers(let records): peers = records
         case .final(let final):
             let epoch = final.final.header.epoch
@@ -47,6 +51,7 @@ struct Disk {
             verdicts[epoch] = final.verdicts
             for (key, value) in final.changes { state[key] = value }
             open = []
+            candidates = []
         }
     }
 
@@ -58,7 +63,7 @@ struct Disk {
             },
             lastCertificate: blocks[last]?.certificate, state: state.map { ($0.key, $0.value) },
             safety: safety,
-            coverage: coverage, bundles: open, ownBundle: own, peers: peers)
+            coverage: coverage, bundles: open, ownBundle: own, candidates: candidates, peers: peers)
     }
 
     func answer(_ request: StoreRequest) -> [Message] {
