@@ -106,6 +106,8 @@ public struct Dissemination: Sendable {
         /// When the host said something to it last.
         var asked: Instant?
 
+        var due: Instant { min(outbox.deadline, haveDue) }
+
         func wasAsked(after since: Instant, at now: Instant) -> Bool {
             guard let asked else { return false }
             return since <= asked && now - asked < Dissemination.questionPatience
@@ -116,6 +118,9 @@ public struct Dissemination: Sendable {
     var peers: [NodeID: Peer] = [:]
     /// The keys of `peers`, ascending: no walk over peers depends on a hash.
     var order: [NodeID] = []
+    /// No later than the first moment at which something is due for a peer: kept, because it is asked for at every
+    /// event. It may be earlier than that, until the next wake.
+    var peersDue: Instant = .never
     var seen = SeenCache()
     var pending = HeldMessages(
         byteCountMax: pendingByteCountMax, countMax: pendingCountMax, age: judgementPatience)
@@ -134,10 +139,7 @@ public struct Dissemination: Sendable {
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
-        var deadline = min(missing.deadline, havesAgain.first?.due ?? .never)
-        for peer in order {
-            deadline = min(deadline, min(peers[peer]!.outbox.deadline, peers[peer]!.haveDue))
-        }
+        var deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
         if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
         return deadline
     }
@@ -215,6 +217,7 @@ public struct Dissemination: Sendable {
         precondition(missing.count <= MissingMessages.countMax)
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)
         precondition(havesAgain.count <= Self.havesMax)
+        precondition(peers.values.allSatisfy { peersDue <= $0.due }, "a peer would wait too long")
         precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
     }
 

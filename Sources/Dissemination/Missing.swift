@@ -27,7 +27,9 @@ struct MissingMessages: Sendable {
     private struct Timer: Comparable {
         let due: Instant
         let id: ShortID
-        static func < (left: Timer, right: Timer) -> Bool { (left.due, left.id) < (right.due, right.id) }
+        static func < (left: Timer, right: Timer) -> Bool {
+            left.due == right.due ? left.id < right.id : left.due < right.due
+        }
     }
 
     private var messages: [ShortID: Missing] = [:]
@@ -99,18 +101,17 @@ struct MissingMessages: Sendable {
     }
 
     private mutating func pop() {
-        timers.swapAt(0, timers.count - 1)
-        timers.removeLast()
+        let last = timers.removeLast()
+        guard !timers.isEmpty else { return }
         var parent = 0
         while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < timers.count && timers[child] < timers[least] {
-                least = child
-            }
-            guard least != parent else { return }
-            timers.swapAt(parent, least)
-            parent = least
+            var child = 2 * parent + 1
+            guard child < timers.count else { break }
+            if child + 1 < timers.count, timers[child + 1] < timers[child] { child += 1 }
+            guard timers[child] < last else { break }
+            timers[parent] = timers[child]
+            parent = child
         }
+        timers[parent] = last
     }
 }

@@ -10,6 +10,7 @@ extension Dissemination {
         var newcomer = Peer()
         newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
         if !newcomer.haves.isEmpty { newcomer.haveDue = now + Self.haveDelay }
+        peersDue = min(peersDue, newcomer.due)
         peers[peer] = newcomer
         order.insert(peer, at: order.firstIndex { $0 > peer } ?? order.count)
     }
@@ -89,12 +90,14 @@ extension Dissemination {
             if case .chunk = frame { count(.chunksSent) }
             actions.append(.send(peer, frame))
         }
+        peersDue = min(peersDue, peers[peer]!.outbox.deadline)
     }
 
     private mutating func announce(_ id: ShortID, to peer: NodeID, at now: Instant) {
         guard peers[peer]!.haves.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
         peers[peer]!.haves.append(id)
         peers[peer]!.haveDue = min(peers[peer]!.haveDue, now + Self.haveDelay)
+        peersDue = min(peersDue, now + Self.haveDelay)
     }
 
     mutating func serve(_ ids: [ShortID], to peer: NodeID, at now: Instant, _ actions: inout [Action]) {
@@ -112,9 +115,12 @@ extension Dissemination {
 
     mutating func wake(at now: Instant, _ actions: inout [Action]) {
         announceAgain(at: now)
-        for peer in order {
-            if peers[peer]!.outbox.deadline <= now { flush(peer, at: now, &actions) }
-            if peers[peer]!.haveDue <= now { sendHaves(to: peer, &actions) }
+        if peersDue <= now {
+            for peer in order {
+                if peers[peer]!.outbox.deadline <= now { flush(peer, at: now, &actions) }
+                if peers[peer]!.haveDue <= now { sendHaves(to: peer, &actions) }
+            }
+            peersDue = peers.values.reduce(.never) { min($0, $1.due) }
         }
         ask(at: now, &actions)
         if nextSweep <= now {

@@ -30,6 +30,10 @@ struct Contact: Equatable, Sendable {
         return endpoints
     }
 
+    var isActive: Bool {
+        if case .active = phase { true } else { false }
+    }
+
     var link: Link? {
         if case .active(let link) = phase { return link }
         return nil
@@ -72,7 +76,7 @@ struct Contacts: Equatable, Sendable {
 
     mutating func insert(_ contact: Contact) {
         let (index, isThere) = place(of: contact.node)
-        precondition(!isThere && contact.link == nil)
+        precondition(!isThere && !contact.isActive)
         list.insert(contact, at: index)
     }
 

@@ -127,10 +127,13 @@ public struct Membership: Equatable, Sendable {
         var deadline = min(persistAt, contacts.activeCount > 0 ? nextExchange : .never)
         var nextRetry = Instant.never
         let sparesStrangers = strangersToSpare > 0
-        for contact in contacts.list {
-            switch contact.phase {
+        // By index: a copy of a contact for each costs more than the look at it.
+        for index in contacts.list.indices {
+            switch contacts.list[index].phase {
             case .idle(let retryAt, _):
-                if wantsPeers || sparesStrangers && contact.isTrusted { nextRetry = min(nextRetry, retryAt) }
+                if wantsPeers || sparesStrangers && contacts.list[index].isTrusted {
+                    nextRetry = min(nextRetry, retryAt)
+                }
             case .active(let link): deadline = min(deadline, link.nextPing)
             }
         }
@@ -189,7 +192,11 @@ public struct Membership: Equatable, Sendable {
 
     /// Connected peers that are strangers beyond their share of the view.
     private var strangersToSpare: Int {
-        max(0, contacts.list.count { $0.link != nil && !$0.isTrusted } - settings.activeMax / 4)
+        var strangers = 0
+        for index in contacts.list.indices where contacts.list[index].isActive {
+            if !contacts.list[index].isTrusted { strangers += 1 }
+        }
+        return max(0, strangers - settings.activeMax / 4)
     }
 }
 
@@ -433,8 +440,8 @@ extension Membership {
             cards.append(record)
         }
         var others = contacts.list.indices.filter { index in
-            let contact = contacts.list[index]
-            return contact.record != nil && contact.node != receiver && contact.node != freshest
+            contacts.list[index].record != nil && contacts.list[index].node != receiver
+                && contacts.list[index].node != freshest
         }
         while cards.count < Frame.recordsMax, !others.isEmpty {
             let place = chance.below(others.count)

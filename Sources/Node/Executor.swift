@@ -39,8 +39,10 @@ struct Chain {
     var previousRandomness: Digest
     /// Final blocks' evidence that verdicts still need: of the last two epochs, ascending.
     var recent: [Block]
-    /// What the nodes of one process share; nil for a node that is alone in its own.
-    var shared: SharedWork?
+    /// Executions that the nodes of one process share; nil for a node that is alone in its own.
+    var executions: SharedWork?
+    /// Verifications that they share.
+    var verifications: SharedWork?
     /// Memo of VRF checks made by workers, dropped when an epoch closes.
     var vrfOutputs: [VRFCheckKey: VRFOutput?] = [:]
 
@@ -65,7 +67,7 @@ struct Chain {
 
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }
-        if let shared { return shared.verify(.vrf(key, alpha: alpha, proof)).outputs[0] }
+        if let verifications { return verifications.verify(.vrf(key, alpha: alpha, proof)).outputs[0] }
         return key.verify(proof, alpha: alpha.octetBytes)
     }
 
@@ -151,7 +153,7 @@ struct Chain {
         guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)
         else { throw .badTransactions }
         try checkParentCertificate(body.parentCertificate)
-        if let known = shared?.executed(header, header.digest) { return known }
+        if let known = executions?.executed(header, header.digest) { return known }
         let executed = try execute(
             builder: header.builder, randomnessProof: header.randomnessProof, body: body, evidence: evidence)
         guard executed.verdictsRoot == header.verdictsRoot else {
@@ -160,7 +162,7 @@ struct Chain {
         guard executed.outcome.stateRoot == header.stateRoot else {
             throw .stateRoot(computed: executed.outcome.stateRoot)
         }
-        shared?.store(executed, of: header, header.digest)
+        executions?.store(executed, of: header, header.digest)
         return executed
     }
 
@@ -185,12 +187,12 @@ struct Chain {
         if recent.count > 2 { recent.removeFirst(recent.count - 2) }
         let digest = block.header.digest
         // A restored chain may remember fewer blocks than the one that was stored.
-        if let known = shared?.after(block.header, digest), known.recent.count == recent.count {
+        if let known = executions?.after(block.header, digest), known.recent.count == recent.count {
             ledger = known.ledger
             recent = known.recent
         } else {
             ledger.apply(executed.outcome)
-            shared?.store(after: block.header, digest, ledger: ledger, recent: recent)
+            executions?.store(after: block.header, digest, ledger: ledger, recent: recent)
         }
         vrfOutputs.removeAll(keepingCapacity: true)
     }

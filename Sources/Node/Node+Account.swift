@@ -20,7 +20,7 @@ extension Node {
     public var view: NodeView {
         NodeView(
             openEpoch: chain.openEpoch, view: simplex.status.view, waitsFor: waitsFor,
-            peers: peers.map { ($0, endpoints[$0]!) })
+            peers: places)
     }
 
     private var waitsFor: String {

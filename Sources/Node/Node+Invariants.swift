@@ -50,8 +50,8 @@ extension Node {
         return account.encoded()
     }
 
-    /// Connected peers in the order of their keys.
-    public var peersList: [NodeID] { peers }
+    /// Connected peers in the order of their keys, and where they are.
+    public var places: [(NodeID, Endpoint)] { peers.map { ($0, endpoints[$0]!) } }
 
     /// Authors whose bundles can be accepted in the open epoch, at most.
     private var authorsMax: Int { chain.ledger.deviceCount + chain.committee.seats.count }

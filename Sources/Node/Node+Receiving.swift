@@ -18,7 +18,11 @@ extension Node {
         guard datagram.network == networkPrefix else { return count(.foreignNetwork) }
         guard datagram.sender != id else { return count(.ownEcho) }
         let isPeer = endpoints[datagram.sender] == source
-        if isPeer { run(membership: .heard(from: datagram.sender, source), at: now, &actions) }
+        if isPeer {
+            // Closes an open question at most: nothing becomes due by it.
+            var none: [Membership.Action] = []
+            membership.handle(.heard(from: datagram.sender, source), at: now, actions: &none)
+        }
         for frame in datagram.frames {
             switch frame {
             case .records(let records, let asks):

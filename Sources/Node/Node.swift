@@ -114,7 +114,8 @@ public final class Node {
         self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot)
-        chain.shared = sharedWork
+        chain.executions = sharedWork
+        chain.verifications = sharedWork
         isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
         // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.

@@ -102,8 +102,7 @@ public enum Check: Hashable, Sendable {
 
     /// Whether this check alone holds.
     public var holds: Bool {
-        let verification = Verification(of: [self])
-        return verification.holds && !verification.outputs.contains(nil)
+        Verification(of: [self]).holdsEntirely
     }
 }
 
@@ -116,6 +115,9 @@ public struct Verification: Hashable, Sendable {
         self.holds = holds
         self.outputs = outputs
     }
+
+    /// Whether all signatures, keys and proofs hold.
+    public var holdsEntirely: Bool { holds && !outputs.contains(nil) }
 
     /// Carries out checks in order, each singly: what a worker runs.
     public init(of checks: [Check]) {

@@ -26,13 +26,14 @@ public enum ReplayFault: Error, Sendable, CustomStringConvertible {
 public struct Replay {
     private var chain: Chain
     public private(set) var signaturesChecked = 0
-    private let verify: (Check) -> Bool
+    private let shared: SharedWork?
 
-    /// - Parameter verify: Says whether a check holds; a caller that made the same check before may remember it.
-    public init(genesis: Genesis, verify: @escaping (Check) -> Bool = { $0.holds }) {
-        self.verify = verify
+    /// - Parameter shared: Remembers which signatures and proofs held; its executions are not asked for.
+    public init(genesis: Genesis, shared: SharedWork? = nil) {
+        self.shared = shared
         // Without records there is nothing that could be damaged.
         chain = try! Chain(genesis: genesis, network: genesis.network, boot: BootRecords())
+        chain.verifications = shared
     }
 
     public var lastEpoch: Epoch { chain.openEpoch - 1 }
@@ -90,7 +91,8 @@ public struct Replay {
 
     private mutating func check(_ check: Check, _ what: String, _ epoch: Epoch) throws(ReplayFault) {
         signaturesChecked += 1
-        guard verify(check) else { throw .signature(epoch, what) }
+        let verification = shared?.verify(check) ?? Verification(of: [check])
+        guard verification.holdsEntirely else { throw .signature(epoch, what) }
     }
 
     /// Compares the state that execution gave with a stored one, entry by entry, and adds up the books.

@@ -31,9 +31,8 @@ extension Adversary {
     mutating func tick(scene: inout Scene) {}
 }
 
-/// What an adversary knows and can do at one moment.
-struct Scene {
-    let now: Instant
+/// What an adversary knows at all times.
+final class Backdrop {
     let host: Int
     let key: SigningKey
     let vrfKey: VRFKey
@@ -42,6 +41,25 @@ struct Scene {
     /// Where every host of the world is, by its number.
     let endpoints: [Endpoint]
     let ids: [NodeID]
+
+    init(
+        host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest, endpoints: [Endpoint],
+        ids: [NodeID]
+    ) {
+        self.host = host
+        self.key = key
+        self.vrfKey = vrfKey
+        self.genesis = genesis
+        self.network = network
+        self.endpoints = endpoints
+        self.ids = ids
+    }
+}
+
+/// What an adversary knows and can do at one moment.
+struct Scene {
+    let backdrop: Backdrop
+    let now: Instant
     /// Where this host's node has peers.
     let peers: [(NodeID, Endpoint)]
     let openEpoch: Epoch
@@ -52,21 +70,22 @@ struct Scene {
     private(set) var transmissions: [Transmission] = []
 
     init(
-        now: Instant, host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest,
-        endpoints: [Endpoint], ids: [NodeID], peers: [(NodeID, Endpoint)], openEpoch: Epoch, chance: Chance
+        _ backdrop: Backdrop, now: Instant, peers: [(NodeID, Endpoint)], openEpoch: Epoch, chance: Chance
     ) {
+        self.backdrop = backdrop
         self.now = now
-        self.host = host
-        self.key = key
-        self.vrfKey = vrfKey
-        self.genesis = genesis
-        self.network = network
-        self.endpoints = endpoints
-        self.ids = ids
         self.peers = peers
         self.openEpoch = openEpoch
         self.chance = chance
     }
+
+    var host: Int { backdrop.host }
+    var key: SigningKey { backdrop.key }
+    var vrfKey: VRFKey { backdrop.vrfKey }
+    var genesis: Genesis { backdrop.genesis }
+    var network: Digest { backdrop.network }
+    var endpoints: [Endpoint] { backdrop.endpoints }
+    var ids: [NodeID] { backdrop.ids }
 
     mutating func send(_ datagram: Datagram, to endpoint: Endpoint) {
         outbox.append((datagram.encoded(), endpoint))

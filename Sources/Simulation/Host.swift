@@ -17,6 +17,8 @@ final class Host {
     var missed: [NodeEvent] = []
     var clock = Clock()
     var adversary: (any Adversary)?
+    /// What its adversary knows at all times.
+    var backdrop: Backdrop?
     var wakesAt: Instant = .never
     /// How long its disk and its workers take. Each host has its own, so that one that does a thing more leaves the
     /// others' chances alone.

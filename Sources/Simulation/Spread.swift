@@ -20,8 +20,7 @@ struct Spread {
     private static let holdersMax = 1 << 20
 
     /// One datagram on its way.
-    mutating func deliver(_ bytes: [UInt8], from sender: Int, to receiver: Int) {
-        guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return }
+    mutating func deliver(_ datagram: Datagram, from sender: Int, to receiver: Int) {
         for case .message(let octets) in datagram.frames where octets.first == 0 {
             let message = Digest(of: octets).prefix
             copies += 1

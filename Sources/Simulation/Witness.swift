@@ -158,8 +158,8 @@ struct Witness {
     }
 
     /// Executes a disk's chain again from genesis: certificates, signatures, roots, verdicts and books.
-    mutating func audit(_ disk: Disk, host: Int, at now: Instant, verify: @escaping (Check) -> Bool) {
-        var replay = Replay(genesis: genesis, verify: verify)
+    mutating func audit(_ disk: Disk, host: Int, at now: Instant, shared: SharedWork?) {
+        var replay = Replay(genesis: genesis, shared: shared)
         do throws(ReplayFault) {
             for (block, certificate) in disk.blocks { _ = try replay.check(block, certificate: certificate) }
             if !disk.blocks.isEmpty { try replay.compare(with: disk.stateEntries) }

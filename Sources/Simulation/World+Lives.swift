@@ -10,6 +10,7 @@ extension World {
         host.outputs = OutputQueue()
         host.committing = []
         host.isOdd = false
+        hasFinal = true
         host.isHalted = false
         trace(index) { .init("start", "life \(host.life), epoch \(host.disk.lastEpoch) final") }
         do {
@@ -50,6 +51,7 @@ extension World {
     /// The disk is empty now, and its node must not sign until its operator says from when on.
     private func lose(_ index: Int) {
         hosts[index].disk = Disk()
+        hasFinal = true
         hosts[index].votesFrom = .max
     }
 
@@ -90,6 +92,7 @@ extension World {
         guard host.isHonest, now < end, !host.isOdd else { return }
         if let node = host.node, node.disturb() {
             host.isOdd = true
+            hasFinal = true
             injected["disturbed", default: 0] += 1
             trace(index) { .init("disturbed", "") }
         } else {

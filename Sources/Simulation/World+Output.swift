@@ -81,9 +81,9 @@ extension World {
         guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return }
         guard host.adversary != nil else {
             witness.heard(datagram, by: population.ids[index], host: index, of: host, at: now) {
-                self.verify([$0]).isTrue
+                self.verify([$0]).holdsEntirely
             }
-            return transport(bytes, to: endpoint, from: index)
+            return transport(bytes, datagram, to: endpoint, from: index)
         }
         var scene = scene(of: index)
         host.adversary!.send(datagram, to: endpoint, scene: &scene)
@@ -91,16 +91,19 @@ extension World {
     }
 
     func leave(_ scene: Scene, from index: Int) {
-        for (bytes, endpoint) in scene.outbox { transport(bytes, to: endpoint, from: index) }
+        for (bytes, endpoint) in scene.outbox { transport(bytes, nil, to: endpoint, from: index) }
         for transmission in scene.transmissions { radiate(transmission, by: index) }
     }
 
-    private func transport(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
+    /// - Parameter datagram: What the octets say, if it is known.
+    private func transport(_ bytes: [UInt8], _ datagram: Datagram?, to endpoint: Endpoint, from index: Int) {
         var arrivals: [Arrival] = []
         let drawn = links.send(bytes, from: index, to: endpoint, at: now, &arrivals)
         if let drawn { trace(index) { .init("sent", "", to: drawn.to, fate: drawn.fate) } }
         for arrival in arrivals {
-            if spread.isOn { spread.deliver(bytes, from: index, to: arrival.host) }
+            if spread.isOn, let datagram = datagram ?? (try? Datagram(decoding: bytes.octetBytes)) {
+                spread.deliver(datagram, from: index, to: arrival.host)
+            }
             // A datagram finds whatever life the host then has.
             add(
                 .event(.datagram(arrival.bytes, from: arrival.source), life: hosts[arrival.host].life),

@@ -100,7 +100,7 @@ public final class World {
     public func run(progress: (Progress) -> Void = { _ in }) -> Outcome {
         let healsAt = Instant.origin + .milliseconds(plan.healsAt)
         var epoch = 0
-        while witness.violations.isEmpty, !isDone, let next = agenda.next() {
+        while witness.violations.isEmpty, epoch < plan.epochs || now < healsAt, let next = agenda.next() {
             now = max(now, next.at)
             if max(lastProgress, healsAt) + .milliseconds(plan.patience) < now {
                 witness.report(
@@ -109,23 +109,24 @@ public final class World {
             happen(next.element, due: next.at)
             guard hasFinal else { continue }
             hasFinal = false
-            if commonEpoch > epoch {
-                epoch = commonEpoch
+            let common = commonEpoch
+            defer { epoch = common }
+            if common > epoch {
                 lastProgress = now
                 progress(
                     Progress(
-                        epoch: epoch, epochs: plan.epochs,
+                        epoch: common, epochs: plan.epochs,
                         virtualMilliseconds: (now - .origin).milliseconds, events: events))
             }
         }
         if witness.violations.isEmpty { compareWithExpectations() }
         for host in hosts.indices where hosts[host].isHonest {
-            witness.audit(hosts[host].disk, host: host, at: now) { self.verify([$0]).isTrue }
+            witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork)
         }
         return outcome
     }
 
-    /// A block became final somewhere since the last look.
+    /// A block became final somewhere since the last look, or a host was lost or found that the others count on.
     var hasFinal = true
     var newestFinal: UInt64 = 0
 
@@ -141,10 +142,6 @@ public final class World {
             let honest = host.isHonest ? "" : " dishonest"
             return "\(index) epoch \(view.openEpoch) \(view.peers.count) peers\(voter)\(honest)"
         }.joined(separator: ", ")
-    }
-
-    private var isDone: Bool {
-        now >= .origin + .milliseconds(plan.healsAt) && commonEpoch >= plan.epochs
     }
 
     private var outcome: Outcome {
@@ -278,16 +275,17 @@ public final class World {
         return Verification(holds: holds, outputs: outputs)
     }
 
-    func scene(of host: Int) -> Scene {
-        let view = hosts[host].node?.view
+    func scene(of index: Int) -> Scene {
+        let host = hosts[index]
+        let backdrop =
+            host.backdrop
+            ?? Backdrop(
+                host: index, key: population.keys[index], vrfKey: population.vrfKeys[index],
+                genesis: population.genesis, network: network,
+                endpoints: (0..<plan.hosts).map { Network.endpoint(of: $0) }, ids: population.ids)
+        host.backdrop = backdrop
         return Scene(
-            now: now, host: host, key: population.keys[host], vrfKey: population.vrfKeys[host],
-            genesis: population.genesis, network: network,
-            endpoints: (0..<plan.hosts).map { Network.endpoint(of: $0) }, ids: population.ids,
-            peers: view?.peers ?? [], openEpoch: view?.openEpoch ?? 1, chance: chance.split())
+            backdrop, now: now, peers: host.node?.places ?? [], openEpoch: host.node?.openEpoch ?? 1,
+            chance: chance.split())
     }
-}
-
-extension Verification {
-    var isTrue: Bool { holds && !outputs.contains(nil) }
 }

@@ -39,9 +39,11 @@ struct Stage {
 
     private func scene() -> Scene {
         Scene(
-            now: now, host: 0, key: keys[0], vrfKey: vrfKey, genesis: genesis, network: Self.network,
-            endpoints: endpoints, ids: ids, peers: (1..<Self.hosts).map { (ids[$0], endpoints[$0]) },
-            openEpoch: 1, chance: Chance(seed: 0))
+            Backdrop(
+                host: 0, key: keys[0], vrfKey: vrfKey, genesis: genesis, network: Self.network,
+                endpoints: endpoints, ids: ids),
+            now: now, peers: (1..<Self.hosts).map { (ids[$0], endpoints[$0]) }, openEpoch: 1,
+            chance: Chance(seed: 0))
     }
 
     private func datagrams(_ message: Message, from host: Int) -> [Datagram] {

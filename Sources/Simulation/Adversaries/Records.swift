@@ -9,9 +9,12 @@ struct Eclipser: Adversary {
     /// As many as a node has peers at most.
     static let inventedMax = 12
     static let dialsPerTick = 3
+    /// Cards of nodes that are nowhere: made once, as making them is all that they cost.
+    static let deadMax = 96
 
     private var chance: Chance
     private var invented: [SigningKey] = []
+    private var dead: [NodeRecord] = []
     private var sequence: UInt64 = 1
 
     init(chance: Chance) {
@@ -49,9 +52,14 @@ struct Eclipser: Adversary {
         let key = invented[chance.below(invented.count)]
         var records = [record(of: key, at: scene.endpoints[scene.host], scene.network)]
         while records.count < Frame.recordsMax {
-            let seed = chance.octets(SigningKey.seedByteCount)
-            let dead = Endpoint(ipv4: 0x0A00_0000 | UInt32(chance.below(1 << 24)), port: 9)
-            records.append(record(of: SigningKey(seed: seed.octetBytes), at: dead, scene.network))
+            if dead.count < Self.deadMax {
+                let seed = chance.octets(SigningKey.seedByteCount)
+                let nowhere = Endpoint(ipv4: 0x0A00_0000 | UInt32(chance.below(1 << 24)), port: 9)
+                dead.append(record(of: SigningKey(seed: seed.octetBytes), at: nowhere, scene.network))
+                records.append(dead[dead.count - 1])
+            } else {
+                records.append(dead[chance.below(dead.count)])
+            }
         }
         say([.records(records, asks: asks)], as: key, to: endpoint, &scene)
     }
