@@ -57,7 +57,7 @@ struct Network {
         Endpoint(ipv4: 0x0A00_0001 + UInt32(host) << 8, port: moved ? 4_001 : 4_000)
     }
 
-    private static func host(at endpoint: Endpoint) -> (host: Int, moved: Bool)? {
+    static func host(at endpoint: Endpoint) -> (host: Int, moved: Bool)? {
         guard let ipv4 = endpoint.ipv4, ipv4 & 0xFF == 1, ipv4 >> 24 == 10,
             endpoint.port == 4_000 || endpoint.port == 4_001
         else { return nil }
@@ -74,6 +74,8 @@ struct Network {
     mutating func end(_ fault: Fault) {
         if let place = active.firstIndex(of: fault) { active.remove(at: place) }
     }
+
+    func fault(_ kind: Fault.Kind) -> Fault? { active.first { $0.kind == kind } }
 
     private func isMoved(_ host: Int) -> Bool {
         active.contains { $0.kind == .readdress && $0.hosts.contains(host) }
@@ -125,6 +127,7 @@ struct Network {
             case .partition where isFrom != isTo: return lose("partitioned")
             case .cut where isFrom && (fault.others.isEmpty || fault.others.contains(to)): return lose("cut")
             case .leaderCut where from == leader || to == leader: return lose("leaderCutOff")
+            case .flap where isFrom && isTo && isShut(fault, from, to, at: now): return lose("flapped")
             case .loss where (isFrom || isTo) && chances[from].happens(fault.amount, in: 1000):
                 return lose("lost")
             case .clog where isFrom || isTo:
@@ -151,6 +154,16 @@ struct Network {
         guard isMoved(to) == moved else { return lose("movedAway") }
         if translators { opened[from << 16 | to] = now }
         return leaves
+    }
+
+    /// Whether a flapping link is shut now: the same for every datagram of the moment.
+    private func isShut(_ fault: Fault, _ from: Int, _ to: Int, at now: Instant) -> Bool {
+        let turn = (now - .origin).milliseconds / Int64(max(1, fault.amount))
+        var turns = Chance(seed: plan.seed ^ UInt64(turn) << 32)
+        let mutes = turns.happens(1, in: 2)
+        let link = mutes ? from : from << 16 | to
+        var chance = Chance(seed: turns.bits() ^ UInt64(link))
+        return chance.happens(1, in: 2)
     }
 
     /// Until when a swizzled host is clogged; nil if it is not at this time. Begins in the list's order in the

@@ -74,6 +74,13 @@ public struct Fault: Codable, Equatable, Sendable {
         case clog
         /// Like `clog`, but the hosts are clogged one after another, and freed in another order.
         case swizzle
+        /// Every `amount` milliseconds it is drawn anew which of `hosts` are not heard by the others of them, or between
+        /// which two of them nothing passes in one direction: some learn what others do not (after "Twins", Bano et
+        /// al., 2020).
+        case flap
+        /// Votes to notarize, and certificates of them, reach only some of `hosts`, others in each view: these hold the
+        /// notarization while the rest nullifies.
+        case splitVotes
         /// `hosts` lose `amount` in a thousand, both ways.
         case loss
         /// `hosts` send no more than `amount` kilobits a second; what waits longer than a second is lost.

@@ -68,7 +68,9 @@ extension Plan {
             [.bitFlip, .staleStore, .wipe, .oddState].contains(kind) ? forgetful : Array(0..<plan.hosts)
         guard !hosts.isEmpty else { return nil }
         chance.shuffle(&hosts)
-        let some = Array(hosts.prefix(1 + chance.below(max(1, hosts.count / 2)))).sorted()
+        let isOfAll = kind == .flap || kind == .splitVotes
+        let count = isOfAll ? hosts.count : 1 + chance.below(max(1, hosts.count / 2))
+        let some = Array(hosts.prefix(count)).sorted()
         let amount =
             switch kind {
             case .loss: chance.below(1_000)
@@ -78,6 +80,7 @@ extension Plan {
             case .bandwidth: 8 + chance.below(500)
             case .nat: 1_000 + chance.below(30_000)
             case .swizzle: chance.below(16)
+            case .flap: plan.deltaMilliseconds * (4 + chance.below(9))
             default: 0
             }
         let others = kind == .cut && chance.happens(1, in: 2) ? [hosts[hosts.count - 1]] : []

@@ -97,6 +97,7 @@ extension World {
 
     /// - Parameter datagram: What the octets say, if it is known.
     private func transport(_ bytes: [UInt8], _ datagram: Datagram?, to endpoint: Endpoint, from index: Int) {
+        guard !isHidden(datagram, from: index, to: endpoint) else { return }
         var arrivals: [Arrival] = []
         let drawn = links.send(bytes, from: index, to: endpoint, at: now, &arrivals)
         if let drawn { trace(index) { .init("sent", "", to: drawn.to, fate: drawn.fate) } }
@@ -109,6 +110,30 @@ extension World {
                 .event(.datagram(arrival.bytes, from: arrival.source), life: hosts[arrival.host].life),
                 to: arrival.host, at: arrival.at)
         }
+    }
+
+    /// Whether a fault keeps this vote to notarize, or what it led to, from its receiver.
+    private func isHidden(_ datagram: Datagram?, from index: Int, to endpoint: Endpoint) -> Bool {
+        guard let datagram, let fault = links.fault(.splitVotes),
+            let receiver = Network.host(at: endpoint)?.host, fault.hosts.contains(receiver)
+        else { return false }
+        for case .message(let octets) in datagram.frames {
+            let ballot: Ballot? =
+                switch try? Message(decoding: octets) {
+                case .vote(let vote): vote.ballot
+                case .certificate(let certificate): certificate.ballot
+                default: nil
+                }
+            guard case .notarize(let epoch, let view, _) = ballot else { continue }
+            var chance = Chance(seed: plan.seed ^ epoch << 32 ^ UInt64(view))
+            var some = fault.hosts
+            chance.shuffle(&some)
+            if !some.prefix(max(1, (plan.validators - 1) / 3)).contains(receiver) {
+                injected["votesHidden", default: 0] += 1
+                return true
+            }
+        }
+        return false
     }
 
     private func transmit(_ transmission: Transmission, by index: Int) {
