@@ -24,6 +24,51 @@ extension Round {
         }
     }
 
+    /// Whether this message, said for the first time, changes anything here.
+    func isOfUse(_ message: Message) -> Bool {
+        switch message {
+        case .vote(let vote):
+            guard !isFinal, vote.ballot.epoch == epoch, keeps(vote.ballot.view),
+                let seat = committee.index(of: vote.voter)
+            else { return false }
+            // Of votes that contradict each other one of each seat goes on, for the others' alarm.
+            guard let tally = slots[vote.ballot.view]?.tally else { return true }
+            if tally.vote(vote.ballot.kind, seat: seat) == nil { return true }
+            return !accused.contains(seat) && tally.contradiction(to: vote, seat: seat) != nil
+        case .certificate(let certificate):
+            let ballot = certificate.ballot
+            guard ballot.epoch == epoch else { return false }
+            let slot = slots[ballot.view]
+            return switch ballot {
+            case .finalize(_, _, let digest): finality.map { $0.ballot.digest != digest } ?? true
+            case .notarize:
+                !isFinal && isStorable(ballot) && slot?.notarization?.ballot != ballot
+            case .nullify:
+                !isFinal && isStorable(ballot) && slot?.nullification == nil
+            }
+        case .proposal(let proposal):
+            let digest = proposal.header.digest
+            guard proposal.header.epoch == epoch else { return false }
+            if isCertified(digest), headers[digest] == nil { return true }
+            guard !isFinal, keeps(proposal.view) else { return false }
+            guard let slot = slots[proposal.view] else { return true }
+            return !slot.hasProposal && slot.notarization?.ballot.digest ?? digest == digest
+        default: return false
+        }
+    }
+
+    private func isCertified(_ digest: Digest) -> Bool {
+        finality?.ballot.digest == digest
+            || slots.values.contains { $0.notarization?.ballot.digest == digest }
+    }
+
+    /// Whether a certificate of this view has a place here: notarizations of any, nullifications of those that may
+    /// come next.
+    private func isStorable(_ ballot: Ballot) -> Bool {
+        guard ballot.view >= floor, ballot.view <= Self.viewsLast else { return false }
+        return ballot.kind != .nullify || ballot.view <= ceiling + Self.viewsAhead
+    }
+
     /// Rule 5: counts a vote, own or received, and forms the certificate that it completes.
     mutating func record(_ vote: Vote, seat: Int, at now: Instant, _ out: inout [Simplex.Action]) {
         let ballot = vote.ballot
@@ -58,7 +103,7 @@ extension Round {
             lookForDivergence(from: digest, &out)
             return true
         }
-        guard !isFinal, ballot.view >= floor, ballot.view <= Self.viewsLast else { return false }
+        guard !isFinal, isStorable(ballot) else { return false }
         let slot = slots[ballot.view] ?? Slot()
         switch ballot {
         case .notarize(_, let view, let digest):
@@ -72,7 +117,7 @@ extension Round {
             if view >= self.view { armFinalizeTimer(view, at: now) }
             lookForDivergence(from: digest, &out)
         default:
-            if slot.nullification != nil || ballot.view > ceiling + Self.viewsAhead { return false }
+            if slot.nullification != nil { return false }
             slots[ballot.view, default: Slot()].nullification = certificate
         }
         return true
@@ -90,10 +135,7 @@ extension Round {
         for certificate in proposal.justification where certificate.ballot.view < view {
             store(certificate, at: now, &out)
         }
-        let isWanted =
-            finality?.ballot.digest == digest
-            || slots.values.contains { $0.notarization?.ballot.digest == digest }
-        if isWanted { headers[digest] = proposal.header }
+        if isCertified(digest) { headers[digest] = proposal.header }
         guard !isFinal, keeps(view) else { return }
         record(proposal.vote, seat: seat, at: now, &out)
         guard slots[view, default: Slot()].hasProposal == false else { return }
@@ -108,10 +150,7 @@ extension Round {
     /// A quorum certified what this node's own execution refuses: an operator must hear of it.
     private mutating func lookForDivergence(from digest: Digest, _ out: inout [Simplex.Action]) {
         guard judgements[digest] == .answered(.objectivelyInvalid), !hasDiverged else { return }
-        let isCertified =
-            finality?.ballot.digest == digest
-            || slots.values.contains { $0.notarization?.ballot.digest == digest }
-        guard isCertified else { return }
+        guard isCertified(digest) else { return }
         hasDiverged = true
         out.append(.alarm(.divergence(epoch, digest)))
     }

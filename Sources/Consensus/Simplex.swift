@@ -184,6 +184,10 @@ public struct Simplex: Sendable {
         assertInvariants()
     }
 
+    /// Whether a vote, certificate or proposal would change anything here. What would not is neither verified nor passed
+    /// on: else one dishonest validator makes everybody carry what it invents, well signed, about views far ahead.
+    public func isOfUse(_ message: Message) -> Bool { round?.isOfUse(message) ?? false }
+
     /// An epoch opens once; one below what was signed before the restart is only observed.
     private mutating func open(_ instance: Instance, windowEnds: Instant) {
         if let round, round.epoch >= instance.epoch { return }

@@ -136,6 +136,10 @@ extension Node {
             }
             return run(dissemination: .refused(short), at: now, &actions)
         }
+        guard simplex.isOfUse(message) else {
+            count(.superfluous)
+            return run(dissemination: .refused(short), at: now, &actions)
+        }
         verify(
             .consensus(message, short, from: peer),
             checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now, &actions)
@@ -247,6 +251,11 @@ extension Node {
         case .transaction(let transaction, let short, let replyTo):
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
         case .consensus(let message, let short, let peer):
+            // Another copy, or a vote like it, may have been verified meanwhile.
+            guard simplex.isOfUse(message) else {
+                count(.superfluous)
+                return run(dissemination: .refused(short), at: now, &actions)
+            }
             run(dissemination: .accepted(short), at: now, &actions)
             switch message {
             case .vote(let vote): run(simplex: .vote(vote), at: now, &actions)

@@ -204,4 +204,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case oversized, malformed, foreignNetwork, ownEcho, strangersFrame, malformedMessage, wrongEpoch
     case unregisteredAuthor, thirdBundle, badSignature, verificationBacklog, refusedTransaction, unasked
     case inconsistentContents
+    /// Nothing that consensus could learn from.
+    case superfluous
 }

@@ -26,6 +26,8 @@ struct Network {
     private let plan: Plan
     /// One for each sender: a host that sends a datagram more leaves the others' chances alone.
     private var chances: [Chance]
+    /// For faults that lose by chance: where fates are recorded, these are drawn all the same.
+    private var faultChances: [Chance]
     /// Fates to use before any is drawn, each list for one sender and receiver, the next one last.
     private var recorded: [Int: [Fate]]
     private var active: [Fault] = []
@@ -47,6 +49,7 @@ struct Network {
         let machines = plan.hosts + twinned.count
         var chance = chance
         chances = (0..<machines).map { _ in chance.split() }
+        faultChances = (0..<machines).map { _ in chance.split() }
         lineFree = Array(repeating: .origin, count: machines)
         bytesSentBy = Array(repeating: 0, count: machines)
         recorded = [:]
@@ -99,10 +102,10 @@ struct Network {
             lose("tooLarge")
             return nil
         }
-        guard let leaves = pass(bytes.count, from: host, to: receiver, moved: moved, at: now) else {
+        guard let leaves = pass(bytes.count, of: machine, to: receiver, moved: moved, at: now) else {
             return nil
         }
-        let fate = recorded[host << 16 | receiver]?.popLast() ?? draw(links, from: machine, bytes)
+        let fate = recorded[machine << 16 | receiver]?.popLast() ?? draw(links, from: machine, bytes)
         if fate.delays.isEmpty { lose("lost") }
         let spoilt = spoil(bytes, fate)
         // Of two machines with one key, half of the others reach the one, half the other.
@@ -117,7 +120,10 @@ struct Network {
     }
 
     /// When a datagram leaves; nil if a fault swallows it.
-    private mutating func pass(_ count: Int, from: Int, to: Int, moved: Bool, at now: Instant) -> Instant? {
+    private mutating func pass(
+        _ count: Int, of machine: Int, to: Int, moved: Bool, at now: Instant
+    ) -> Instant? {
+        let from = face(of: machine)
         var leaves = now
         var translators = false
         for fault in active {
@@ -128,7 +134,7 @@ struct Network {
             case .cut where isFrom && (fault.others.isEmpty || fault.others.contains(to)): return lose("cut")
             case .leaderCut where from == leader || to == leader: return lose("leaderCutOff")
             case .flap where isFrom && isTo && isShut(fault, from, to, at: now): return lose("flapped")
-            case .loss where (isFrom || isTo) && chances[from].happens(fault.amount, in: 1000):
+            case .loss where (isFrom || isTo) && faultChances[machine].happens(fault.amount, in: 1000):
                 return lose("lost")
             case .clog where isFrom || isTo:
                 leaves = max(leaves, .origin + .milliseconds(fault.until))

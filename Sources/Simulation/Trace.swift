@@ -31,8 +31,8 @@ public struct RecordedFate: Codable, Equatable, Sendable {
     public let to: Int
     public let fate: Fate
 
-    public init?(_ event: TraceEvent, hosts: Int) {
-        guard let to = event.to, let fate = event.fate, event.host < hosts else { return nil }
+    public init?(_ event: TraceEvent) {
+        guard let to = event.to, let fate = event.fate else { return nil }
         from = event.host
         self.to = to
         self.fate = fate

@@ -22,7 +22,7 @@ public struct TraceFile {
     }
 
     /// What befell every datagram, to let it happen again.
-    public var fates: [RecordedFate] { events.compactMap { RecordedFate($0, hosts: plan.hosts) } }
+    public var fates: [RecordedFate] { events.compactMap { RecordedFate($0) } }
 
     /// Writes a run line by line as it happens.
     public final class Writer {

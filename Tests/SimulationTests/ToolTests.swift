@@ -76,7 +76,11 @@ import Testing
         plan.roughLinks?.lossPermille = 100
         plan.roughLinks?.corruptPermille = 50
         plan.healsAt = 4_000
-        plan.faults = [Fault(.crash, at: 1_000, until: 3_000, hosts: [1])]
+        plan.faults = [
+            Fault(.crash, at: 1_000, until: 3_000, hosts: [1]),
+            Fault(.loss, at: 500, until: 4_000, hosts: [0, 2], amount: 300),
+        ]
+        plan.byzantine = [Byzantine(host: 3, .twins)]
         let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).jsonl")
         defer { try? FileManager.default.removeItem(at: url) }
         let writer = try TraceFile.Writer(writing: url, plan: plan)
@@ -100,7 +104,7 @@ import Testing
         plan.healsAt = 8_000
         var events: [TraceEvent] = []
         let first = World(plan: plan) { events.append($0) }.run()
-        let fates = events.compactMap { RecordedFate($0, hosts: plan.hosts) }
+        let fates = events.compactMap { RecordedFate($0) }
         let lost = fates.count { $0.fate.delays.isEmpty }
         #expect(lost > 100)
         // Without loss in the plan, what was lost then is lost again.
