@@ -114,7 +114,8 @@ let package = Package(
             "RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
         tests("GroundTests", "Bytes", "Chance"),
         tests(
-            "SimulationTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Node", "Radio",
+            "SimulationTests", exclude: ["Traces"], "Bytes", "Chance", "Consensus", "Coverage", "Geo",
+            "Identity", "Node", "Radio",
             "Simulation", "Wire"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),

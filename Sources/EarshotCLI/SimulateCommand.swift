@@ -34,6 +34,12 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
     @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.")
     var trace: String?
+    @Option(
+        help: """
+            Write the plan and what befell every datagram to this file: small enough to keep, and `earshot simulate \
+            replay --again` runs it, also after the program has changed.
+            """)
+    var record: String?
     @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
     @OptionGroup var output: OutputOptions
 
@@ -89,11 +95,25 @@ struct SimulateRun: ParsableCommand {
         }
         let line = ProgressLine()
         let begin = ContinuousClock.now
-        let outcome = World(plan: plan, tracer: writer.map { writer in { writer.add($0) } }).run { progress in
+        var fates: [RecordedFate] = []
+        let isRecorded = record != nil
+        let tracer: ((TraceEvent) -> Void)? =
+            writer == nil && !isRecorded
+            ? nil
+            : { event in
+                writer?.add(event)
+                if isRecorded, let fate = RecordedFate(event) { fates.append(fate) }
+            }
+        let outcome = World(plan: plan, tracer: tracer).run { progress in
             line.show("epoch \(progress.epoch) of \(progress.epochs), \(progress.events) events")
         }
         line.clear()
         try writer?.close()
+        if let record {
+            do {
+                try FateFile(plan: plan, fates: fates).write(to: URL(fileURLWithPath: record))
+            } catch { throw ValidationError("\(record) cannot be written: \(error.localizedDescription)") }
+        }
         if output.json {
             try printJSON(outcome)
         } else {
@@ -166,7 +186,7 @@ struct SimulateReplay: ParsableCommand {
             in the recording, also if the program has changed since.
             """)
 
-    @Argument(help: "What `earshot simulate --trace` wrote.") var file: String
+    @Argument(help: "What `earshot simulate --trace` or `--record` wrote.") var file: String
     @Option(help: "Only what happens at this host.") var host: Int?
     @Option(help: "Only events of this kind: datagram, sent, committed, final, start, crash, …") var kind:
         String?
@@ -179,7 +199,15 @@ struct SimulateReplay: ParsableCommand {
         guard FileManager.default.isReadableFile(atPath: file) else {
             throw ValidationError("\(file) cannot be read; is it there?")
         }
-        let trace = try TraceFile(reading: URL(fileURLWithPath: file))
+        let url = URL(fileURLWithPath: file)
+        if let recording = try? FateFile(reading: url) {
+            guard again else { throw ValidationError("\(file) holds no events to walk; run it with --again") }
+            let outcome = World(plan: recording.plan, fates: recording.fates).run()
+            if output.json { try printJSON(outcome) } else { print(outcome.summary) }
+            if !outcome.violations.isEmpty { throw ExitCode.failure }
+            return
+        }
+        let trace = try TraceFile(reading: url)
         guard again else {
             for event in trace.events where isWanted(event) {
                 if output.json { try printJSON(event) } else { print(event.line) }

@@ -31,6 +31,12 @@ public struct RecordedFate: Codable, Equatable, Sendable {
     public let to: Int
     public let fate: Fate
 
+    init(from: Int, to: Int, fate: Fate) {
+        self.from = from
+        self.to = to
+        self.fate = fate
+    }
+
     public init?(_ event: TraceEvent) {
         guard let to = event.to, let fate = event.fate else { return nil }
         from = event.host

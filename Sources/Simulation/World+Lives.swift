@@ -80,7 +80,8 @@ extension World {
             case .skew:
                 host.clock.set(partsPerMillion: Int64(fault.amount), at: now)
                 rearm(index)
-            case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat, .readdress:
+            case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
+                .readdress:
                 break
             case .slowDisk, .tornBatch, .fullDisk: break
             }
@@ -130,7 +131,8 @@ extension World {
             case .skew:
                 host.clock.set(partsPerMillion: 0, at: now)
                 rearm(index)
-            case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat, .readdress:
+            case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
+                .readdress:
                 break
             case .slowDisk, .jump, .oddState: break
             }

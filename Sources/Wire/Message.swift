@@ -227,7 +227,8 @@ extension Block {
     /// Everything but the bundles, which most peers hold.
     public var contents: Contents {
         Contents(
-            header: header, body: body, items: evidence.map { EvidenceItem(author: $0.author, item: $0.item) })
+            header: header, body: body, items: evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
+        )
     }
 }
 

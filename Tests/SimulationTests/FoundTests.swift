@@ -1,3 +1,4 @@
+import Foundation
 @testable import Simulation
 import Testing
 
@@ -54,5 +55,30 @@ import Testing
             Fault(.crash, at: 1_000, until: 7_000, hosts: [5]),
         ]
         #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
+    /// All who held what stands behind a notarized header restarted before it was final: nobody could execute it.
+    @Test(arguments: [2_620, 2_630, 2_640, 2_650])
+    func `a power cut of all between notarization and finality stops nobody`(
+        _ at: Int
+    ) {
+        var plan = Plan()
+        plan.epochs = 2
+        plan.healsAt = at + 200
+        plan.patience = 20_000
+        plan.faults = [Fault(.crash, at: at, until: at + 200, hosts: [0, 1, 2, 3])]
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
+    /// Recorded while the bug was there: these meet it again also where a seed would not.
+    static let recordings = (try? FileManager.default.contentsOfDirectory(atPath: folder).sorted()) ?? []
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Traces"
+
+    @Test func `there are recordings`() { #expect(!Self.recordings.isEmpty) }
+
+    @Test(arguments: recordings) func `what a recording found is mended`(_ name: String) throws {
+        let file = try FateFile(reading: URL(fileURLWithPath: Self.folder + "/" + name))
+        #expect(!file.fates.isEmpty)
+        #expect(World(plan: file.plan, fates: file.fates).run().violations.map(\.what) == [])
     }
 }

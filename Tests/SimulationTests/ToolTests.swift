@@ -96,6 +96,30 @@ import Testing
         #expect(World(plan: plan).run().audit == audit)
     }
 
+    @Test func `fates are read back as they were written`() throws {
+        var plan = Plan()
+        plan.epochs = 1
+        plan.roughLinks = Links()
+        plan.roughLinks?.lossPermille = 100
+        plan.roughLinks?.duplicatePermille = 100
+        plan.roughLinks?.corruptPermille = 100
+        plan.roughLinks?.truncatePermille = 100
+        plan.healsAt = 3_000
+        var fates: [RecordedFate] = []
+        _ = World(plan: plan) { event in if let fate = RecordedFate(event) { fates.append(fate) } }.run()
+        let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).fates")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try FateFile(plan: plan, fates: fates).write(to: url)
+        let file = try FateFile(reading: url)
+        #expect(file.plan == plan && file.fates.count == fates.count)
+        func list(_ fates: [RecordedFate], _ from: Int, _ to: Int) -> [Fate] {
+            fates.filter { $0.from == from && $0.to == to }.map(\.fate)
+        }
+        for from in 0..<4 { for to in 0..<4 { #expect(list(fates, from, to) == list(file.fates, from, to)) } }
+        try Data("\(try String(contentsOf: url, encoding: .utf8))0>1 nonsense!\n".utf8).write(to: url)
+        #expect(throws: PlanError.self) { try FateFile(reading: url) }
+    }
+
     @Test func `recorded fates are stronger than the seed`() throws {
         var plan = Plan()
         plan.epochs = 2
