@@ -78,6 +78,8 @@ struct Network {
         if let place = active.firstIndex(of: fault) { active.remove(at: place) }
     }
 
+    var isFaulty: Bool { !active.isEmpty }
+
     func fault(_ kind: Fault.Kind) -> Fault? { active.first { $0.kind == kind } }
 
     private func isMoved(_ host: Int) -> Bool {

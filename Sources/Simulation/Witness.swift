@@ -28,6 +28,7 @@ struct Witness {
     private var seen: Set<Certificate> = []
     private(set) var certificatesChecked = 0
     private var signed: [Epoch: Set<Digest>] = [:]
+    private var chunks = Chunks()
     private let genesis: Genesis
     private(set) var violations: [Violation] = []
 
@@ -70,11 +71,19 @@ struct Witness {
         _ datagram: Datagram, by id: NodeID, host: Int, of machine: Host, at now: Instant,
         verify: (Check) -> Bool
     ) {
-        let disk = machine.disk
-        for case .message(let octets) in datagram.frames {
+        for frame in datagram.frames {
+            let octets: [UInt8]
+            switch frame {
+            case .message(let whole): octets = whole
+            case .chunk(let chunk):
+                guard let whole = chunks.add(chunk) else { continue }
+                octets = whole
+            default: continue
+            }
             guard let tag = octets.first, tag == 0 || tag == 2 || tag == 3 || tag == 4,
                 let message = try? Message(decoding: octets)
             else { continue }
+            let disk = machine.disk
             switch message {
             case .vote(let vote) where vote.voter == id: note(vote.ballot, host: host, disk: disk, at: now)
             case .proposal(let proposal) where proposal.vote.voter == id:
@@ -166,5 +175,25 @@ struct Witness {
         } catch {
             report("replay", "\(error)", at: now, host: host)
         }
+    }
+}
+
+/// Messages that honest hosts send in pieces: each is looked at once, when its last piece has left somewhere.
+private struct Chunks {
+    private static let messagesMax = 256
+
+    private var pieces: [Digest: [UInt16: [UInt8]]] = [:]
+    private var whole: Set<Digest> = []
+
+    /// The message, if this was its last piece.
+    mutating func add(_ chunk: Chunk) -> [UInt8]? {
+        guard !whole.contains(chunk.message) else { return nil }
+        if pieces.count >= Self.messagesMax { pieces.removeAll(keepingCapacity: true) }
+        pieces[chunk.message, default: [:]][chunk.index] = chunk.octets
+        guard let held = pieces[chunk.message], held.count == Int(chunk.count) else { return nil }
+        pieces[chunk.message] = nil
+        if whole.count >= Self.messagesMax { whole.removeAll(keepingCapacity: true) }
+        whole.insert(chunk.message)
+        return (0..<chunk.count).flatMap { held[$0]! }
     }
 }

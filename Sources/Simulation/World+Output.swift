@@ -114,7 +114,7 @@ extension World {
 
     /// Whether a fault keeps this vote to notarize, or what it led to, from its receiver.
     private func isHidden(_ datagram: Datagram?, from index: Int, to endpoint: Endpoint) -> Bool {
-        guard let datagram, let fault = links.fault(.splitVotes),
+        guard links.isFaulty, let datagram, let fault = links.fault(.splitVotes),
             let receiver = Network.host(at: endpoint)?.host, fault.hosts.contains(receiver)
         else { return false }
         for case .message(let octets) in datagram.frames {
