@@ -39,6 +39,28 @@ import WireSamples
         #expect(try store.summaries(last: 0).isEmpty)
     }
 
+    @Test
+    func
+        `what stands behind headers of the open epoch is there at the next start, and gone once it is final`()
+        throws
+    {
+        var chance = Chance(seed: 5)
+        let scratch = try Scratch()
+        var contents: [Contents] = []
+        do {
+            let store = try scratch.store()
+            contents = (0..<3).map { _ in
+                Block(header: .any(from: &chance, epoch: 1), body: .any(from: &chance), evidence: []).contents
+            }
+            try store.write([.candidate(contents[0], dropping: nil), .candidate(contents[1], dropping: nil)])
+            try store.write([.candidate(contents[2], dropping: contents[0].header.digest)])
+        }
+        let store = try scratch.store()
+        #expect(Set(try store.life().candidates) == Set(contents[1...]))
+        try store.write([Final(epoch: 1, from: &chance).write])
+        #expect(try store.life().candidates.isEmpty)
+    }
+
     @Test func `what was never written is nil or empty`() throws {
         var chance = Chance(seed: 1)
         let scratch = try Scratch()
