@@ -71,6 +71,13 @@ extension World {
                 .init("final", "epoch \(final.final.header.epoch) \(final.final.header.digest)")
             }
             witness.final(final.final, at: now, host: index)
+            let view = final.final.certificate.ballot.view
+            if let healedEpoch, final.final.header.epoch > healedEpoch + 1, view > viewsMax {
+                witness.report(
+                    "livenessViews",
+                    "epoch \(final.final.header.epoch) took \(view) views, though all was well", at: now,
+                    host: index)
+            }
             if final.millisecondsToFinal > 0 { finality.append(Int(final.millisecondsToFinal)) }
         }
     }

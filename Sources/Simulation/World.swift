@@ -110,6 +110,7 @@ public final class World {
             guard hasFinal else { continue }
             hasFinal = false
             let common = commonEpoch
+            if healedEpoch == nil, now >= healsAt, UInt64(common) == newestFinal { healedEpoch = newestFinal }
             defer { epoch = common }
             if common > epoch {
                 lastProgress = now
@@ -129,6 +130,12 @@ public final class World {
     /// A block became final somewhere since the last look, or a host was lost or found that the others count on.
     var hasFinal = true
     var newestFinal: UInt64 = 0
+    /// The newest epoch when all had caught up, after all faults had ended.
+    var healedEpoch: UInt64?
+
+    /// Views that an epoch may take once everything is well: each dishonest leader costs one, and so may whoever is
+    /// late.
+    var viewsMax: Int { (plan.validators - 1) / 3 + 2 }
 
     var commonEpoch: Int {
         hosts.lazy.filter(\.isSound).map { Int($0.disk.lastEpoch) }.min() ?? 0
