@@ -175,7 +175,8 @@ extension Node {
 
     // MARK: Fetching
 
-    /// Sends a request to the next peer in turn, the builder first.
+    /// Sends a request to the next peer in turn: the builder first, then those with a seat, of whom most hold what they
+    /// voted for, then anybody. Keys cost nothing: among strangers a dishonest host could make a node ask for long.
     private func ask(
         _ message: Message, for candidate: inout Candidate, at now: Instant, _ actions: inout [NodeAction]
     ) {
@@ -185,7 +186,14 @@ extension Node {
         if candidate.attempt == 0, endpoints[candidate.header.builder] != nil {
             peer = candidate.header.builder
         } else {
-            peer = peers[(Int(candidate.digest.prefix % 1024) + candidate.attempt) % peers.count]
+            let committee = chain.committee
+            let seated = peers.filter { committee.index(of: $0) != nil }
+            let others = peers.filter { committee.index(of: $0) == nil }
+            let start = Int(candidate.digest.prefix % 1024)
+            let turn = candidate.attempt % peers.count
+            peer =
+                turn < seated.count
+                ? seated[(start + turn) % seated.count] : others[(start + turn) % others.count]
         }
         candidate.attempt += 1
         sendDirect(message, to: peer, at: now, &actions)
