@@ -25,7 +25,8 @@ public import Wire
 public struct Reconciler: Sendable {
     public enum Event: Sendable {
         case woke
-        /// A session is up; both sides have the same keys, which no one else has.
+        /// A session is up; both sides have the same keys, which no one else has. More than `peersMax`
+        /// peers are not taken: say it again when another has gone.
         case connected(NodeID, SketchKeys)
         case disconnected(NodeID)
         /// This node keeps such a set; it is empty until told of items.
@@ -82,7 +83,7 @@ public struct Reconciler: Sendable {
     /// Of one round. More, the peer pulls at its own pace.
     static let pushesMax = 1_024
     /// What it costs to make the cells of one part, in datagrams.
-    static let partCost = 4
+    static let partCost = 8
 
     var chance: Chance
     var peers: [NodeID: Peer] = [:]
@@ -121,7 +122,9 @@ public struct Reconciler: Sendable {
         case .disconnected(let peer):
             guard peers.removeValue(forKey: peer) != nil else { return }
             order.removeAll { $0 == peer }
-        case .opened(let kind): _ = open(kind)
+        case .opened(let kind):
+            guard items[kind] == nil, open(kind) else { return }
+            for peer in order { hasten(peer, at: now) }
         case .inserted(let kind, let id): insert(id, kind, at: now, &actions)
         case .removed(let kind, let id): remove(id, kind, at: now)
         case .cleared(let kind): clear(kind)

@@ -5,6 +5,16 @@ import TestKit
 import Testing
 import Wire
 
+enum HostileCells {
+    /// Cells that an item of this hash does not fall into.
+    static func strangers(to hash: UInt64, below limit: Int) -> [Int] {
+        var indices = CellIndices(hash: hash)
+        var own: Set<Int> = [0]
+        while indices.advance(limit: limit) { own.insert(indices.index) }
+        return (0..<limit).filter { !own.contains($0) }
+    }
+}
+
 @Suite struct `A hostile sketch` {
     private static let keys = SketchKeys(secret: [7], nonce: 7)
 
@@ -18,18 +28,11 @@ import Wire
         return cell
     }
 
-    /// Cells that this item does not fall into.
-    private static func strangers(to short: UInt64, below limit: Int) -> [Int] {
-        var indices = CellIndices(hash: keys.symbol(short: short).hash)
-        var own: Set<Int> = [0]
-        while indices.advance(limit: limit) { own.insert(indices.index) }
-        return (0..<limit).filter { !own.contains($0) }
-    }
-
     /// Taking the item out of its cells leaves it where it stands, and puts it where it was not: for ever.
     @Test func `with an item where it does not belong ends`() {
         var cells = [SketchCell](repeating: .zero, count: 82)
-        cells[Self.strangers(to: 5, below: 82)[0]] = Self.pure(5)
+        let hash = Self.keys.symbol(short: 5).hash
+        cells[HostileCells.strangers(to: hash, below: 82)[0]] = Self.pure(5)
         var decoder = Self.empty()
         #expect(throws: Decoder.Fault.itemRepeated) { try decoder.receive(first: 0, cells) }
         #expect(decoder.peelCount == 1)

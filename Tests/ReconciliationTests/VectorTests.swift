@@ -77,4 +77,12 @@ private enum Published {
         #expect(decoder.onlyTheirs.sorted() == Array(1...5))
         #expect(decoder.onlyOurs.sorted() == Array(1_001...1_005))
     }
+
+    /// Computed with Python's `hashlib.blake2b` and a SipHash-2-4 of its own, from this room's documentation.
+    @Test func `keys and symbol of an item in a session`() {
+        let keys = SketchKeys(secret: [UInt8](0..<32), nonce: 1)
+        let symbol = keys.symbol(Digest(octets: [UInt8](0..<32).octetBytes))
+        #expect(symbol.short.encoded().hex == "6296c3197f54b1d0")
+        #expect(symbol.hash.encoded().hex == "4c00c827c705bfb8")
+    }
 }
