@@ -21,7 +21,7 @@ extension Reconciler {
                 count(.equal)
                 answered(peer, index, at: now)
                 let round = peers[peer]!.rounds.remove(at: index)
-                actions.append(.settled(peer, round.kind, unanswered: 0))
+                actions.append(.settled(peer, round.kind, since: round.since, unanswered: 0))
             }
         case .cells(let cells): receive(cells, from: peer, at: now, &actions)
         case .more(let request): answer(request, peer, at: now, &actions)

@@ -30,7 +30,8 @@ extension Reconciler {
         for kind in idle {
             let number = peers[peer]!.newRound()
             peers[peer]!.rounds.append(
-                Round(number: number, kind: kind, askedAt: now, due: now + peers[peer]!.patience))
+                Round(
+                    number: number, kind: kind, since: now, askedAt: now, due: now + peers[peer]!.patience))
         }
         count(.asked)
         actions.append(.send(peer, .roots(round: first, roots)))
@@ -70,6 +71,7 @@ extension Reconciler {
         case .asked:
             prepare(round.kind, peer)
             actions.append(.send(peer, .roots(round: round.number, [root(round.kind, peer)])))
+        case .listing: actions.append(.send(peer, firstPage(of: round)))
         case .decoding: askForCells(peer, index, at: now, &actions)
         case .paging(let paging):
             let request = PagesRequest(
@@ -93,7 +95,7 @@ extension Reconciler {
                 decoder: Decoder(own: peers[peer]!.sets[kind]!.sketch.cells, keys: peers[peer]!.keys))
             decoding.flight = 2
         case .decoding(let present): decoding = present
-        case .paging, .known: return count(.droppedStale)
+        case .listing, .paging, .known: return count(.droppedStale)
         }
         // So that the decoder is not held twice, and copied, while it changes.
         peers[peer]!.rounds[index].source = .asked
@@ -202,12 +204,14 @@ extension Reconciler {
             count(.divided)
             return begin(range: 0, peer, index, at: now, &actions)
         }
-        peers[peer]!.rounds[index].source = .asked
-        expectAnswer(peer, index, at: now)
+        peers[peer]!.rounds[index].source = .listing
         peers[peer]!.rounds[index].number = peers[peer]!.newRound()
-        let request = PagesRequest(
-            kind: peers[peer]!.rounds[index].kind, round: peers[peer]!.rounds[index].number, pages: [0])
-        actions.append(.send(peer, .turn(request)))
+        expectAnswer(peer, index, at: now)
+        actions.append(.send(peer, firstPage(of: peers[peer]!.rounds[index])))
+    }
+
+    private func firstPage(of round: Round) -> ReconciliationFrame {
+        .turn(PagesRequest(kind: round.kind, round: round.number, pages: [0]))
     }
 
     private mutating func begin(

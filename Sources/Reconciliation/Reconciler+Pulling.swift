@@ -9,7 +9,7 @@ extension Reconciler {
         let kind = peers[peer]!.rounds[index].kind
         var paging: Paging
         switch peers[peer]!.rounds[index].source {
-        case .asked:
+        case .asked, .listing:
             guard page.index == 0, page.total <= UInt32(ItemSet.countMax) else {
                 return count(.droppedStale)
             }
@@ -104,7 +104,8 @@ extension Reconciler {
         let round = peers[peer]!.rounds.remove(at: index)
         count(.settled)
         count(.unanswered, round.pull.missing.count)
-        actions.append(.settled(peer, round.kind, unanswered: round.pull.missing.count))
+        actions.append(
+            .settled(peer, round.kind, since: round.since, unanswered: round.pull.missing.count))
         hasten(peer, at: now)
     }
 

@@ -23,7 +23,7 @@ public import Wire
 ///
 /// The design's "Reconciliation"; the sketch is that of Yang et al. (see `Sketch`, `Decoder`).
 public struct Reconciler: Sendable {
-    public enum Event: Sendable {
+    public enum Event: Sendable, Equatable {
         case woke
         /// A session is up; both sides have the same keys, which no one else has. More than `peersMax`
         /// peers are not taken: say it again when another has gone.
@@ -46,7 +46,7 @@ public struct Reconciler: Sendable {
         /// The peer lacks these: send them to it. At its own pace; what never leaves, the peer asks for again.
         case push(NodeID, SetKind, [Digest])
         /// What the peer had when the round began is here, but for so many items that it did not send.
-        case settled(NodeID, SetKind, unanswered: Int)
+        case settled(NodeID, SetKind, since: Instant, unanswered: Int)
         case penalise(NodeID, Fault)
     }
 

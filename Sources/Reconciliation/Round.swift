@@ -8,6 +8,8 @@ struct Round: Sendable {
         /// Roots were sent.
         case asked
         case decoding(Decoding)
+        /// The first page was asked for.
+        case listing
         case paging(Paging)
         /// All that the peer has is known; some of it is still to come.
         case known
@@ -16,6 +18,8 @@ struct Round: Sendable {
     /// Another for each sketch, so that late cells of one are not taken for another's.
     var number: UInt16
     let kind: SetKind
+    /// When it was begun: what the peer had then is what it finds.
+    let since: Instant
     var source = Source.asked
     var pull = Pull()
     /// When something was asked for, by frames of the round.

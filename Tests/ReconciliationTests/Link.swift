@@ -75,7 +75,9 @@ final class Link {
                 if let frame = tamper(frame, index) { carry(.frame(frame), from: index) }
             case .push(_, let kind, let ids):
                 for id in ids { carry(.item(kind, id), from: index) }
-            case .settled(_, let kind, _): settled[index][kind, default: 0] += 1
+            case .settled(_, let kind, let since, _):
+                precondition(since <= now)
+                settled[index][kind, default: 0] += 1
             case .penalise(_, let fault): penalties.append(fault)
             }
         }

@@ -112,6 +112,25 @@ import Wire
         print("d = 5,500 in parts: \(link.sketchByteCount) octets of roots and cells")
     }
 
+    /// Whatever the cells hold, in the end there are the ids.
+    @Test(arguments: [0, 20])
+    func `list the ids if neither a sketch nor its parts come to an end`(lossPercent: Int) {
+        let link = Link(chance: Chance(seed: 8), lossPercent: lossPercent)
+        Self.fill(link, .records, shared: 1_000, only: [90, 70])
+        var noise = Chance(seed: 9)
+        link.tamper = { frame, _ in
+            guard case .cells(let cells) = frame else { return frame }
+            return .cells(
+                SketchCells(
+                    round: cells.round, version: cells.version, first: Int(cells.first),
+                    cells: cells.cells.map { _ in SketchCell.any(&noise) }))
+        }
+        link.run(for: .seconds(60)) { $0.isEqual(.records) }
+        #expect(link.isEqual(.records))
+        #expect(link.machines.contains { $0[.divided] > 0 })
+        #expect(link.penalties.isEmpty)
+    }
+
     @Test func `with other keys never agree, and neither is called hostile`() {
         let keys = [SketchKeys(secret: [1], nonce: 1), SketchKeys(secret: [1], nonce: 2)]
         let link = Link(chance: Chance(seed: 5), keys: keys)
