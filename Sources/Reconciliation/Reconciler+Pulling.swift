@@ -42,6 +42,8 @@ extension Reconciler {
             peers[peer]!.rounds[index].source = .paging(paging)
         }
         guard peers[peer]!.rounds[index].pull.arrived(short) else { return }
+        // They come one by one, at the peer's pace: only silence is a loss.
+        peers[peer]!.rounds[index].pull.due = now + Self.pullPatience
         pullMore(peer, index, at: now, &actions)
     }
 

@@ -76,8 +76,8 @@ public struct Reconciler: Sendable {
     /// For an answer, at first: above any round trip on earth. Then three of the peer's own.
     static let answerPatience: Duration = .milliseconds(500)
     static let answerPatienceMin: Duration = .milliseconds(60)
-    /// For items, which leave the peer at a pace.
-    static let pullPatience: Duration = .seconds(1)
+    /// For the next item: some seventy leave a peer in this time, at its pace, if it has nothing else to say.
+    static let pullPatience: Duration = .milliseconds(600)
     static let triesMax = 4
     static let hostileQuiet: Duration = .seconds(60)
     /// Of one round. More, the peer pulls at its own pace.

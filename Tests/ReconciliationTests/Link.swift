@@ -30,6 +30,8 @@ final class Link {
     var sketchByteCount = 0
     var idByteCount = 0
     var frameCount = 0
+    /// Cells sent, lost or not.
+    var cellCount = 0
     var settled: [[SetKind: Int]] = [[:], [:]]
     var penalties: [Reconciler.Fault] = []
     /// What happens to a frame on its way.
@@ -67,6 +69,7 @@ final class Link {
             switch action {
             case .send(_, let frame):
                 frameCount += 1
+                if case .cells(let cells) = frame { cellCount += cells.cells.count }
                 let byteCount = frame.encoded().count
                 switch frame {
                 case .want, .page, .turn: idByteCount += byteCount

@@ -160,13 +160,13 @@ import Wire
         #expect(link.settled[0][.evidence(1)] != nil)
         var lossless: [Int: Int] = [:]
         for (difference, lossPercent, runs, most) in [
-            (100, 0, 24, 2_500), (1_000, 0, 6, 20_000), (100, 20, 24, 3_750), (1_000, 20, 6, 30_000),
+            (100, 0, 60, 2_500), (1_000, 0, 10, 20_000), (100, 20, 60, 3_750), (1_000, 20, 10, 30_000),
         ] {
             let cost = Self.cost(link, difference, lossPercent: lossPercent, runs: runs)
             print(
                 """
                 100,000 ids, d = \(difference), \(lossPercent) % loss: \(cost.sketch) octets of roots and cells \
-                (\(most)), \(cost.ids) of ids wanted, \(cost.time.milliseconds) ms at 40 ms a round trip
+                (\(most)), \(cost.cells) cells, \(cost.ids) of ids wanted, \(cost.time.milliseconds) ms at 40 ms a round trip
                 """)
             #expect(cost.sketch <= most)
             if lossPercent == 0 { lossless[difference] = cost.sketch }
@@ -178,8 +178,8 @@ import Wire
     /// Means over some rounds, each begun by one side.
     private static func cost(
         _ link: Link, _ difference: Int, lossPercent: Int, runs: Int
-    ) -> (sketch: Int, ids: Int, time: Duration) {
-        var cost = (sketch: 0, ids: 0, time: Duration.zero)
+    ) -> (sketch: Int, cells: Int, ids: Int, time: Duration) {
+        var cost = (sketch: 0, cells: 0, ids: 0, time: Duration.zero)
         for run in 0..<runs {
             link.lossPercent = 0
             link.run(for: .seconds(4))
@@ -187,6 +187,7 @@ import Wire
             let half = difference / 2
             Self.fill(link, .evidence(1), from: first, shared: 0, only: [half, half])
             let (sketch, ids, since) = (link.sketchByteCount, link.idByteCount, link.now)
+            let cells = link.cellCount
             link.lossPercent = lossPercent
             link.machines[1].peers[Link.id(0)]!.due = link.now + .seconds(2)
             link.handle(.hurried, at: 0)
@@ -195,9 +196,10 @@ import Wire
             link.run(for: .seconds(30)) { $0.sets.allSatisfy { $0[.evidence(1)]!.count == union } }
             #expect(link.isEqual(.evidence(1)))
             cost.sketch += link.sketchByteCount - sketch
+            cost.cells += link.cellCount - cells
             cost.ids += link.idByteCount - ids
             cost.time += link.now - since
         }
-        return (cost.sketch / runs, cost.ids / runs, cost.time / runs)
+        return (cost.sketch / runs, cost.cells / runs, cost.ids / runs, cost.time / runs)
     }
 }
