@@ -108,7 +108,8 @@ extension Reconciler {
         count(.unanswered, round.pull.missing.count)
         actions.append(
             .settled(peer, round.kind, since: round.since, unanswered: round.pull.missing.count))
-        hasten(peer, at: now)
+        // A difference that stays, as this host refuses what the peer keeps, is asked about ever more seldom.
+        if round.pull.hasProgressed { hasten(peer, at: now) }
     }
 
     /// Hands the host what the peer lacks, by short id.

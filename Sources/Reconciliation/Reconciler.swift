@@ -36,7 +36,8 @@ public struct Reconciler: Sendable {
         case removed(SetKind, Digest)
         /// This node keeps no such set any more.
         case cleared(SetKind)
-        /// Ask all peers now: an epoch's window has closed.
+        /// Ask all peers now: an epoch's window has closed. Sets whose round goes on follow within two seconds of
+        /// its end.
         case hurried
         case frame(ReconciliationFrame, from: NodeID)
     }
@@ -207,8 +208,8 @@ public struct Reconciler: Sendable {
 
     /// The peer's round goes on, and finds what both lack: ours would find the same.
     mutating func giveWay(to peer: NodeID, at now: Instant) {
-        peers[peer]!.interval = Self.intervalMin
-        peers[peer]!.due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
+        let due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
+        peers[peer]!.due = max(peers[peer]!.due, due)
     }
 
     /// Every table with its present size and its bound.

@@ -109,6 +109,8 @@ struct Pull: Sendable {
     private var head = 0
     var due: Instant = .never
     private(set) var tries = 0
+    /// Something that was missing has come.
+    private(set) var hasProgressed = false
 
     var isDone: Bool { missing.isEmpty }
     var waitingCount: Int { missing.count - asked.count }
@@ -120,6 +122,7 @@ struct Pull: Sendable {
     /// An item came, from whomever; whether it was missing.
     mutating func arrived(_ short: UInt64) -> Bool {
         guard missing.remove(short) != nil else { return false }
+        hasProgressed = true
         if asked.remove(short) != nil { tries = 0 }
         return true
     }

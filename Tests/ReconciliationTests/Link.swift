@@ -36,6 +36,8 @@ final class Link {
     var penalties: [Reconciler.Fault] = []
     /// What happens to a frame on its way.
     var tamper: (ReconciliationFrame, _ from: Int) -> ReconciliationFrame? = { frame, _ in frame }
+    /// What a host does not take.
+    var refuses: (Digest, _ at: Int) -> Bool = { _, _ in false }
     private var packets: [Packet] = []
 
     init(chance: Chance, lossPercent: Int = 0, keys: [SketchKeys]? = nil) {
@@ -116,7 +118,8 @@ final class Link {
             let packet = packets.removeLast()
             switch packet.cargo {
             case .frame(let frame): handle(.frame(frame, from: Link.id(1 - packet.to)), at: packet.to)
-            case .item(let kind, let id): insert(id, kind, at: packet.to)
+            case .item(let kind, let id):
+                if !refuses(id, packet.to) { insert(id, kind, at: packet.to) }
             }
         }
         if !isDone(self) { now = end }

@@ -92,6 +92,19 @@ import Wire
         #expect(link.isEqual(.records))
     }
 
+    @Test func `rest though one refuses what the other keeps`() {
+        let link = Link(chance: Chance(seed: 10))
+        Self.fill(link, .transactions, shared: 400, only: [5, 5])
+        let refused = link.sets[0][.transactions]!.subtracting(link.sets[1][.transactions]!)
+        link.refuses = { id, _ in refused.contains(id) }
+        link.run(for: .seconds(120))
+        #expect(link.sets[0][.transactions]!.count == 410 && link.sets[1][.transactions]!.count == 405)
+        let frames = link.frameCount
+        link.run(for: .seconds(300))
+        // Two rounds each half a minute: roots, cells, and four times a want.
+        #expect(link.frameCount - frames <= 6 * 40)
+    }
+
     @Test(arguments: [[0, 1], [3_000, 0], [0, 3_000], [40, 3_000], [5_000, 20]])
     func `of very unlike sets list the ids`(only: [Int]) {
         let link = Link(chance: Chance(seed: 3), lossPercent: 5)
