@@ -68,6 +68,7 @@ let package = Package(
         // Floor 2: protocol machines; none imports another.
         room("Membership", "Bytes", "Chance", "Identity", "Wire"),
         room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
+        room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
         room("Consensus", "Bytes", "Chance", "Identity", "Wire"),
         room("Coverage", "Bytes", "Chance", "Geo", "Identity", "Wire"),
         room("Ledger", "Bytes", "Chance", "Geo", "Identity", "Wire"),
@@ -122,6 +123,7 @@ let package = Package(
         tests(
             "CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
+        tests("ReconciliationTests", "Bytes", "Chance", "Identity", "Reconciliation", "Wire"),
         tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(

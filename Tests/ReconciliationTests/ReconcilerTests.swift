@@ -1,0 +1,218 @@
+import Bytes
+import Chance
+import Identity
+@testable import Reconciliation
+import TestKit
+import Testing
+import Wire
+
+@Suite struct `Two machines` {
+    private static func fill(
+        _ link: Link, _ kind: SetKind, from first: UInt64 = 0, shared: Int, only: [Int]
+    ) {
+        var number = first
+        for _ in 0..<shared {
+            for index in 0..<2 { link.insert(Samples.digest(number), kind, at: index) }
+            number += 1
+        }
+        for index in 0..<2 {
+            for _ in 0..<only[index] {
+                link.insert(Samples.digest(number), kind, at: index)
+                number += 1
+            }
+        }
+    }
+
+    @Test(arguments: Seed.all.prefix(12), [0, 5, 20])
+    func `end with the union of their sets`(seed: Seed, lossPercent: Int) {
+        var chance = seed.chance()
+        let link = Link(chance: chance.split(), lossPercent: lossPercent)
+        link.duplicatesPercent = 10
+        link.latency = .milliseconds(1)...(.milliseconds(200))
+        let kinds: [SetKind] = [.records, .evidence(7), .transactions]
+        for (place, kind) in kinds.enumerated() {
+            let shared = chance.below(600)
+            Self.fill(
+                link, kind, from: UInt64(place) << 32, shared: shared,
+                only: [chance.below(shared / 4 + 5), chance.below(shared / 4 + 5)])
+        }
+        let unions = kinds.map { link.sets[0][$0]!.union(link.sets[1][$0]!) }
+        link.run(for: .seconds(60)) { link in kinds.allSatisfy { link.isEqual($0) } }
+        #expect(kinds.map { link.sets[0][$0]! } == unions)
+        #expect(kinds.map { link.sets[1][$0]! } == unions)
+        #expect(link.penalties.isEmpty)
+        #expect(link.machines.allSatisfy { $0[.hostile] == 0 })
+    }
+
+    @Test(arguments: Seed.all.prefix(8))
+    func `end with the union though the sets change all the while`(seed: Seed) {
+        var chance = seed.chance()
+        let link = Link(chance: chance.split(), lossPercent: 10)
+        link.latency = .milliseconds(5)...(.milliseconds(80))
+        Self.fill(link, .transactions, shared: 800, only: [150, 100])
+        for number: UInt64 in 0..<400 {
+            link.insert(Samples.digest(1 << 40 | number), .transactions, at: chance.below(2))
+            if number.isMultiple(of: 4) {
+                // Whatever goes, goes on both sides.
+                let gone = Samples.digest(number)
+                for index in 0..<2 { link.remove(gone, .transactions, at: index) }
+            }
+            link.run(for: .milliseconds(25))
+        }
+        link.run(for: .seconds(30)) { $0.isEqual(.transactions) }
+        #expect(link.isEqual(.transactions))
+        #expect(link.sets[0][.transactions]!.count == 1_050 + 400 - 100)
+        #expect(link.penalties.isEmpty)
+    }
+
+    @Test func `of equal sets say so in two small datagrams, ever more seldom`() {
+        let link = Link(chance: Chance(seed: 1))
+        for kind in [SetKind.records, .evidence(3), .transactions] {
+            Self.fill(link, kind, from: UInt64(kind == .records ? 0 : 9_000), shared: 300, only: [0, 0])
+        }
+        link.run(for: .seconds(3))
+        #expect(link.settled[0][.records]! > 0)
+        link.run(for: .seconds(120))
+        let (frames, bytes) = (link.frameCount, link.sketchByteCount)
+        link.run(for: .seconds(300))
+        let asked = (link.frameCount - frames) / 2
+        #expect((20...40).contains(asked), "two nodes, each every fifteen to thirty seconds: \(asked)")
+        let each = (link.sketchByteCount - bytes) / asked
+        print("equal sets of three kinds: \(each) octets a question with its answer")
+        #expect(each <= 60)
+        #expect(link.idByteCount == 0)
+    }
+
+    @Test func `learn within two seconds of what is new after a long rest`() {
+        let link = Link(chance: Chance(seed: 2))
+        Self.fill(link, .records, shared: 500, only: [0, 0])
+        link.run(for: .seconds(300))
+        link.insert(Samples.digest(1 << 40), .records, at: 0)
+        link.run(for: .seconds(3))
+        #expect(link.isEqual(.records))
+    }
+
+    @Test func `rest though one refuses what the other keeps`() {
+        let link = Link(chance: Chance(seed: 10))
+        Self.fill(link, .transactions, shared: 400, only: [5, 5])
+        let refused = link.sets[0][.transactions]!.subtracting(link.sets[1][.transactions]!)
+        link.refuses = { id, _ in refused.contains(id) }
+        link.run(for: .seconds(120))
+        #expect(link.sets[0][.transactions]!.count == 410 && link.sets[1][.transactions]!.count == 405)
+        let frames = link.frameCount
+        link.run(for: .seconds(300))
+        // Two rounds each half a minute: roots, cells, and four times a want.
+        #expect(link.frameCount - frames <= 6 * 40)
+    }
+
+    @Test(arguments: [[0, 1], [3_000, 0], [0, 3_000], [40, 3_000], [5_000, 20]])
+    func `of very unlike sets list the ids`(only: [Int]) {
+        let link = Link(chance: Chance(seed: 3), lossPercent: 5)
+        for index in 0..<2 { link.handle(.opened(.records), at: index) }
+        Self.fill(link, .records, shared: 2, only: only)
+        link.run(for: .seconds(60)) { $0.isEqual(.records) }
+        #expect(link.isEqual(.records))
+        #expect(link.machines[0][.paged] + link.machines[1][.paged] > 0)
+    }
+
+    @Test func `divide a difference that one sketch cannot hold`() {
+        let link = Link(chance: Chance(seed: 4))
+        link.losesItems = false
+        Self.fill(link, .evidence(1), shared: 20_000, only: [3_000, 2_500])
+        link.run(for: .seconds(120)) { $0.isEqual(.evidence(1)) }
+        #expect(link.isEqual(.evidence(1)))
+        #expect(link.machines[0][.divided] + link.machines[1][.divided] > 0)
+        print("d = 5,500 in parts: \(link.sketchByteCount) octets of roots and cells")
+    }
+
+    /// Whatever the cells hold, in the end there are the ids.
+    @Test(arguments: [0, 20])
+    func `list the ids if neither a sketch nor its parts come to an end`(lossPercent: Int) {
+        let link = Link(chance: Chance(seed: 8), lossPercent: lossPercent)
+        Self.fill(link, .records, shared: 1_000, only: [90, 70])
+        var noise = Chance(seed: 9)
+        link.tamper = { frame, _ in
+            guard case .cells(let cells) = frame else { return frame }
+            return .cells(
+                SketchCells(
+                    round: cells.round, version: cells.version, first: Int(cells.first),
+                    cells: cells.cells.map { _ in SketchCell.any(&noise) }))
+        }
+        link.run(for: .seconds(60)) { $0.isEqual(.records) }
+        #expect(link.isEqual(.records))
+        #expect(link.machines.contains { $0[.divided] > 0 })
+        #expect(link.penalties.isEmpty)
+    }
+
+    @Test func `with other keys never agree, and neither is called hostile`() {
+        let keys = [SketchKeys(secret: [1], nonce: 1), SketchKeys(secret: [1], nonce: 2)]
+        let link = Link(chance: Chance(seed: 5), keys: keys)
+        Self.fill(link, .records, shared: 200, only: [0, 0])
+        link.run(for: .seconds(5))
+        #expect(link.settled[0][.records] ?? 0 == 0)
+        #expect(link.penalties.isEmpty)
+    }
+
+    @Test func `drop what they keep no more`() {
+        let link = Link(chance: Chance(seed: 6))
+        Self.fill(link, .evidence(1), shared: 5, only: [2_000, 0])
+        link.run(for: .milliseconds(1_100))
+        link.handle(.cleared(.evidence(1)), at: 1)
+        link.handle(.cleared(.evidence(1)), at: 0)
+        let frames = link.frameCount
+        link.run(for: .seconds(60))
+        #expect(link.frameCount - frames <= 4)
+        #expect(link.machines.allSatisfy { $0.gauges.first { $0.name == "roundsOfOnePeer" }!.value == 0 })
+    }
+
+    @Test func `spend the design's octets, and half as many more at a fifth lost`() {
+        let link = Link(chance: Chance(seed: 7))
+        link.losesItems = false
+        Self.fill(link, .evidence(1), shared: 100_000, only: [0, 0])
+        link.run(for: .seconds(4))
+        #expect(link.settled[0][.evidence(1)] != nil)
+        var lossless: [Int: Int] = [:]
+        for (difference, lossPercent, runs, most) in [
+            (100, 0, 60, 2_500), (1_000, 0, 10, 20_000), (100, 20, 60, 3_750), (1_000, 20, 10, 30_000),
+        ] {
+            let cost = Self.cost(link, difference, lossPercent: lossPercent, runs: runs)
+            print(
+                """
+                100,000 ids, d = \(difference), \(lossPercent) % loss: \(cost.sketch) octets of roots and cells \
+                (\(most)), \(cost.cells) cells, \(cost.ids) of ids wanted, \(cost.time.milliseconds) ms at 40 ms a round trip
+                """)
+            #expect(cost.sketch <= most)
+            if lossPercent == 0 { lossless[difference] = cost.sketch }
+            #expect(cost.sketch * 2 <= 3 * lossless[difference]!)
+        }
+        #expect(link.penalties.isEmpty)
+    }
+
+    /// Means over some rounds, each begun by one side.
+    private static func cost(
+        _ link: Link, _ difference: Int, lossPercent: Int, runs: Int
+    ) -> (sketch: Int, cells: Int, ids: Int, time: Duration) {
+        var cost = (sketch: 0, cells: 0, ids: 0, time: Duration.zero)
+        for run in 0..<runs {
+            link.lossPercent = 0
+            link.run(for: .seconds(4))
+            let first = UInt64(1 << 40 | lossPercent << 32 | difference << 20 | run << 10)
+            let half = difference / 2
+            Self.fill(link, .evidence(1), from: first, shared: 0, only: [half, half])
+            let (sketch, ids, since) = (link.sketchByteCount, link.idByteCount, link.now)
+            let cells = link.cellCount
+            link.lossPercent = lossPercent
+            link.machines[1].peers[Link.id(0)]!.due = link.now + .seconds(2)
+            link.handle(.hurried, at: 0)
+            link.handle(.woke, at: 0)
+            let union = link.sets[0][.evidence(1)]!.count + half
+            link.run(for: .seconds(30)) { $0.sets.allSatisfy { $0[.evidence(1)]!.count == union } }
+            #expect(link.isEqual(.evidence(1)))
+            cost.sketch += link.sketchByteCount - sketch
+            cost.cells += link.cellCount - cells
+            cost.ids += link.idByteCount - ids
+            cost.time += link.now - since
+        }
+        return (cost.sketch / runs, cost.cells / runs, cost.ids / runs, cost.time / runs)
+    }
+}
