@@ -177,23 +177,35 @@ struct Chain {
         else { throw .badCertificate }
     }
 
-    /// Takes a final block in.
-    mutating func apply(_ block: Block, certificate: Certificate, executed: Executed) {
+    /// Takes a final block in. Returns it, and every state record that it changed; nodes of one process share both.
+    mutating func apply(
+        _ block: Block, certificate: Certificate, executed: Executed
+    ) -> (block: Block, changes: [StateChange]) {
         precondition(block.header.epoch == openEpoch)
         previousRandomness = randomness
         randomness = executed.nextRandomness
         last = FinalHeader(header: block.header, certificate: certificate)
-        recent.append(block)
-        if recent.count > 2 { recent.removeFirst(recent.count - 2) }
+        vrfOutputs.removeAll(keepingCapacity: true)
         let digest = block.header.digest
+        let recentCount = min(2, recent.count + 1)
         // A restored chain may remember fewer blocks than the one that was stored.
-        if let known = executions?.after(block.header, digest), known.recent.count == recent.count {
+        if let known = executions?.after(block.header, digest), known.recent.count == recentCount {
             ledger = known.ledger
             recent = known.recent
-        } else {
-            ledger.apply(executed.outcome)
-            executions?.store(after: block.header, digest, ledger: ledger, recent: recent)
+            return (recent[recentCount - 1], known.changes)
         }
-        vrfOutputs.removeAll(keepingCapacity: true)
+        recent = recent.suffix(1) + [block]
+        ledger.apply(executed.outcome)
+        // Block 1 changes a state that no store holds yet, so it carries all of it.
+        let changes: [StateChange] =
+            block.header.epoch == 1
+            ? ledger.entries.map { (key: $0.0, value: $0.1) }
+            : executed.outcome.changes.map { (key: $0.0, value: $0.1) }
+        executions?.store(
+            SharedWork.After(ledger: ledger, recent: recent, changes: changes), of: block.header, digest)
+        return (block, changes)
     }
 }
+
+/// A record of the ledger's state after a block; nil where there is none any more.
+typealias StateChange = (key: StateKey, value: [UInt8]?)

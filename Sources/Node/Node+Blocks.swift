@@ -243,20 +243,12 @@ extension Node {
     ) {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
-        chain.apply(block, certificate: certificate, executed: executed)
-        // Block 1 changes a state that no store holds yet, so it carries all of it.
-        let changes: [(key: StateKey, value: [UInt8]?)] =
-            epoch == 1
-            ? chain.ledger.entries.map { (key: $0.0, value: $0.1) }
-            : executed.outcome.changes.map { (key: $0.0, value: $0.1) }
+        let (block, changes) = chain.apply(block, certificate: certificate, executed: executed)
         actions.append(
             .persist(
                 .final(
                     FinalBlock(
-                        final: FinalHeader(header: block.header, certificate: certificate), body: block.body,
-                        items: block.contents.items,
-                        bundles: block.evidence.flatMap(\.bundles),
-                        changes: changes,
+                        block: block, certificate: certificate, changes: changes,
                         verdicts: executed.verdicts, rewards: executed.outcome.rewards,
                         totals: executed.outcome.totals, minted: executed.outcome.minted,
                         burned: executed.outcome.burned,

@@ -113,9 +113,7 @@ public final class Node {
         self.settings = settings
         self.sharedWork = sharedWork
         var chance = chance
-        chain = try Chain(genesis: genesis, network: network, boot: boot)
-        chain.executions = sharedWork
-        chain.verifications = sharedWork
+        chain = try Chain(genesis: genesis, network: network, boot: boot, shared: sharedWork)
         isVoter = chain.openEpoch >= settings.votesFrom
         pool = EvidencePool(epoch: chain.openEpoch)
         // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.
@@ -331,12 +329,14 @@ extension Message {
 
 extension Chain {
     /// Restores the chain from what the store kept, or starts it at genesis.
-    init(genesis: Genesis, network: Digest, boot: BootRecords) throws {
+    init(genesis: Genesis, network: Digest, boot: BootRecords, shared: SharedWork? = nil) throws {
         self.genesis = genesis
         self.network = network
+        executions = shared
+        verifications = shared
         recent = boot.recent
         guard let block = boot.recent.last, let certificate = boot.lastCertificate else {
-            ledger = Ledger(genesis: genesis)
+            ledger = shared?.ledger(of: genesis, network) ?? Ledger(genesis: genesis)
             last = nil
             randomness = genesis.randomness1
             previousRandomness = genesis.randomness0

@@ -53,11 +53,8 @@ public enum Persisted: Sendable {
 
 /// A block that is final and executed here, with everything that follows from it.
 public struct FinalBlock: Sendable {
-    public let final: FinalHeader
-    public let body: Body
-    public let items: [EvidenceItem]
-    /// Every bundle behind `items`; those stored before are repeated.
-    public let bundles: [Bundle]
+    public let block: Block
+    public let certificate: Certificate
     public let changes: [(key: StateKey, value: [UInt8]?)]
     public let verdicts: [BeaconVerdict]
     public let rewards: [Reward]
@@ -66,6 +63,12 @@ public struct FinalBlock: Sendable {
     public let burned: Amount
     /// From the end of this node's window to finality, in milliseconds; 0 if it was fetched.
     public let millisecondsToFinal: UInt32
+
+    public var final: FinalHeader { FinalHeader(header: block.header, certificate: certificate) }
+    public var body: Body { block.body }
+    public var items: [EvidenceItem] { block.contents.items }
+    /// Every bundle behind `items`; those stored before are repeated.
+    public var bundles: [Bundle] { block.evidence.flatMap(\.bundles) }
 }
 
 /// What a peer may ask of the store.

@@ -66,7 +66,7 @@ public struct Replay {
         do throws(BlockFault) {
             let executed = try chain.check(
                 block.header, leaders: leaders, body: block.body, evidence: block.evidence)
-            chain.apply(block, certificate: certificate, executed: executed)
+            _ = chain.apply(block, certificate: certificate, executed: executed)
             return executed.verdicts
         } catch {
             throw .block(epoch, "it does not follow from the blocks before it: \(error)")

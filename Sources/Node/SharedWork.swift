@@ -22,15 +22,23 @@ public final class SharedWork {
         let header: Digest
     }
 
+    /// What a node holds once a block is final.
+    struct After {
+        let ledger: Ledger
+        let recent: [Block]
+        let changes: [StateChange]
+    }
+
     private struct Shelf {
         var executed: [Place: Executed] = [:]
-        var after: [Place: (ledger: Ledger, recent: [Block])] = [:]
+        var after: [Place: After] = [:]
         var bundles: [Digest: Bundle] = [:]
     }
 
     /// By the epoch that was open.
     private var shelves: [Epoch: Shelf] = [:]
     private var newest: Epoch = 0
+    private var first: (network: Digest, ledger: Ledger)?
     private var verifications: [Check: Verification] = [:]
     private let sharesExecution: Bool
 
@@ -67,14 +75,22 @@ public final class SharedWork {
         shelves[header.epoch]!.executed[Place(parent: header.parent, header: digest)] = executed
     }
 
-    /// The state and recent blocks once this block is final.
-    func after(_ header: Header, _ digest: Digest) -> (ledger: Ledger, recent: [Block])? {
+    func after(_ header: Header, _ digest: Digest) -> After? {
         hit(shelves[header.epoch]?.after[Place(parent: header.parent, header: digest)])
     }
 
-    func store(after header: Header, _ digest: Digest, ledger: Ledger, recent: [Block]) {
+    func store(_ after: After, of header: Header, _ digest: Digest) {
         guard makeRoom(for: header.epoch) else { return }
-        shelves[header.epoch]!.after[Place(parent: header.parent, header: digest)] = (ledger, recent)
+        shelves[header.epoch]!.after[Place(parent: header.parent, header: digest)] = after
+    }
+
+    /// The state at genesis, made once.
+    func ledger(of genesis: Genesis, _ network: Digest) -> Ledger? {
+        guard sharesExecution else { return nil }
+        if let first, first.network == network { return hit(first.ledger) }
+        let ledger = Ledger(genesis: genesis)
+        first = (network, ledger)
+        return ledger
     }
 
     /// The bundle of the open epoch whose encoding, as a message, has this digest.

@@ -7,16 +7,14 @@ internal import Wire
 /// What one host's disk holds: the batches that were committed, and nothing else survives a power cut.
 struct Disk {
     private(set) var blocks: [(block: Block, certificate: Certificate)] = []
-    private var state: [StateKey: [UInt8]] = [:]
+    /// What each block changed: hosts of large worlds share these lists, and a table for each would not fit.
+    private var changes: [[(key: StateKey, value: [UInt8]?)]] = []
     private(set) var safety: [UInt8]?
     private var coverage: [UInt8]?
     private var open: [Bundle] = []
     private(set) var own: Bundle?
     private var candidates: [Contents] = []
     private var peers: [NodeRecord] = []
-    private var bundles: [Digest: Bundle] = [:]
-    /// The two bundles behind a conflict item.
-    private var conflicts: [Digest: [Bundle]] = [:]
     private(set) var verdicts: [String: UInt64] = [:]
     /// A bit has changed where that can be found when the host starts, or where the store itself cannot read it.
     private(set) var isFlipped = false
@@ -34,7 +32,6 @@ struct Disk {
         case .coverage(let bytes): coverage = bytes
         case .bundle(let bundle, let isOwn):
             open.append(bundle)
-            bundles[bundle.id] = bundle
             if isOwn { own = bundle }
         case .candidate(let contents, let dropped):
             candidates.removeAll { $0.header.digest == dropped }
@@ -42,19 +39,11 @@ struct Disk {
         case .peers(let records): peers = records
         case .final(let final):
             precondition(final.final.header.epoch == lastEpoch + 1, "an epoch is final once, in order")
-            for bundle in final.bundles { bundles[bundle.id] = bundle }
-            let evidence = final.items.map { item -> EvidenceEntry in
-                if let bundle = bundles[item.item] { return .bundle(bundle) }
-                let pair = final.bundles.filter { $0.author == item.author }.sorted { $0.id < $1.id }
-                conflicts[item.item] = Array(pair.prefix(2))
-                return .conflict(pair[0], pair[1])
-            }
-            let block = Block(header: final.final.header, body: final.body, evidence: evidence)
-            blocks.append((block, final.final.certificate))
+            blocks.append((final.block, final.certificate))
             for verdict in final.verdicts {
                 for report in verdict.reports { verdicts["\(report.reason)", default: 0] += 1 }
             }
-            for (key, value) in final.changes { state[key] = value }
+            changes.append(final.changes)
             open = []
             candidates = []
         }
@@ -69,7 +58,9 @@ struct Disk {
 
     /// Ordered, as a store's tables are.
     var stateEntries: [(StateKey, [UInt8])] {
-        state.map { ($0.key.encoded(), $0.key, $0.value) }
+        var state: [StateKey: [UInt8]] = [:]
+        for (key, value) in changes.joined() { state[key] = value }
+        return state.map { ($0.key.encoded(), $0.key, $0.value) }
             .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map { ($0.1, $0.2) }
     }
 
@@ -88,11 +79,24 @@ struct Disk {
             let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
             return [.contents(Contents(header: block.header, body: block.body, items: items))]
         case .bundles(let ids):
-            return ids.flatMap { id in bundles[id].map { [$0] } ?? conflicts[id] ?? [] }.map { .bundle($0) }
+            return bundles(ids).map { .bundle($0) }
         case .transactionStatus(let id):
             let block = blocks.first { $0.block.body.transactions.contains { $0.id == id } }?.block
             return [.transactionStatus(id, block.map { .final($0.header.epoch) } ?? .unknown)]
         }
+    }
+
+    /// Those that are in blocks or of the open epoch: single ones by their id, pairs by the item of the conflict.
+    private func bundles(_ ids: [Digest]) -> [Bundle] {
+        var found: [Digest: [Bundle]] = [:]
+        for bundle in open { found[bundle.id] = [bundle] }
+        for block in blocks.reversed() where !ids.allSatisfy({ found[$0] != nil }) {
+            for entry in block.block.evidence {
+                found[entry.item] = entry.bundles
+                if entry.bundles.count > 1 { for bundle in entry.bundles { found[bundle.id] = [bundle] } }
+            }
+        }
+        return ids.flatMap { found[$0] ?? [] }
     }
 
     // MARK: Damage
@@ -147,7 +151,7 @@ struct Disk {
         let entries = stateEntries
         guard !entries.isEmpty else { return false }
         let (key, value) = entries[chance.below(entries.count)]
-        state[key] = Self.flipped(value, &chance)
+        changes.append([(key, Self.flipped(value, &chance))])
         return !value.isEmpty
     }
 

@@ -12,6 +12,7 @@ final class Host {
     /// What commits now.
     var committing: [Persisted] = []
     var life = 0
+    var commits = 0
     var isPaused = false
     /// What came while it was paused.
     var missed: [NodeEvent] = []
