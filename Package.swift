@@ -66,6 +66,7 @@ let package = Package(
         room("Wire", "Bytes", "Geo", "Identity"),
         room("Store", "Bytes", "CLMDB"),
         // Floor 2: protocol machines; none imports another.
+        room("Session", "Bytes", "Chance", "Identity", "Wire"),
         room("Membership", "Bytes", "Chance", "Identity", "Wire"),
         room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
         room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
@@ -124,6 +125,7 @@ let package = Package(
             "CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
         tests("ReconciliationTests", "Bytes", "Chance", "Identity", "Reconciliation", "Wire"),
+        tests("SessionTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity", "Session", "Wire"),
         tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(

@@ -1,0 +1,46 @@
+public import Chance
+
+/// Where secrets come from: ephemeral keys, session indices, path challenges, cookie secrets.
+///
+/// Not `Chance`, whose whole stream follows from any eight octets of it: who saw one session index would know
+/// every key after it. The runtime hands in the system's entropy; only a simulation hands in a seed.
+public struct SecretSource {
+    private let draw: (Int) -> [UInt8]
+
+    /// `draw` returns as many octets as it is asked for, none of them predictable from others.
+    public init(_ draw: @escaping (Int) -> [UInt8]) {
+        self.draw = draw
+    }
+
+    /// The same octets in every run: for simulation and tests, never where anything is at stake.
+    public static func simulated(_ chance: Chance) -> SecretSource {
+        var chance = chance
+        return SecretSource { chance.octets($0) }
+    }
+
+    func octets(_ count: Int) -> [UInt8] {
+        let octets = draw(count)
+        precondition(octets.count == count, "the source of secrets is short")
+        return octets
+    }
+}
+
+/// Local: nodes of one network may differ in all of it.
+public struct Settings: Equatable, Sendable {
+    /// Initiations with a good mac1 in a second, above which a proof of address is demanded.
+    public var handshakesPerSecondMax = 50
+    /// Half-open sessions above which it is demanded too.
+    public var pendingBeforeCookies = 32
+    /// Handshakes of one proven /24 or /64, in the long run and at once.
+    public var prefixHandshakesPerSecond = 20
+    public var prefixBurst = 5
+    /// Prefixes that this limit spares, beside loopback, as `Admission.prefix(of:)` tells them.
+    public var exemptPrefixes: Set<UInt64> = []
+
+    public init() {}
+
+    func check() {
+        precondition(handshakesPerSecondMax > 0 && pendingBeforeCookies > 0)
+        precondition(prefixHandshakesPerSecond > 0 && prefixBurst > 0)
+    }
+}
