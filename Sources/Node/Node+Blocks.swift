@@ -5,6 +5,7 @@ import Coverage
 import Identity
 import Ledger
 import Membership
+import Rules
 import Wire
 
 extension Node {
@@ -96,7 +97,8 @@ extension Node {
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false
                 let judgement: Simplex.Judgement =
-                    candidate.isSubjective && isUnfair(block) ? .subjectivelyRejected : .valid
+                    candidate.isSubjective && !isRemoved(.inclusion) && isUnfair(block)
+                    ? .subjectivelyRejected : .valid
                 run(
                     simplex: .judged(epoch: block.header.epoch, digest: digest, judgement), at: now, &actions)
             }
@@ -106,8 +108,9 @@ extension Node {
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false
                 run(
-                    simplex: .judged(epoch: candidate.header.epoch, digest: digest, .objectivelyInvalid),
-                    at: now, &actions)
+                    simplex: .judged(
+                        epoch: candidate.header.epoch, digest: digest,
+                        isRemoved(.notarizeExecuted) ? .valid : .objectivelyInvalid), at: now, &actions)
             }
         }
     }
@@ -282,6 +285,7 @@ extension Node {
 
     /// What this node computes is not what the network agreed on: it must not go on, and must say so.
     private func diverged(from header: Header, _ fault: BlockFault, _ actions: inout [NodeAction]) {
+        if isRemoved(.divergenceHalts) { return }
         let computed: Digest =
             switch fault {
             case .stateRoot(let computed), .verdictsRoot(let computed): computed
@@ -364,7 +368,9 @@ extension Node {
             return count(.inconsistentContents)
         }
         verify(
-            .finality(next), checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
+            .finality(next),
+            isRemoved(.finalitySignatures)
+                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
             &actions)
     }
 

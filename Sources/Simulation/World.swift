@@ -3,6 +3,7 @@ internal import Chance
 internal import Coverage
 internal import Identity
 internal import Node
+internal import Rules
 internal import Wire
 
 /// Whole nodes in virtual time on one thread: equal plans give equal runs, byte for byte.
@@ -123,7 +124,11 @@ public final class World {
         }
         if witness.violations.isEmpty { compareWithExpectations() }
         for host in hosts.indices where hosts[host].isHonest {
-            witness.audit(hosts[host].disk, host: host, at: now) { self.verify([$0]).isTrue }
+            witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
+            // It executes with the same code that the nodes do.
+            withEveryRule {
+                witness.audit(hosts[host].disk, host: host, at: now) { self.verify([$0]).isTrue }
+            }
         }
         return outcome
     }
@@ -150,7 +155,7 @@ public final class World {
         now >= .origin + .milliseconds(plan.healsAt) && commonEpoch >= plan.epochs
     }
 
-    private var outcome: Outcome {
+    var outcome: Outcome {
         var outcome = Outcome()
         outcome.violations = witness.violations
         outcome.audit = audit
