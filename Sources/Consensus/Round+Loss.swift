@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// Repair of what the network loses: peers push what a summary lacks.
@@ -27,7 +28,7 @@ extension Round {
         let wanted = missingHeader()
         let votes = latestOwnVotes()
         let certificates = certificatesSentAgain()
-        for (place, peer) in peers.prefix(settings.summaryPeers).enumerated() {
+        for (place, peer) in peers.prefix(isRemoved(.summaries) ? 0 : settings.summaryPeers).enumerated() {
             out.append(.send(peer, .summary(summary)))
             if place < 2, let wanted { out.append(.send(peer, .proposalRequest(epoch, wanted))) }
             for vote in votes { out.append(.send(peer, .vote(vote))) }

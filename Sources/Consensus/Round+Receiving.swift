@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 extension Round {
@@ -81,7 +82,8 @@ extension Round {
         let outcome = slots[ballot.view, default: Slot()].tally.insert(vote, seat: seat, in: committee)
         guard case .added(let weight) = outcome else { return }
         if heard.insert(seat).inserted { heardWeight += committee.seats[seat].weight }
-        guard weight >= quorum, let tally = slots[ballot.view]?.tally else { return }
+        guard weight >= (isRemoved(.quorum) ? quorum / 2 : quorum), let tally = slots[ballot.view]?.tally
+        else { return }
         let certificate = tally.certificate(of: ballot)
         if store(certificate, at: now, &out) { out.append(.broadcast(.certificate(certificate))) }
     }
@@ -90,7 +92,9 @@ extension Round {
     @discardableResult
     mutating func store(_ certificate: Certificate, at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
         let ballot = certificate.ballot
-        guard ballot.epoch == epoch, certificate.hasQuorum(in: committee) else { return false }
+        guard ballot.epoch == epoch, isRemoved(.quorum) || certificate.hasQuorum(in: committee) else {
+            return false
+        }
         for voter in certificate.voters where heard.insert(Int(voter)).inserted {
             heardWeight += committee.seats[Int(voter)].weight
         }

@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 extension Round {
@@ -91,8 +92,8 @@ extension Round {
         guard seat != nil else { return false }
         for view in slots.keys.sorted() {
             guard let slot = slots[view], let digest = slot.notarization?.ballot.digest,
-                slot.notarized == digest,
-                slot.finalized == nil, !slot.isNullified
+                isRemoved(.finalizeOwnNotarized) || slot.notarized == digest,
+                slot.finalized == nil, isRemoved(.finalizeNotNullified) || !slot.isNullified
             else { continue }
             slots[view]!.finalized = digest
             cast(.finalize(epoch, view, digest), at: now, &out)
@@ -106,7 +107,7 @@ extension Round {
     private mutating func propose(at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
         guard instance.leader(of: view) == signer.nodeID, slots[view]?.notarized == nil else { return false }
         let parent = highestNotarized(below: view)
-        guard areNullified(from: parent + 1) else { return false }
+        guard isRemoved(.proposeJustified) || areNullified(from: parent + 1) else { return false }
         if parent == 0 {
             guard isGathered, buildOrdered < view else { return false }
             buildOrdered = view
@@ -130,7 +131,8 @@ extension Round {
     /// The host's fresh header, if the view still wants one.
     mutating func built(_ view: View, _ header: Header, at now: Instant, _ out: inout [Simplex.Action]) {
         guard seat != nil, !isFinal, view == self.view, buildOrdered == view, slots[view]?.notarized == nil,
-            highestNotarized(below: view) == 0, areNullified(from: 1), isGathered
+            highestNotarized(below: view) == 0, isRemoved(.proposeJustified) || areNullified(from: 1),
+            isGathered
         else { return }
         precondition(header.epoch == epoch && header.buildView == view && header.builder == signer.nodeID)
         headers[header.digest] = header
@@ -182,8 +184,9 @@ extension Round {
     // MARK: Rule 2
 
     private mutating func notarize(at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
-        guard let slot = slots[view], slot.notarized == nil, let proposal = slot.proposal,
-            let digest = slot.proposedDigest, instance.leader(of: view) != signer.nodeID
+        guard let slot = slots[view], let proposal = slot.proposal, let digest = slot.proposedDigest,
+            slot.notarized == nil || isRemoved(.notarizeOnce) && slot.notarized != digest,
+            instance.leader(of: view) != signer.nodeID
         else { return false }
         let standing = standing(of: proposal.header, digest)
         switch standing {
@@ -216,14 +219,15 @@ extension Round {
             header.buildView > 0, header.buildView <= view,
             header.builder == instance.leader(of: header.buildView)
         else { return .malformed }
-        if header.buildView == view { return areNullified(from: 1) ? .fresh : .unjustified }
+        let unjustified: Standing = isRemoved(.notarizeJustified) ? .again : .unjustified
+        if header.buildView == view { return areNullified(from: 1) ? .fresh : unjustified }
         var other = view - 1
         while other >= header.buildView {
             if slots[other]?.notarization?.ballot.digest == digest { return .again }
-            guard slots[other]?.nullification != nil else { return .unjustified }
+            guard slots[other]?.nullification != nil else { return unjustified }
             other -= 1
         }
-        return .unjustified
+        return unjustified
     }
 
     // MARK: Rule 4

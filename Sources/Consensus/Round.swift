@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// One open epoch: what is known of it and which timers run.
@@ -119,7 +120,7 @@ struct Round: Sendable {
     mutating func resume(at now: Instant, _ out: inout [Simplex.Action]) {
         guard view > 0, !isFinal else { return }
         out.append(.began(epoch))
-        armTimers(at: now)
+        if !isRemoved(.timersAfterRestart) { armTimers(at: now) }
         for view in slots.keys.sorted() {
             guard let slot = slots[view] else { continue }
             if slot.notarization != nil, view >= self.view { armFinalizeTimer(view, at: now) }

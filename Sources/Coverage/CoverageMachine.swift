@@ -1,6 +1,7 @@
 internal import Bytes
 public import Chance
 public import Identity
+internal import Rules
 public import Wire
 
 /// The coverage side of one device: beacons, hears, bundles and reveals (protocol, section 6).
@@ -63,6 +64,7 @@ public struct CoverageMachine: Sendable {
         self.vrfKey = vrfKey
         self.chance = chance
         state = restored ?? CoverageState()
+        if isRemoved(.sameBundleAgain) { state.bundle = nil }
     }
 
     public var deadline: Instant { min(planned?.at ?? .never, bundleAt) }
@@ -257,7 +259,9 @@ public struct CoverageMachine: Sendable {
             author: node, epoch: epoch, ownTag: state.own?.tag,
             reports: state.heard.reports.sorted { $0.tag < $1.tag },
             isPartial: Int(state.heard.count) > state.heard.reports.count,
-            reveals: state.pending.filter { $0.epoch < epoch && epoch <= $0.epoch + 2 },
+            reveals: isRemoved(.revealAfterFinality) && state.own != nil
+                ? [state.own!.reveal]
+                : state.pending.filter { $0.epoch < epoch && epoch <= $0.epoch + 2 },
             readings: Array(state.readings.prefix(Bundle.readingsMax)))
         state.bundle = bundle
         actions += [.persist(state), .makeBundle(bundle)]

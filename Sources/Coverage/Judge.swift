@@ -1,4 +1,5 @@
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// Executes the verdicts that a block carries: a pure function (protocol, sections 6, 8 and 9).
@@ -30,7 +31,7 @@ public enum Judge {
     public static func judge(_ input: JudgeInput) -> JudgeOutcome {
         var roster = Roster(input)
         for (place, entry) in input.evidence.enumerated() {
-            guard case .conflict = entry else { continue }
+            guard case .conflict = entry, !isRemoved(.conflictSuspends) else { continue }
             let until = input.epoch + Epoch(input.parameters.suspensionEpochs)
             roster.change(roster.member(place, of: .current)) {
                 $0.suspendedUntil = max($0.suspendedUntil, until)

@@ -11,7 +11,10 @@ struct SimulateCommand: ParsableCommand {
             is watched: one block an epoch, nothing said before it is durable, nothing that could be punished, the \
             same state after executing every chain again, progress once the faults have ended.
             """,
-        subcommands: [SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self],
+        subcommands: [
+            SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self,
+            SimulateMutants.self,
+        ],
         defaultSubcommand: SimulateRun.self)
 }
 

@@ -1,5 +1,6 @@
 internal import Bytes
 public import Identity
+internal import Rules
 public import Wire
 
 /// All that the execution of a block depends on besides the state before it.
@@ -159,7 +160,7 @@ extension Ledger {
 
     private static func place(of account: NodeID, randomness: Digest) -> Digest {
         var writer = ByteWriter(capacity: 64)
-        randomness.encode(to: &writer)
+        if !isRemoved(.transactionOrder) { randomness.encode(to: &writer) }
         account.encode(to: &writer)
         return Digest(of: writer.written)
     }

@@ -1,5 +1,6 @@
 internal import Bytes
 public import Identity
+internal import Rules
 public import Wire
 
 /// The state after a final block, and the pure execution of the next (protocol §6, §9, §10).
@@ -20,7 +21,7 @@ public import Wire
 public struct Ledger: Sendable {
     /// A change in block r takes effect at r + 4, so that no key or fact can be chosen against known
     /// randomness.
-    public static let effectDelayEpochs: Epoch = 4
+    public static var effectDelayEpochs: Epoch { isRemoved(.registryDelay) ? 1 : 4 }
     /// Committee weights and every sum of amounts stay below 2⁶².
     public static let supplyMax: Amount = (1 << 62) - 1
     /// How far ahead a transaction may expire: bounds how long a pool must remember it.

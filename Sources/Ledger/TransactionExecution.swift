@@ -1,4 +1,5 @@
 internal import Identity
+internal import Rules
 public import Wire
 
 extension Ledger {
@@ -41,7 +42,7 @@ extension Draft {
 
         withdraw(cost, from: transaction.account)
         changes.accounts[transaction.account]!.nonce = transaction.nonce
-        totals.treasury += transaction.fee
+        if !isRemoved(.balancedBooks) { totals.treasury += transaction.fee }
         perform(transaction, effective: epoch + Ledger.effectDelayEpochs)
     }
 

@@ -5,6 +5,7 @@ import Coverage
 import Identity
 import Ledger
 import Membership
+import Rules
 import Wire
 
 extension Node {
@@ -98,7 +99,8 @@ extension Node {
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false
                 let judgement: Simplex.Judgement =
-                    candidate.isSubjective && isUnfair(block) ? .subjectivelyRejected : .valid
+                    candidate.isSubjective && !isRemoved(.inclusion) && isUnfair(block)
+                    ? .subjectivelyRejected : .valid
                 remember(block, digest, &actions)
                 run(
                     simplex: .judged(epoch: block.header.epoch, digest: digest, judgement), at: now, &actions)
@@ -109,8 +111,9 @@ extension Node {
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false
                 run(
-                    simplex: .judged(epoch: candidate.header.epoch, digest: digest, .objectivelyInvalid),
-                    at: now, &actions)
+                    simplex: .judged(
+                        epoch: candidate.header.epoch, digest: digest,
+                        isRemoved(.notarizeExecuted) ? .valid : .objectivelyInvalid), at: now, &actions)
             }
         }
     }
@@ -285,6 +288,7 @@ extension Node {
 
     /// What this node computes is not what the network agreed on: it must not go on, and must say so.
     private func diverged(from header: Header, _ fault: BlockFault, _ actions: inout [NodeAction]) {
+        if isRemoved(.divergenceHalts) { return }
         let computed: Digest =
             switch fault {
             case .stateRoot(let computed), .verdictsRoot(let computed): computed
@@ -367,7 +371,9 @@ extension Node {
             return count(.inconsistentContents)
         }
         verify(
-            .finality(next), checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
+            .finality(next),
+            isRemoved(.finalitySignatures)
+                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
             &actions)
     }
 

@@ -6,6 +6,7 @@ import Geo
 import Identity
 import Ledger
 import Membership
+import Rules
 import Wire
 
 extension Node {
@@ -142,7 +143,9 @@ extension Node {
         }
         verify(
             .consensus(message, short, from: peer),
-            checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now, &actions)
+            isRemoved(.voteSignatures)
+                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
+            &actions)
     }
 
     /// An author's bundle: of the open epoch for the evidence, or asked for by a candidate.
@@ -153,7 +156,7 @@ extension Node {
             count(.wrongEpoch)
             return run(dissemination: .refused(short), at: now, &actions)
         }
-        guard chain.isRegistered(bundle.author) else {
+        guard isRemoved(.registeredAuthors) || chain.isRegistered(bundle.author) else {
             count(.unregisteredAuthor)
             return run(dissemination: .refused(short), at: now, &actions)
         }
@@ -168,6 +171,7 @@ extension Node {
                 preimage: SigningDomain.bundle.preimage(network: network, message: bundle.signedBytes),
                 bundle.signature)
         ]
+        if isRemoved(.bundleSignatures) { checks = [] }
         var keys: [Chain.VRFCheckKey] = []
         for reveal in bundle.reveals {
             guard let version = chain.ledger.device(bundle.author)?.version(at: reveal.epoch),
@@ -208,6 +212,7 @@ extension Node {
     }
 
     static func checks(of transaction: Transaction, network: Digest) -> [Check] {
+        if isRemoved(.transactionSignatures) { return [] }
         var checks = [
             Check.signature(
                 transaction.account,

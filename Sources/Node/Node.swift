@@ -6,6 +6,7 @@ import Dissemination
 public import Identity
 import Ledger
 import Membership
+import Rules
 public import Wire
 
 /// One node: membership, dissemination, consensus, coverage and ledger, composed without I/O.
@@ -123,6 +124,7 @@ public final class Node {
             if !pool.insert(bundle, at: now), candidates.name(bundle.id) { _ = pool.insertAsked(bundle) }
         }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
+        if isRemoved(.sameBundleAgain) { ownBundle = nil }
         if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds
         {
             throw BootFault.damaged("the own bundle of epoch \(ownBundle.epoch)")
@@ -156,7 +158,8 @@ public final class Node {
 
     static func simplexSettings(_ settings: NodeSettings, network: Digest, isVoter: Bool) -> Simplex.Settings
     {
-        Simplex.Settings(network: network, delta: settings.delta, mayVote: isVoter)
+        Simplex.Settings(
+            network: network, delta: settings.delta, mayVote: isVoter || isRemoved(.copyObserves))
     }
 
     public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {
@@ -252,7 +255,7 @@ public final class Node {
                 guard unsigned.epoch == chain.openEpoch, ownBundle?.epoch != unsigned.epoch else { continue }
                 // A copy of this store may be signing others; and a node that catches up does not know which epochs
                 // its key has signed for.
-                guard unsigned.epoch >= settings.votesFrom else { continue }
+                guard isRemoved(.copySignsNoBundle) || unsigned.epoch >= settings.votesFrom else { continue }
                 let bundle = unsigned.signed(by: key, network: network)
                 ownBundle = bundle
                 _ = pool.insert(bundle, at: now)

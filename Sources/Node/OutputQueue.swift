@@ -1,3 +1,4 @@
+import Rules
 public import Wire
 
 /// The order in which one node's sends leave and its writes become durable.
@@ -31,6 +32,7 @@ public struct OutputQueue<Write> {
     public var isEmpty: Bool { count == 0 }
 
     public mutating func send(_ bytes: [UInt8], to endpoint: Endpoint) {
+        if isRemoved(.durableBeforeSent) { return ready.append((bytes, endpoint)) }
         if writes.isEmpty {
             if committingCount == 0 { return ready.append((bytes, endpoint)) }
             waitingAhead += 1

@@ -154,6 +154,16 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case radioSpoofer
         /// Its blocks are as large as any message may be, and never come whole.
         case oversizedLeader
+        /// Two blocks of one view that can both be executed, and changed ones in place of the notarized.
+        case forker
+        /// Like a forker, but its second block has another state than execution gives.
+        case falseForker
+        /// What others would say, with bad signatures, and strangers' bundles.
+        case forger
+
+        /// Those that the swarm draws: the others would change what its seeds mean, and have plans of their own
+        /// (`Hunt`).
+        static let drawn = allCases.filter { ![.forker, .falseForker, .forger].contains($0) }
     }
 
     public var host: Int
@@ -174,6 +184,8 @@ public struct Clients: Codable, Equatable, Sendable {
     public var repeats = 1
     /// Of a hundred transfers, how many have a rival with the same nonce, sent to other hosts.
     public var conflictsPercent = 0
+    /// Of a hundred transfers, how many change a stake or a device's facts instead.
+    public var changesPercent = 0
 
     public init() {}
 }
@@ -189,6 +201,8 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var transfersAtLeast = 0
     /// Hosts that must have stopped themselves, as what they compute is not what the others agreed on.
     public var halted: [Int] = []
+    /// Every bundle that an honest host signed is in the block of its epoch.
+    public var everyBundle = false
 
     public init() {}
 }

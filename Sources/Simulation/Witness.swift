@@ -87,9 +87,12 @@ struct Witness {
             switch message {
             case .vote(let vote) where vote.voter == id: note(vote.ballot, host: host, disk: disk, at: now)
             case .proposal(let proposal) where proposal.vote.voter == id:
+                let turn = Turn(host: host, epoch: proposal.header.epoch, view: proposal.view)
+                if said[turn] == nil { checkJustification(of: proposal, at: now, host: host) }
                 note(proposal.vote.ballot, host: host, disk: disk, at: now)
             case .bundle(let bundle) where bundle.author == id:
                 note(bundle, host: host, disk: disk, at: now)
+                checkReveals(of: bundle, disk: disk, at: now, host: host)
             case .certificate(let certificate):
                 note(certificate, host: host, node: machine.node, at: now, verify: verify)
             default: break
@@ -148,6 +151,9 @@ struct Witness {
             report("neverAccusable", "signed \(other) and \(ballot)", at: now, host: host)
         }
         said[turn, default: []].append(ballot)
+        if let state = disk.safety.flatMap(Seal.open).flatMap({ try? SafetyState(decoding: $0.octetBytes) }) {
+            checkJustification(of: ballot, by: state, at: now, host: host)
+        }
         if !remembers(disk, ballot) { report("durableBeforeSent", "\(ballot)", at: now, host: host) }
     }
 

@@ -17,7 +17,8 @@ extension World {
             let transaction = Transaction(
                 account: id, nonce: node.account(id).nonce + 1,
                 fee: population.genesis.parameters.feeMin + UInt64(chance.below(1_000)),
-                expiry: node.openEpoch + 8, kind: .transfer(to: other, UInt64(1 + chance.below(1_000)))
+                expiry: node.openEpoch + 8,
+                kind: change(by: payer) ?? .transfer(to: other, UInt64(1 + chance.below(1_000)))
             ).signed(by: population.keys[payer], network: network)
             var targets = Array(0..<plan.hosts)
             chance.shuffle(&targets)
@@ -33,6 +34,17 @@ extension World {
                 }
             }
         }
+    }
+
+    /// A change of the host's own stake or device, in as many cases as the plan says.
+    private func change(by host: Int) -> TransactionKind? {
+        guard plan.clients.changesPercent > 0, chance.happens(plan.clients.changesPercent, in: 100) else {
+            return nil
+        }
+        let id = population.ids[host]
+        if host < plan.validators { return .stake(id, UInt64(1 + chance.below(1_000))) }
+        guard !population.roles[host].isEmpty else { return nil }
+        return .updateDevice(id, RadioProfile(region: .eu868, gain: Int16(chance.below(60))), owner: nil)
     }
 
     /// Where wallets are: nobody answers there.
@@ -58,6 +70,9 @@ extension World {
         }
         expect(
             transfers >= expects.transfersAtLeast, "\(transfers) transfers, not \(expects.transfersAtLeast)")
+        expect(
+            !expects.everyBundle || outcome.bundlesIncluded == outcome.bundlesSigned,
+            "\(outcome.bundlesIncluded) of \(outcome.bundlesSigned) bundles are in blocks")
         for host in expects.halted { expect(hosts[host].isHalted, "host \(host) has not stopped") }
     }
 }

@@ -3,6 +3,7 @@ internal import Chance
 internal import Coverage
 internal import Identity
 internal import Node
+internal import Rules
 internal import Wire
 
 /// Whole nodes in virtual time on one thread: equal plans give equal runs, byte for byte.
@@ -127,7 +128,9 @@ public final class World {
         if witness.violations.isEmpty { compareWithExpectations() }
         let honest = hosts.indices.filter { hosts[$0].isHonest }
         for host in isLarge ? Array(honest.suffix(Self.auditsOfLarge)) : honest {
-            witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork)
+            witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
+            // It executes with the same code that the nodes do.
+            withEveryRule { witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork) }
         }
         return outcome
     }
@@ -156,7 +159,7 @@ public final class World {
         }.joined(separator: ", ")
     }
 
-    private var outcome: Outcome {
+    var outcome: Outcome {
         var outcome = Outcome()
         outcome.violations = witness.violations
         outcome.audit = audit

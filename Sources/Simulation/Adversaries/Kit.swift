@@ -28,6 +28,9 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .radioRelay: RadioRelay()
     case .radioSpoofer: RadioSpoofer(chance: chance)
     case .oversizedLeader: OversizedLeader()
+    case .forker: Forker(isFalse: false)
+    case .falseForker: Forker(isFalse: true)
+    case .forger: Forger(chance: chance)
     }
 }
 

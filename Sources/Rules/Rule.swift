@@ -1,0 +1,108 @@
+/// Rules of the design that can be switched off, to see that the simulator notices.
+///
+/// Only in builds with the condition `MUTATIONS` (`tools/mutants`): in all others `isRemoved` is the constant false, and
+/// nothing is there that could make it true. Each case quotes the design's sentence.
+@usableFromInline package enum Rule: String, CaseIterable, Sendable {
+    // MARK: Consensus
+
+    /// "X[w] MUST be held for all u < w < v, else pull."
+    case proposeJustified
+    /// "★ The attached certificates are valid and justify it (u = 0 or N[u] = d, and X for every w between)."
+    case notarizeJustified
+    /// "notarized[v] empty": one notarization a view.
+    case notarizeOnce
+    /// "Re-execution gives the same roots", and every other objective rule.
+    case notarizeExecuted
+    /// "The block lacks an entry for an author whose valid bundle I held": a leader cannot censor.
+    case inclusion
+    /// "Finalize(v,d): N[v] = d, notarized[v] = d."
+    case finalizeOwnNotarized
+    /// "★ Not nullified[v]", of finalizing.
+    case finalizeNotNullified
+    /// "A quorum of equal votes forms a certificate."
+    case quorum
+    /// "Re-arm the timers (forgetting that stalled 93 of 6,000 runs)."
+    case timersAfterRestart
+    /// "Every Δ ± 20 % until final: a Summary to about six peers."
+    case summaries
+
+    // MARK: What is said
+
+    /// "Durable before sent ★"; "the driver MUST commit a persist batch before it sends any datagram that the same
+    /// step emitted after it".
+    case durableBeforeSent
+    /// "A recorded machine id, device or inode that differs (a copy): observe only."
+    case copyObserves
+    /// "Sign no bundle for an epoch already open", of a copy.
+    case copySignsNoBundle
+    /// "A restarted node re-sends the same bytes" of its one bundle.
+    case sameBundleAgain
+    /// What a disk changed is not believed: a flipped bit of a remembered vote would make a contradiction.
+    case sealedRecords
+    /// "MUST: only after the node itself has verified the finalize certificate of block e […] does the beaconer
+    /// release its VRF proof."
+    case revealAfterFinality
+
+    // MARK: What is believed
+
+    /// "Each signature singly", of votes, and of certificates and proposals that carry them.
+    case voteSignatures
+    /// The finalize certificate of a header that a peer sends to one who is behind: "verified through the committee
+    /// digests"; "a lying uplink must not trick it".
+    case finalitySignatures
+    /// Bundles are signed by their authors.
+    case bundleSignatures
+    /// Transactions are signed by their accounts.
+    case transactionSignatures
+    /// "A bundle is valid only if its author is registered and effective at e."
+    case registeredAuthors
+
+    // MARK: What a block does
+
+    /// "MUST: a registration, key, location, gain, owner, region or stake change in block r takes effect at epoch r+4."
+    case registryDelay
+    /// "Conflict in block e: both void, the author suspended."
+    case conflictSuspends
+    /// "Transactions, by (account, nonce), accounts ordered by BLAKE2b(R(e) ‖ account)."
+    case transactionOrder
+    /// "The books balance to the unit every epoch."
+    case balancedBooks
+    /// "A node whose roots differ from a finalised header stops voting and serving."
+    case divergenceHalts
+}
+
+#if MUTATIONS
+    // Both are written before any node runs or by the one thread that runs them all.
+    nonisolated(unsafe) private var removedRule: Rule?
+    nonisolated(unsafe) private var isEveryRuleInForce = false
+
+    package let canRemoveRules = true
+
+    /// Switches a rule off for the rest of this process. False if this build cannot.
+    package func remove(_ rule: Rule) -> Bool {
+        precondition(unsafe removedRule == nil, "one rule a process")
+        unsafe removedRule = rule
+        return true
+    }
+
+    package func isRemoved(_ rule: Rule) -> Bool {
+        unsafe removedRule == rule && !isEveryRuleInForce
+    }
+
+    /// For checkers that share code with what they check.
+    package func withEveryRule<Result>(_ body: () -> Result) -> Result {
+        unsafe isEveryRuleInForce = true
+        defer { unsafe isEveryRuleInForce = false }
+        return body()
+    }
+#else
+    package let canRemoveRules = false
+
+    /// Switches a rule off for the rest of this process. False if this build cannot.
+    package func remove(_ rule: Rule) -> Bool { false }
+
+    @inlinable package func isRemoved(_ rule: Rule) -> Bool { false }
+
+    /// For checkers that share code with what they check.
+    @inlinable package func withEveryRule<Result>(_ body: () -> Result) -> Result { body() }
+#endif

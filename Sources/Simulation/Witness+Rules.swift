@@ -1,0 +1,85 @@
+internal import Bytes
+internal import Chance
+internal import Consensus
+internal import Identity
+internal import Node
+internal import Wire
+
+/// Checkers of single rules, each with a model of its own.
+extension Witness {
+    /// No reveal of an epoch's beacon before that epoch is final on the host's disk: until then nobody may know what
+    /// was to be heard.
+    mutating func checkReveals(of bundle: Bundle, disk: Disk, at now: Instant, host: Int) {
+        for reveal in bundle.reveals where disk.lastEpoch < reveal.epoch {
+            report("revealed", "the beacon of epoch \(reveal.epoch) too early", at: now, host: host)
+        }
+    }
+
+    /// An honest leader's new proposal carries what makes its choice the only safe one: the notarization that it
+    /// follows, and the nullification of every view since; the newest of them where they are too many.
+    mutating func checkJustification(of proposal: Proposal, at now: Instant, host: Int) {
+        let parent = proposal.parentView
+        var needed: [Ballot] = (parent + 1..<max(parent + 1, proposal.view)).reversed().map {
+            .nullify(proposal.header.epoch, $0)
+        }
+        if parent > 0 {
+            needed.insert(.notarize(proposal.header.epoch, parent, proposal.header.digest), at: 0)
+        }
+        let carried = Set(proposal.justification.map(\.ballot))
+        if let ballot = needed.prefix(Proposal.certificatesMax).first(where: { !carried.contains($0) }) {
+            report("justified", "proposes in view \(proposal.view) without \(ballot)", at: now, host: host)
+        }
+    }
+
+    /// Nor does an honest validator notarize without that: what its disk holds when it says so must justify it.
+    mutating func checkJustification(of ballot: Ballot, by state: SafetyState, at now: Instant, host: Int) {
+        guard case .notarize(let epoch, let view, let digest) = ballot, state.epoch == epoch,
+            state.view == view, !state.records.contains(where: { $0.view >= view && $0.notarization != nil })
+        else { return }
+        // Older records than the newest notarization are not kept.
+        let newest = state.records.last { $0.notarization != nil }
+        let nullified = Set(state.records.filter { $0.nullification != nil }.map(\.view))
+        let missing = ((newest?.view ?? 0) + 1..<max(view, 1)).first { !nullified.contains($0) }
+        let isReplaced =
+            newest.map { $0.notarization?.ballot.digest != digest && $0.nullification == nil } ?? false
+        guard missing != nil || isReplaced else { return }
+        let reason = missing.map { "without X[\($0)]" } ?? "though N[\(newest!.view)] is another"
+        report("justified", "notarizes in view \(view) \(reason)", at: now, host: host)
+    }
+
+    /// Whatever the registry holds came into it by a transaction four blocks before it took effect.
+    mutating func checkRegistry(of disk: Disk, at now: Instant, host: Int) {
+        var changes: [NodeID: Set<Epoch>] = [:]
+        for (block, _) in disk.blocks {
+            for transaction in block.body.transactions {
+                guard let subject = transaction.kind.subject else { continue }
+                changes[subject, default: []].insert(block.header.epoch + 4)
+            }
+        }
+        for (key, value) in disk.stateEntries {
+            let found: (id: NodeID, effective: [Epoch])? =
+                switch key {
+                case .device(let id):
+                    (try? Device(decoding: value)).map { (id, $0.versions.map(\.effective)) }
+                case .validator(let id):
+                    (try? Validator(decoding: value)).map { (id, $0.versions.map(\.effective)) }
+                default: nil
+                }
+            guard let found else { continue }
+            for epoch in found.effective where epoch > 0 && changes[found.id]?.contains(epoch) != true {
+                report("registry", "a change takes effect in epoch \(epoch)", at: now, host: host)
+            }
+        }
+    }
+}
+
+extension TransactionKind {
+    /// The device or validator whose facts it changes.
+    fileprivate var subject: NodeID? {
+        switch self {
+        case .registerDevice(_, let consent, _, _), .registerValidator(let consent, _): consent.device
+        case .updateDevice(let id, _, _), .locate(let id, _), .stake(let id, _), .unstake(let id, _): id
+        case .transfer: nil
+        }
+    }
+}
