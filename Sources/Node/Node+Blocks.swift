@@ -121,7 +121,7 @@ extension Node {
     /// Makes durable what stands behind a header, before any vote for it: whoever notarized can serve it, also after
     /// a restart.
     private func remember(_ block: Block, _ digest: Digest, _ actions: inout [NodeAction]) {
-        guard isVoter, candidates[digest]?.isStored == false else { return }
+        guard isVoter, candidates[digest]?.isStored == false, !isRemoved(.contentsDurable) else { return }
         candidates[digest]?.isStored = true
         let dropped = candidates.store(digest)
         actions.append(.persist(.candidate(block.contents, dropping: dropped)))

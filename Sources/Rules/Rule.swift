@@ -31,6 +31,8 @@
     /// "Durable before sent ★"; "the driver MUST commit a persist batch before it sends any datagram that the same
     /// step emitted after it".
     case durableBeforeSent
+    /// What stands behind a header is durable before it is voted for, so that whoever notarized can serve it.
+    case contentsDurable
     /// "A recorded machine id, device or inode that differs (a copy): observe only."
     case copyObserves
     /// "Sign no bundle for an epoch already open", of a copy.

@@ -40,7 +40,8 @@ package struct Hunt: Sendable {
         case .proposeJustified, .notarizeJustified, .notarizeOnce, .notarizeExecuted, .inclusion,
             .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart, .summaries:
             consensus(rule)
-        case .durableBeforeSent, .copyObserves, .copySignsNoBundle, .sameBundleAgain, .sealedRecords,
+        case .durableBeforeSent, .contentsDurable, .copyObserves, .copySignsNoBundle, .sameBundleAgain,
+            .sealedRecords,
             .revealAfterFinality:
             said(rule)
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
@@ -117,6 +118,12 @@ package struct Hunt: Sendable {
 
     private static func said(_ rule: Rule) -> Hunt {
         switch rule {
+        case .contentsDurable:
+            Hunt(rule, "all restart between notarization and finality") { plan in
+                plan.healsAt = 1_500
+                let at = 1_200 + Int(plan.seed) * 6
+                plan.faults = [Fault(.crash, at: at, until: 1_500, hosts: [0, 1, 2, 3])]
+            }
         case .copyObserves:
             Hunt(rule, "a store is put back that lacks a vote, and no one reminds of it", seeds: 60) { plan in
                 split(&plan)

@@ -160,10 +160,6 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case falseForker
         /// What others would say, with bad signatures, and strangers' bundles.
         case forger
-
-        /// Those that the swarm draws: the others would change what its seeds mean, and have plans of their own
-        /// (`Hunt`).
-        static let drawn = allCases.filter { ![.forker, .falseForker, .forger].contains($0) }
     }
 
     public var host: Int
