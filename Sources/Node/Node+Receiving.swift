@@ -38,6 +38,8 @@ extension Node {
             case .goodbye:
                 if isPeer { run(membership: .goodbye(from: datagram.sender), at: now, &actions) }
             case .message(let octets) where !isPeer: wallet(octets, from: source, at: now, &actions)
+            // Until the machine that means them is here.
+            case .dial, .welcome, .refusal, .indirectPing, .indirectPong, .probe: count(.unasked)
             case .message, .chunk, .have, .want:
                 guard isPeer else { count(.strangersFrame); continue }
                 run(dissemination: .frame(frame, from: datagram.sender), at: now, &actions)

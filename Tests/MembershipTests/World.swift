@@ -134,7 +134,7 @@ final class World {
         case .ping(let nonce): handle(.ping(nonce: nonce, from: sender, source), at: index)
         case .pong(let nonce): handle(.pong(nonce: nonce, from: sender, source), at: index)
         case .goodbye: if isPeer { handle(.goodbye(from: sender), at: index) }
-        case .message, .chunk, .have, .want: preconditionFailure("membership never sends this")
+        default: preconditionFailure("membership never sends this")
         }
     }
 
