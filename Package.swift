@@ -121,7 +121,9 @@ let package = Package(
         tests(
             "CoverageTests", exclude: ["Vectors"], "Bytes", "Chance", "Coverage", "Geo", "Identity", "Wire"),
         tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
-        tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
+        tests(
+            "MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire", "WireSamples",
+            .product(name: "HeapModule", package: "swift-collections")),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
