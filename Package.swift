@@ -126,7 +126,9 @@ let package = Package(
         tests("DisseminationTests", "Bytes", "Chance", "Dissemination", "Identity", "Wire"),
         tests("ReconciliationTests", "Bytes", "Chance", "Identity", "Reconciliation", "Wire"),
         tests("SessionTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity", "Session", "Wire"),
-        tests("MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire"),
+        tests(
+            "MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire", "WireSamples",
+            .product(name: "HeapModule", package: "swift-collections")),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",

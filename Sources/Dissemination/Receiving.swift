@@ -15,7 +15,9 @@ extension Dissemination {
                 if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
             }
         case .want(let ids): serve(ids, to: peer, at: now, &actions)
-        case .records, .ping, .pong, .goodbye: count(.droppedMalformed)
+        case .records, .ping, .pong, .goodbye, .dial, .welcome, .refusal, .indirectPing, .indirectPong,
+            .probe:
+            count(.droppedMalformed)
         }
     }
 

@@ -6,8 +6,9 @@ internal import Wire
 struct Contact: Equatable, Sendable {
     /// How we stand with it. Each case carries only what is true while it lasts.
     enum Phase: Equatable, Sendable {
-        /// Not connected; dialled at `retryAt` at the earliest. `attempts` counts dials without answer.
+        /// Dialled at `retryAt` at the earliest. `attempts` counts dials without answer.
         case idle(retryAt: Instant, attempts: Int)
+        case dialled(Endpoint, at: Instant, retryAt: Instant, attempts: Int)
         case active(Link)
     }
 
@@ -19,6 +20,19 @@ struct Contact: Equatable, Sendable {
     var phase: Phase
     /// Of the committee; kept here because it is asked for at every event.
     var isOfCommittee = false
+    /// One of the two best peers of the last life.
+    var isAnchor = false
+    /// It was a peer, or answered a dial: somebody is there.
+    var isProven = false
+    /// Dials that it answered with a refusal since it was last a peer.
+    var refusals = 0
+
+    init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
+        self.node = node
+        self.record = record
+        self.listed = listed
+        phase = .idle(retryAt: retryAt, attempts: 0)
+    }
 
     /// More than a stranger.
     var isTrusted: Bool { listed != nil || isOfCommittee }
@@ -30,6 +44,8 @@ struct Contact: Equatable, Sendable {
         return endpoints
     }
 
+    var home: Endpoint? { link?.endpoint ?? record?.endpoints.first ?? listed }
+
     var isActive: Bool {
         if case .active = phase { true } else { false }
     }
@@ -38,6 +54,22 @@ struct Contact: Equatable, Sendable {
         if case .active(let link) = phase { return link }
         return nil
     }
+
+    /// Dials without answer.
+    var attempts: Int {
+        switch phase {
+        case .idle(_, let attempts), .dialled(_, _, _, let attempts): attempts
+        case .active: 0
+        }
+    }
+
+    /// When it may be dialled; nil for a peer.
+    var retryAt: Instant? {
+        switch phase {
+        case .idle(let retryAt, _), .dialled(_, _, let retryAt, _): retryAt
+        case .active: nil
+        }
+    }
 }
 
 /// What we know of a connected peer.
@@ -45,16 +77,54 @@ struct Link: Equatable, Sendable {
     let endpoint: Endpoint
     /// Of the card under which it connected: a higher one, said by itself, means that it was started anew.
     let sequence: UInt64
-    var nextPing: Instant
-    /// The open question; nil once the peer was heard since.
-    var nonce: UInt64?
-    var misses = 0
+    /// We chose it: strangers cannot fill these places.
+    let isOutbound: Bool
+    /// A stranger when it connected, so that its prefix counted.
+    let isStranger: Bool
+    let since: Instant
+    var heardAt: Instant
+    var roundTrip = RoundTrip()
+    var question: Question?
+    /// The last ping, until it is answered: the host says `heard` first, which closes the question.
+    var echo: Echo?
+    /// Of 1,024: spreads the turns of peers that were heard at one time.
+    var jitter: Int
+    /// Questions in a row that others had to answer for it.
+    var detours = 0
+    /// When cards were last taken that we had not asked for.
+    var cardsAt: Instant
+    var isAskedForCards = false
+
+    init(
+        endpoint: Endpoint, sequence: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
+    ) {
+        self.endpoint = endpoint
+        self.sequence = sequence
+        self.isOutbound = isOutbound
+        self.isStranger = isStranger
+        self.jitter = jitter
+        since = now
+        heardAt = now
+        cardsAt = Instant(nanoseconds: .min)
+    }
+
+    /// When its silence is worth a question.
+    func staleAt(round: Duration) -> Instant { heardAt + round * (896 + jitter) / 1_024 }
+
+    /// Whatever it says answers whatever we asked.
+    mutating func hear(at now: Instant) {
+        heardAt = max(heardAt, now)
+        question = nil
+        detours = 0
+    }
 }
 
 /// Contacts in the order of their ids, so that no walk over them depends on a hash.
 struct Contacts: Equatable, Sendable {
     private(set) var list: [Contact] = []
     private(set) var activeCount = 0
+    /// Strangers that are no peers: the passive view.
+    private(set) var passiveCount = 0
 
     /// Where `node` stands, or where it would.
     private func place(of node: NodeID) -> (index: Int, isThere: Bool) {
@@ -78,32 +148,48 @@ struct Contacts: Equatable, Sendable {
         let (index, isThere) = place(of: contact.node)
         precondition(!isThere && !contact.isActive)
         list.insert(contact, at: index)
+        if !contact.isTrusted { passiveCount += 1 }
     }
 
     mutating func remove(at index: Int) {
-        precondition(list[index].link == nil)
+        precondition(!list[index].isActive)
+        if !list[index].isTrusted { passiveCount -= 1 }
         list.remove(at: index)
     }
 
     mutating func set(record: NodeRecord, at index: Int) { list[index].record = record }
+    mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
+    mutating func setProven(at index: Int) { list[index].isProven = true }
+    mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
 
     mutating func set(committee: Set<NodeID>) {
         for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }
+        passiveCount = list.count { !$0.isTrusted && !$0.isActive }
     }
 
     mutating func set(_ phase: Contact.Phase, at index: Int) {
-        if list[index].link != nil { activeCount -= 1 }
+        let wasActive = list[index].isActive
         list[index].phase = phase
-        if list[index].link != nil { activeCount += 1 }
+        guard list[index].isActive != wasActive else { return }
+        activeCount += wasActive ? -1 : 1
+        if !list[index].isTrusted { passiveCount += wasActive ? 1 : -1 }
     }
 
     mutating func update(_ link: Link, at index: Int) {
-        precondition(list[index].link != nil)
+        precondition(list[index].isActive)
         list[index].phase = .active(link)
     }
 
+    /// Those who are peers, by place.
+    var active: [Int] {
+        var active: [Int] = []
+        for index in list.indices where list[index].isActive { active.append(index) }
+        return active
+    }
+
     func assertInvariants() {
-        assert(activeCount == list.count { $0.link != nil })
-        assert(zip(list, list.dropFirst()).allSatisfy { $0.node < $1.node })
+        precondition(activeCount == list.count { $0.isActive })
+        precondition(passiveCount == list.count { !$0.isTrusted && !$0.isActive })
+        precondition(zip(list, list.dropFirst()).allSatisfy { $0.node < $1.node })
     }
 }

@@ -27,11 +27,22 @@ extension Node {
         for frame in datagram.frames {
             switch frame {
             case .records(let records, let asks):
-                let checks = records.map { Self.check(of: $0, network: network) }
+                guard isPeer else { count(.strangersFrame); continue }
                 verify(
-                    .records(records, asks: asks, from: datagram.sender, source), checks,
-                    forStranger: !isPeer,
+                    .records(records, asks: asks, from: datagram.sender, source), of: records, isPeer: true,
                     at: now, &actions)
+            case .dial(let record, let isUrgent):
+                verify(
+                    .dial(record, isUrgent: isUrgent, from: datagram.sender, source), of: [record],
+                    isPeer: isPeer, at: now, &actions)
+            case .welcome(let records):
+                verify(
+                    .welcome(records, from: datagram.sender, source), of: records, isPeer: isPeer, at: now,
+                    &actions)
+            case .refusal(let records):
+                verify(
+                    .refusal(records, from: datagram.sender, source), of: records, isPeer: isPeer, at: now,
+                    &actions)
             case .ping(let nonce):
                 run(membership: .ping(nonce: nonce, from: datagram.sender, source), at: now, &actions)
             case .pong(let nonce):
@@ -39,11 +50,31 @@ extension Node {
             case .goodbye:
                 if isPeer { run(membership: .goodbye(from: datagram.sender), at: now, &actions) }
             case .message(let octets) where !isPeer: wallet(octets, from: source, at: now, &actions)
+            case .probe(let nonce):
+                run(membership: .probe(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+            case .indirectPing(let target, let place, let nonce):
+                run(
+                    membership: .indirectPing(target, place, nonce: nonce, from: datagram.sender, source),
+                    at: now, &actions)
+            case .indirectPong(let nonce, let isAlive):
+                run(
+                    membership: .indirectPong(
+                        nonce: nonce, isAlive: isAlive, from: datagram.sender, source),
+                    at: now, &actions)
             case .message, .chunk, .have, .want:
                 guard isPeer else { count(.strangersFrame); continue }
                 run(dissemination: .frame(frame, from: datagram.sender), at: now, &actions)
             }
         }
+    }
+
+    /// Has the cards' signatures checked before the machine sees them.
+    private func verify(
+        _ event: Membership.Event, of records: [NodeRecord], isPeer: Bool, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        let checks = records.map { Self.check(of: $0, network: network) }
+        verify(.membership(event), checks, forStranger: !isPeer, at: now, &actions)
     }
 
     /// A message from someone who is not a peer: a transaction, or the question what became of one.
@@ -241,8 +272,7 @@ extension Node {
         strangersTickets.remove(ticket)
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
-        case .records(let records, let asks, let sender, let endpoint):
-            run(membership: .records(records, asks: asks, from: sender, endpoint), at: now, &actions)
+        case .membership(let event): run(membership: event, at: now, &actions)
         case .bundle(let bundle, let short, let keys):
             guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
@@ -278,7 +308,7 @@ extension Node {
     private func failed(_ purpose: Purpose, at now: Instant, _ actions: inout [NodeAction]) {
         count(.badSignature)
         switch purpose {
-        case .records: break
+        case .membership: break
         // The rest of a range with one forged certificate is not worth asking for.
         case .finality: fetched.removeAll()
         case .bundle(_, let short, _):

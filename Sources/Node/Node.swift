@@ -31,7 +31,8 @@ public final class Node {
 
     /// Why a job was handed to the workers, and what to do with its answer.
     enum Purpose {
-        case records([NodeRecord], asks: Bool, from: NodeID, Endpoint)
+        /// Contact cards are in it.
+        case membership(Membership.Event)
         case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey])
         case transaction(Transaction, ShortID?, replyTo: Endpoint?)
         case consensus(Message, ShortID, from: NodeID)

@@ -70,6 +70,12 @@ extension World {
         case .ping: "ping"
         case .pong: "pong"
         case .goodbye: "goodbye"
+        case .dial(_, let isUrgent): isUrgent ? "dials urgently" : "dials"
+        case .welcome(let records): "welcome and \(records.count) records"
+        case .refusal(let records): "refusal and \(records.count) records"
+        case .indirectPing(let node, _, _): "asks to ping \(node)"
+        case .indirectPong(_, let isAlive): isAlive ? "it answers" : "it does not answer"
+        case .probe: "probe"
         }
     }
 

@@ -79,6 +79,18 @@ public enum Frame: Canonical, Hashable, Sendable {
     case ping(nonce: UInt64)
     case pong(nonce: UInt64)
     case goodbye
+    /// Asks to be the receiver's peer, by the sender's own card; urgent for who has next to no peers.
+    case dial(NodeRecord, isUrgent: Bool)
+    /// The receiver is a peer: the sender's own card, then others'.
+    case welcome([NodeRecord])
+    /// The receiver is no peer, or no longer: cards of others, to go to.
+    case refusal([NodeRecord])
+    /// Asks a peer to see whether somebody answers there.
+    case indirectPing(NodeID, Endpoint, nonce: UInt64)
+    /// What came of an indirect ping.
+    case indirectPong(nonce: UInt64, isAlive: Bool)
+    /// A ping by who need not be a peer: on another's behalf.
+    case probe(nonce: UInt64)
 
     public static let recordsMax = 4
     public static let messageByteCountMax = 1_100
@@ -94,6 +106,14 @@ public enum Frame: Canonical, Hashable, Sendable {
         case 5: self = .ping(nonce: try reader.integer())
         case 6: self = .pong(nonce: try reader.integer())
         case 7: self = .goodbye
+        case 8: self = .dial(try NodeRecord(from: &reader), isUrgent: try reader.bool())
+        case 9: self = .welcome(try reader.list(max: Self.recordsMax))
+        case 10: self = .refusal(try reader.list(max: Self.recordsMax))
+        case 11:
+            self = .indirectPing(
+                try NodeID(from: &reader), try Endpoint(from: &reader), nonce: try reader.integer())
+        case 12: self = .indirectPong(nonce: try reader.integer(), isAlive: try reader.bool())
+        case 13: self = .probe(nonce: try reader.integer())
         default: throw .unknown
         }
     }
@@ -123,6 +143,28 @@ public enum Frame: Canonical, Hashable, Sendable {
             writer.uleb128(6)
             writer.integer(nonce)
         case .goodbye: writer.uleb128(7)
+        case .dial(let record, let isUrgent):
+            writer.uleb128(8)
+            record.encode(to: &writer)
+            writer.bool(isUrgent)
+        case .welcome(let records):
+            writer.uleb128(9)
+            writer.list(records)
+        case .refusal(let records):
+            writer.uleb128(10)
+            writer.list(records)
+        case .indirectPing(let node, let endpoint, let nonce):
+            writer.uleb128(11)
+            node.encode(to: &writer)
+            endpoint.encode(to: &writer)
+            writer.integer(nonce)
+        case .indirectPong(let nonce, let isAlive):
+            writer.uleb128(12)
+            writer.integer(nonce)
+            writer.bool(isAlive)
+        case .probe(let nonce):
+            writer.uleb128(13)
+            writer.integer(nonce)
         }
     }
 }

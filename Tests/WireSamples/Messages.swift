@@ -115,7 +115,7 @@ extension Chunk: Sample {
 
 extension Frame: Sample {
     /// Of cases there are.
-    public static let count = 8
+    public static let count = 14
 
     public static func any(from chance: inout Chance) -> Frame {
         switch chance.below(count) {
@@ -128,7 +128,13 @@ extension Frame: Sample {
         case 4: return .want(chance.list(max: idsMax))
         case 5: return .ping(nonce: chance.word())
         case 6: return .pong(nonce: chance.word())
-        default: return .goodbye
+        case 7: return .goodbye
+        case 8: return .dial(.any(from: &chance), isUrgent: chance.bool())
+        case 9: return .welcome(chance.list(max: recordsMax))
+        case 10: return .refusal(chance.list(max: recordsMax))
+        case 11: return .indirectPing(.any(from: &chance), .any(from: &chance), nonce: chance.word())
+        case 12: return .indirectPong(nonce: chance.word(), isAlive: chance.bool())
+        default: return .probe(nonce: chance.word())
         }
     }
 }

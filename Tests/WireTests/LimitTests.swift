@@ -71,6 +71,8 @@ struct Field: Sendable, CustomTestStringConvertible {
             Field(Frame.self, "message", max: Frame.messageByteCountMax, after: [1]),
             Field(Frame.self, "have", max: Frame.idsMax, after: [3]),
             Field(Frame.self, "want", max: Frame.idsMax, after: [4]),
+            Field(Frame.self, "welcome", max: Frame.recordsMax, after: [9]),
+            Field(Frame.self, "refusal", max: Frame.recordsMax, after: [10]),
         ]
     }()
 }

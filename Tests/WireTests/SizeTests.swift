@@ -77,6 +77,11 @@ import WireSamples
                     message: .any(from: &chance), index: 0, count: UInt16(Chunk.countMax),
                     octets: chance.octets(Chunk.byteCountMax))),
             .have(ids), .want(ids), .ping(nonce: .max), .pong(nonce: .max), .goodbye,
+            .dial(fullestRecord, isUrgent: true),
+            .welcome(Array(repeating: fullestRecord, count: Frame.recordsMax)),
+            .refusal(Array(repeating: fullestRecord, count: Frame.recordsMax)),
+            .indirectPing(.any(from: &chance), .any(from: &chance), nonce: .max),
+            .indirectPong(nonce: .max, isAlive: true), .probe(nonce: .max),
         ]
         #expect(frames.count == Frame.count)
         for frame in frames {

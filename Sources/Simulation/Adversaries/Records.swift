@@ -31,7 +31,14 @@ struct Eclipser: Adversary {
             case .ping(let nonce):
                 // It is not told which of them was meant.
                 for key in invented { say([.pong(nonce: nonce)], as: key, to: endpoint, &scene) }
-            case .records(_, asks: true): introduce(to: endpoint, asks: false, &scene)
+            case .probe(let nonce):
+                for key in invented { say([.pong(nonce: nonce)], as: key, to: endpoint, &scene) }
+            case .dial: introduce(to: endpoint, dials: false, &scene)
+            case .records(_, asks: true):
+                // It is not told either whom this was for.
+                for key in invented {
+                    say([.records(cards(of: key, &scene), asks: false)], as: key, to: endpoint, &scene)
+                }
             default: break
             }
         }
@@ -43,13 +50,22 @@ struct Eclipser: Adversary {
             guard let target = chance.pick(scene.endpoints), target != scene.endpoints[scene.host] else {
                 continue
             }
-            introduce(to: target, asks: true, &scene)
+            introduce(to: target, dials: true, &scene)
         }
     }
 
-    /// Shows the card of one of them, as if from itself, and cards of three more that are nowhere.
-    private mutating func introduce(to endpoint: Endpoint, asks: Bool, _ scene: inout Scene) {
+    /// Dials or welcomes as one of them.
+    private mutating func introduce(to endpoint: Endpoint, dials: Bool, _ scene: inout Scene) {
         let key = invented[chance.below(invented.count)]
+        let cards = cards(of: key, &scene)
+        guard dials else { return say([.welcome(cards)], as: key, to: endpoint, &scene) }
+        say([.dial(cards[0], isUrgent: true)], as: key, to: endpoint, &scene)
+        // To whom it is a peer already.
+        say([.records(cards, asks: true)], as: key, to: endpoint, &scene)
+    }
+
+    /// The card of one of them, as if from itself, and cards of three more that are nowhere.
+    private mutating func cards(of key: SigningKey, _ scene: inout Scene) -> [NodeRecord] {
         var records = [record(of: key, at: scene.endpoints[scene.host], scene.network)]
         while records.count < Frame.recordsMax {
             if dead.count < Self.deadMax {
@@ -61,7 +77,7 @@ struct Eclipser: Adversary {
                 records.append(dead[chance.below(dead.count)])
             }
         }
-        say([.records(records, asks: asks)], as: key, to: endpoint, &scene)
+        return records
     }
 
     private func record(of key: SigningKey, at endpoint: Endpoint, _ network: Digest) -> NodeRecord {

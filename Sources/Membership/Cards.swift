@@ -1,0 +1,169 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+// What is known of others: learning, forgetting, telling, remembering.
+extension Membership {
+    /// Of the passive view, those that once answered and that nobody's word displaces.
+    var provenMax: Int { settings.passiveMax / 2 }
+    /// Cards that a peer sends unasked are taken no faster.
+    static let cardsPeriod: Duration = .milliseconds(100)
+    /// While exchanges are as frequent, the last news is worth repeating.
+    static let freshPeriod: Duration = .seconds(2)
+
+    mutating func receive(
+        _ records: [NodeRecord], asks: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
+            link.endpoint == endpoint
+        else { return }
+        if asks {
+            guard link.cardsAt + Self.cardsPeriod <= now else { return }
+            link.cardsAt = now
+        } else {
+            guard link.isAskedForCards else { return }
+            link.isAskedForCards = false
+        }
+        link.hear(at: now)
+        contacts.update(link, at: index)
+        for record in records { learn(record, at: now) }
+        guard let index = contacts.index(of: sender) else { return }
+        if let own = records.first(where: { $0.node == sender && $0.endpoints.contains(endpoint) }),
+            own.sequence > link.sequence
+        {
+            restart(index, endpoint, at: now, &actions)
+        }
+        guard asks else { return }
+        let cards = sample(for: sender, withOwn: true, without: records)
+        actions.append(.send(endpoint, .records(cards, asks: false)))
+    }
+
+    /// Takes a card if it is newer than what is known.
+    mutating func learn(_ record: NodeRecord, at now: Instant) {
+        guard record.node != own.node else { return }
+        if let index = contacts.index(of: record.node) {
+            if let known = contacts.list[index].record, known.sequence >= record.sequence { return }
+            let isNew = contacts.list[index].record != nil
+            contacts.set(record: record, at: index)
+            if !contacts.list[index].isActive, isNew {
+                // It lives, or has moved: worth a dial at once.
+                contacts.set(refusals: 0, at: index)
+                contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+            }
+            return noteNews(record.node, at: now)
+        }
+        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(inPrefixOf: record) else { return }
+        var contact = Contact(node: record.node, record: record, retryAt: now)
+        contact.isOfCommittee = committee.contains(record.node)
+        contacts.insert(contact)
+        trim()
+        if contacts.index(of: record.node) != nil { noteNews(record.node, at: now) }
+    }
+
+    private func hasPassiveRoom(inPrefixOf record: NodeRecord) -> Bool {
+        guard !committee.contains(record.node), let prefix = settings.prefix(of: record.endpoints.first)
+        else { return true }
+        var count = 0
+        for index in contacts.list.indices where !contacts.list[index].isActive {
+            if settings.prefix(of: contacts.list[index].home) == prefix { count += 1 }
+        }
+        return count < Self.passiveOfPrefixMax
+    }
+
+    /// Forgets strangers beyond the passive view's size.
+    mutating func trim() {
+        while contacts.passiveCount > settings.passiveMax {
+            let idle = contacts.list.indices.filter {
+                !contacts.list[$0].isTrusted && !contacts.list[$0].isActive
+            }
+            contacts.remove(at: leastWorth(of: idle))
+        }
+    }
+
+    private mutating func leastWorth(of idle: [Int]) -> Int {
+        let silent = idle.filter { contacts.list[$0].attempts >= Self.attemptsBeforeForgetting }
+        if let most = silent.max(by: {
+            (contacts.list[$0].attempts, $0) < (contacts.list[$1].attempts, $1)
+        }) {
+            return most
+        }
+        let unproven = idle.filter { !contacts.list[$0].isProven }
+        let pool =
+            idle.count - unproven.count > provenMax ? idle.filter { contacts.list[$0].isProven } : unproven
+        var counts: [Prefix: Int] = [:]
+        for index in pool {
+            guard let prefix = settings.prefix(of: contacts.list[index].home) else { continue }
+            counts[prefix, default: 0] += 1
+        }
+        let sizes = pool.map { index in
+            settings.prefix(of: contacts.list[index].home).map { counts[$0]! } ?? 1
+        }
+        let largest = sizes.max()!
+        let crowded = pool.indices.filter { sizes[$0] == largest }
+        return pool[crowded[chance.below(crowded.count)]]
+    }
+
+    /// Worth telling peers and the store. In a network larger than the view there is always somebody new, and that
+    /// is no news.
+    mutating func noteNews(_ node: NodeID, at now: Instant) {
+        freshest = node
+        persistAt = min(persistAt, now + settings.persistDelay)
+        guard contacts.passiveCount < settings.passiveMax * 3 / 4 else { return }
+        shufflePeriod = settings.shufflePeriodMin
+        nextShuffle = min(nextShuffle, now + jittered(shufflePeriod))
+    }
+
+    mutating func shuffle(at now: Instant, _ actions: inout [Action]) {
+        let active = contacts.active
+        guard !active.isEmpty else { return }
+        nextShuffle = now + jittered(shufflePeriod)
+        shufflePeriod = min(shufflePeriod * 5 / 4, settings.shufflePeriodMax)
+        let index = active[chance.below(active.count)]
+        var link = contacts.list[index].link!
+        link.isAskedForCards = true
+        contacts.update(link, at: index)
+        let cards = sample(for: contacts.list[index].node, withOwn: true)
+        actions.append(.send(link.endpoint, .records(cards, asks: true)))
+    }
+
+    /// Up to four cards: one's own, the newest news, and random others of whom something was heard; never the
+    /// receiver's.
+    mutating func sample(
+        for receiver: NodeID, withOwn: Bool, without known: [NodeRecord] = []
+    ) -> [NodeRecord] {
+        var cards = withOwn ? [own] : []
+        let freshest = shufflePeriod < Self.freshPeriod ? freshest : nil
+        if let freshest, freshest != receiver, let contact = contacts[freshest], let record = contact.record,
+            contact.attempts < 2
+        {
+            cards.append(record)
+        }
+        var others: [Int] = []
+        for index in contacts.list.indices {
+            guard contacts.list[index].record != nil, contacts.list[index].attempts < 2 else { continue }
+            let node = contacts.list[index].node
+            if node != receiver, node != freshest, !known.contains(where: { $0.node == node }) {
+                others.append(index)
+            }
+        }
+        while cards.count < Frame.recordsMax, !others.isEmpty {
+            let place = chance.below(others.count)
+            cards.append(contacts.list[others[place]].record!)
+            others.swapAt(place, others.count - 1)
+            others.removeLast()
+        }
+        return cards
+    }
+
+    /// Anchors first, then other peers: they were alive a moment ago.
+    func remembered() -> [NodeRecord] {
+        let anchors = anchors
+        let active = contacts.active.filter { !anchors.contains($0) }
+        let others = contacts.list.indices.filter { !contacts.list[$0].isActive }
+        let all =
+            anchors + active + others.filter { contacts.list[$0].isProven }
+            + others.filter { !contacts.list[$0].isProven }
+        return Array(all.lazy.compactMap { contacts.list[$0].record }.prefix(Self.rememberedMax))
+    }
+}

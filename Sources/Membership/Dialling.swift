@@ -1,0 +1,365 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+/// How many peers more are wanted, and of which kind.
+struct Appetite: Equatable, Sendable {
+    /// Of any kind.
+    var any = 0
+    /// Members of the committee, for one of them.
+    var fellows = 0
+    var isSmall = true
+
+    func wants(_ contact: Contact) -> Bool { any > 0 || fellows > 0 && contact.isOfCommittee }
+}
+
+// Becoming a peer, and ceasing to be one.
+extension Membership {
+    /// Dials sent at one moment, so that a long list is no burst.
+    static let dialsMax = 8
+    /// The least time between two such moments.
+    static let dialPeriod: Duration = .milliseconds(50)
+    /// How long a dial counts as a peer to come.
+    static let dialPatience: Duration = .seconds(1)
+    /// Dials without answer after which a contact is not counted on, and gives way to a newer one.
+    static let attemptsBeforeForgetting = 4
+    static let anchorsMax = 2
+    /// Fewer peers than this are urgent.
+    var urgentBelow: Int { min(3, settings.activeTarget) }
+
+    /// Connected peers that are strangers beyond their share of the view.
+    var strangersToSpare: Int { max(0, activeStrangers - settings.activeMax / 4) }
+
+    private var activeStrangers: Int {
+        var strangers = 0
+        for index in contacts.list.indices where contacts.list[index].isActive {
+            if !contacts.list[index].isTrusted { strangers += 1 }
+        }
+        return strangers
+    }
+
+    func appetite(at now: Instant) -> Appetite {
+        var live = 0
+        var pending = 0
+        var outbound = 0
+        for index in contacts.list.indices {
+            switch contacts.list[index].phase {
+            case .idle(_, let attempts): if attempts < Self.attemptsBeforeForgetting { live += 1 }
+            case .dialled(_, let at, let retryAt, let attempts):
+                if attempts < Self.attemptsBeforeForgetting { live += 1 }
+                if now < min(at + Self.dialPatience, retryAt) { pending += 1 }
+            case .active(let link):
+                live += 1
+                if link.isOutbound { outbound += 1 }
+            }
+        }
+        let active = contacts.activeCount
+        let room = settings.activeMax - active
+        var appetite = Appetite()
+        appetite.isSmall = live <= settings.activeMax
+        if appetite.isSmall {
+            appetite.any = max(0, room - pending)
+        } else {
+            let chosen = min(settings.outboundMin - outbound, room)
+            appetite.any = max(0, max(settings.activeTarget - active, chosen) - pending)
+        }
+        if committee.contains(own.node) {
+            appetite.fellows = max(0, (room > 0 ? room : strangersToSpare) - pending)
+        }
+        return appetite
+    }
+
+    // MARK: Dialling
+
+    mutating func dialDue(at now: Instant, _ actions: inout [Action]) {
+        let appetite = appetite(at: now)
+        guard appetite.any > 0 || appetite.fellows > 0 else { return }
+        let due = candidates(at: now) { appetite.wants($0) }
+        let count = min(max(appetite.any, appetite.fellows), Self.dialsMax)
+        for index in due.prefix(count) { dial(index, at: now, &actions) }
+        if due.isEmpty {
+            nextDial = now + .seconds(1)
+        } else {
+            let most: Duration =
+                contacts.activeCount == 0
+                ? .milliseconds(400)
+                : contacts.activeCount < settings.activeMin || isSmall ? .seconds(2) : .seconds(60)
+            nextDial = now + jittered(delay(Self.dialPeriod, after: dialsInVain, atMost: most))
+            dialsInVain += 1
+        }
+    }
+
+    /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others; each at random,
+    /// so that neither a part of the list nor a crowded prefix is preferred.
+    private mutating func candidates(at now: Instant, where isWanted: (Contact) -> Bool) -> [Int] {
+        var counts: [Prefix: Int] = [:]
+        var due: [Int] = []
+        for index in contacts.list.indices {
+            if let retryAt = contacts.list[index].retryAt {
+                if retryAt <= now, isWanted(contacts.list[index]) { due.append(index) }
+            } else if let prefix = settings.prefix(of: contacts.list[index].home) {
+                counts[prefix, default: 0] += 1
+            }
+        }
+        chance.shuffle(&due)
+        let isFellow = committee.contains(own.node)
+        var first: [Int] = []
+        var fellows: [Int] = []
+        var different: [Int] = []
+        var others: [Int] = []
+        for index in due {
+            let contact = contacts.list[index]
+            let prefix = settings.prefix(of: contact.home)
+            let isCrowded = prefix.map { counts[$0, default: 0] >= Self.activeOfPrefixMax } ?? false
+            guard contact.isTrusted || !isCrowded else { continue }
+            if contact.isAnchor {
+                first.append(index)
+            } else if isFellow, contact.isOfCommittee {
+                fellows.append(index)
+            } else if prefix.map({ counts[$0] == nil }) ?? true {
+                different.append(index)
+            } else {
+                others.append(index)
+            }
+            if let prefix { counts[prefix, default: 0] += 1 }
+        }
+        chance.shuffle(&different)
+        return first + fellows + different + others
+    }
+
+    private mutating func dial(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        let contact = contacts.list[index]
+        let endpoints = contact.endpoints
+        let attempts = contact.attempts
+        guard !endpoints.isEmpty else {
+            // It told no place: it must come to us.
+            return contacts.set(.idle(retryAt: .never, attempts: attempts), at: index)
+        }
+        let endpoint = endpoints[attempts % endpoints.count]
+        let isUrgent = contacts.activeCount < urgentBelow
+        actions.append(.send(endpoint, .dial(own, isUrgent: isUrgent)))
+        let retryAt =
+            now
+            + jittered(
+                delay(settings.dialDelayMin, after: attempts, atMost: settings.dialDelayMax))
+        contacts.set(.dialled(endpoint, at: now, retryAt: retryAt, attempts: attempts + 1), at: index)
+    }
+
+    /// Lets one peer too many go, and tries one that is none.
+    mutating func renew(at now: Instant, _ actions: inout [Action]) {
+        nextRenewal = now + jittered(settings.renewalPeriod)
+        guard !isSmall else { return }
+        if contacts.activeCount > settings.activeTarget {
+            let keeps = anchors
+            var may = contacts.active.filter { !keeps.contains($0) && !contacts.list[$0].isTrusted }
+            let came = may.filter { contacts.list[$0].link?.isOutbound == false }
+            if contacts.activeCount - inboundCount < settings.outboundMin, !came.isEmpty { may = came }
+            if !may.isEmpty { dismiss(may[chance.below(may.count)], at: now, &actions) }
+        }
+        guard contacts.activeCount < settings.activeMax else { return }
+        if let index = candidates(at: now, where: { !$0.isTrusted }).first { dial(index, at: now, &actions) }
+    }
+
+    /// The best peers: of those we chose, the ones that were there for longest.
+    var anchors: [Int] {
+        let active = contacts.active.sorted { left, right in
+            let (one, other) = (contacts.list[left].link!, contacts.list[right].link!)
+            return (one.isOutbound ? 0 : 1, one.since, left) < (other.isOutbound ? 0 : 1, other.since, right)
+        }
+        return Array(active.prefix(Self.anchorsMax))
+    }
+
+    // MARK: Being dialled
+
+    mutating func receiveDial(
+        _ record: NodeRecord, isUrgent: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard sender != own.node, record.node == sender, record.endpoints.contains(endpoint) else { return }
+        learn(record, at: now)
+        guard let index = contacts.index(of: sender) else {
+            return actions.append(.send(endpoint, .refusal(sample(for: sender, withOwn: false))))
+        }
+        // A card may be older than the one that we hold, whose places are the ones that count.
+        guard contacts.list[index].record?.endpoints.contains(endpoint) == true else { return }
+        if let link = contacts.list[index].link {
+            if record.sequence > link.sequence {
+                restart(index, endpoint, at: now, &actions)
+            } else if link.endpoint != endpoint {
+                return
+            }
+        } else if mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
+            // Whoever gave way may have moved it.
+            connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
+        } else {
+            return actions.append(.send(endpoint, .refusal(sample(for: sender, withOwn: false))))
+        }
+        actions.append(.send(endpoint, .welcome(sample(for: sender, withOwn: true))))
+    }
+
+    /// Whether there is room for it; somebody may give way.
+    private mutating func mayJoin(
+        _ index: Int, _ endpoint: Endpoint, isUrgent: Bool, at now: Instant, _ actions: inout [Action]
+    ) -> Bool {
+        let isTrusted = contacts.list[index].isTrusted
+        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return false }
+        let hasRoom = contacts.activeCount < settings.activeMax
+        if isTrusted {
+            if hasRoom { return true }
+            if strangersToSpare > 0 { return dismissOne(at: now, sparesTrusted: true, &actions) }
+        } else if hasRoom, isSmall || inboundStrangers < settings.activeMax - settings.outboundMin {
+            return true
+        }
+        guard isUrgent, nextSwap <= now else { return false }
+        nextSwap = now + jittered(settings.swapPeriod)
+        let sparesTrusted = !isTrusted && activeStrangers >= settings.activeMax / 4
+        return dismissOne(at: now, sparesTrusted: sparesTrusted, &actions)
+    }
+
+    private var inboundCount: Int {
+        contacts.active.count { contacts.list[$0].link?.isOutbound == false }
+    }
+
+    private var inboundStrangers: Int {
+        contacts.active.count {
+            !contacts.list[$0].isTrusted && contacts.list[$0].link?.isOutbound == false
+        }
+    }
+
+    private func hasRoom(inPrefixOf endpoint: Endpoint) -> Bool {
+        guard let prefix = settings.prefix(of: endpoint) else { return true }
+        let ofPrefix = contacts.active.count {
+            contacts.list[$0].link?.isStranger == true
+                && settings.prefix(of: contacts.list[$0].link?.endpoint) == prefix
+        }
+        return ofPrefix < Self.activeOfPrefixMax
+    }
+
+    /// Lets a random peer go: if possible a stranger, and one that came of its own accord. Never one of the few of
+    /// our own choice for a stranger; false if nobody may go.
+    private mutating func dismissOne(
+        at now: Instant, sparesTrusted: Bool, _ actions: inout [Action]
+    ) -> Bool {
+        let active = contacts.active
+        let strangers = active.filter { !contacts.list[$0].isTrusted }
+        let came = strangers.filter { contacts.list[$0].link?.isOutbound == false }
+        let chosen = active.count { contacts.list[$0].link?.isOutbound == true }
+        var may = came
+        if may.isEmpty, chosen > settings.outboundMin { may = strangers }
+        if may.isEmpty, !sparesTrusted { may = active }
+        guard !may.isEmpty else { return false }
+        dismiss(may[chance.below(may.count)], at: now, &actions)
+        return true
+    }
+
+    private mutating func dismiss(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        let contact = contacts.list[index]
+        actions.append(
+            .send(contact.link!.endpoint, .refusal(sample(for: contact.node, withOwn: false))))
+        disconnect(index, isRefused: true, at: now, &actions)
+    }
+
+    // MARK: Answers
+
+    mutating func receiveWelcome(
+        _ records: [NodeRecord], from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard let card = records.first, card.node == sender, card.endpoints.contains(endpoint),
+            sender != own.node
+        else { return }
+        guard let index = contacts.index(of: sender) else {
+            // It must not take us for a peer.
+            return actions.append(.send(endpoint, .goodbye))
+        }
+        switch contacts.list[index].phase {
+        case .active(let link):
+            guard link.endpoint == endpoint else { return }
+            learn(card, at: now)
+            if card.sequence > link.sequence {
+                restart(index, endpoint, at: now, &actions)
+            } else {
+                hear(sender, endpoint, at: now)
+            }
+            return
+        case .dialled(endpoint, _, _, _): break
+        case .idle, .dialled: return actions.append(.send(endpoint, .goodbye))
+        }
+        contacts.setProven(at: index)
+        for record in records { learn(record, at: now) }
+        guard let index = contacts.index(of: sender), let known = contacts.list[index].record,
+            known.endpoints.contains(endpoint)
+        else { return }
+        let isTrusted = contacts.list[index].isTrusted
+        var hasRoom = contacts.activeCount < settings.activeMax
+        if !hasRoom, isTrusted, strangersToSpare > 0 {
+            hasRoom = dismissOne(at: now, sparesTrusted: true, &actions)
+        }
+        guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
+            contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
+            contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
+            return actions.append(.send(endpoint, .goodbye))
+        }
+        connect(contacts.index(of: sender)!, endpoint, isOutbound: true, at: now, &actions)
+    }
+
+    mutating func receiveRefusal(
+        _ records: [NodeRecord], from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender) else { return }
+        switch contacts.list[index].phase {
+        case .active(let link):
+            guard link.endpoint == endpoint else { return }
+            disconnect(index, isRefused: true, at: now, &actions)
+        case .dialled(endpoint, _, _, _):
+            contacts.setProven(at: index)
+            contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
+            contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
+        case .idle, .dialled: return
+        }
+        for record in records { learn(record, at: now) }
+    }
+
+    private mutating func refusalDelay(of index: Int) -> Duration {
+        let most = contacts.activeCount == 0 ? settings.dialDelayMax : settings.refusalDelayMax
+        let refusals = max(0, contacts.list[index].refusals - 1)
+        return jittered(delay(settings.refusalDelayMin, after: refusals, atMost: most))
+    }
+
+    // MARK: Links
+
+    private mutating func connect(
+        _ index: Int, _ endpoint: Endpoint, isOutbound: Bool, at now: Instant, _ actions: inout [Action]
+    ) {
+        let contact = contacts.list[index]
+        let link = Link(
+            endpoint: endpoint, sequence: contact.record!.sequence, isOutbound: isOutbound,
+            isStranger: !contact.isTrusted, jitter: chance.below(256), now: now)
+        contacts.set(.active(link), at: index)
+        contacts.set(refusals: 0, at: index)
+        dialsInVain = 0
+        actions.append(.connected(contact.node, endpoint))
+        noteNews(contact.node, at: now)
+    }
+
+    /// A peer was started anew and remembers nothing of us.
+    mutating func restart(_ index: Int, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
+        let isOutbound = contacts.list[index].link!.isOutbound
+        actions.append(.disconnected(contacts.list[index].node))
+        contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+        connect(index, endpoint, isOutbound: isOutbound, at: now, &actions)
+    }
+
+    /// `isRefused`: it will not have us, or we it; otherwise it fell silent, and is dialled again soon.
+    mutating func disconnect(_ index: Int, isRefused: Bool, at now: Instant, _ actions: inout [Action]) {
+        actions.append(.disconnected(contacts.list[index].node))
+        if isRefused { contacts.set(refusals: contacts.list[index].refusals + 1, at: index) }
+        let wait =
+            isRefused
+            ? refusalDelay(of: index)
+            : jittered(settings.dialDelayMin)
+        contacts.set(.idle(retryAt: now + wait, attempts: 0), at: index)
+        persistAt = min(persistAt, now + settings.persistDelay)
+    }
+}

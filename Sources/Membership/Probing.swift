@@ -1,0 +1,305 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+// Who is still there. After SWIM (Das, Gupta and Motivala, DSN 2002) and Lifeguard (Dadgar, Phillips and Currey,
+// DSN 2018); what is found out stays here and is never told as truth.
+//
+// - Whatever a peer says shows that it lives. Once a second the peer that was silent for longest is asked (`ping`), if
+//   that is longer than a round, a second for each peer. As both ends of a link ask and hear each other's questions,
+//   one ping and one pong serve both; where there is traffic, none are sent. In a small network, where all are
+//   peers, a round takes two to three seconds.
+// - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers to ask it for us.
+//   They answer for it, or say after 0.4 s that they heard nothing either.
+// - Upon nothing within half a second: suspect it for three seconds, asking four times more. When two others heard
+//   nothing either, one second is enough. Then it is no peer any more, and is told so (`goodbye`).
+// - Upon answers of others for it, three times in a row: the way there is broken; it is no peer either.
+// - Local health, 1 to 8, multiplies all these times: worse by one when neither it nor any helper says anything, or when
+//   we were woken late; better by one with each pong.
+
+/// A measured round trip (RFC 6298, section 2).
+struct RoundTrip: Equatable, Sendable {
+    static let timeoutMin: Duration = .milliseconds(100)
+    static let timeoutMax: Duration = .seconds(1)
+
+    private var smooth: Duration?
+    private var variation: Duration = .zero
+
+    var timeout: Duration {
+        guard let smooth else { return .milliseconds(500) }
+        return min(max(smooth + variation * 4, Self.timeoutMin), Self.timeoutMax)
+    }
+
+    mutating func add(_ sample: Duration) {
+        guard let smooth else {
+            smooth = sample
+            variation = sample / 2
+            return
+        }
+        let off = sample > smooth ? sample - smooth : smooth - sample
+        variation = (variation * 3 + off) / 4
+        self.smooth = (smooth * 7 + sample) / 8
+    }
+}
+
+struct Echo: Equatable, Sendable {
+    let nonce: UInt64
+    let at: Instant
+    /// Sent once: its answer measures the way (Karn's rule).
+    var isSingle = true
+}
+
+/// A peer was asked and has not been heard since.
+struct Question: Equatable, Sendable {
+    enum Stage: Equatable, Sendable {
+        case direct
+        case relayed
+        case suspected(until: Instant)
+    }
+
+    let nonce: UInt64
+    var stage = Stage.direct
+    var due: Instant
+    var helpers = 0
+    /// Helpers that heard nothing either.
+    var denials = 0
+    var lastDenier: NodeID?
+}
+
+/// The whole node's part of probing.
+struct Prober: Equatable, Sendable {
+    /// Somebody is probed for a peer.
+    struct Relay: Equatable, Sendable {
+        let asker: NodeID
+        let askersNonce: UInt64
+        let target: NodeID
+        let place: Endpoint
+        let nonce: UInt64
+        let until: Instant
+    }
+
+    static let healthMax = 8
+    /// Three helpers for each of a dozen peers that suspect someone at one time, and some.
+    static let relaysMax = 48
+    static let relaysOfOneMax = 4
+    static let helpersMax = 3
+    static let detoursMax = 3
+    static let relayPatience: Duration = .milliseconds(400)
+    static let helpPatience: Duration = .milliseconds(500)
+    static let tickMin: Duration = .milliseconds(250)
+    static let smallRound: Duration = .seconds(2)
+    static let suspicionPings = 4
+    /// Woken later than this, we are the slow one.
+    static let latenessMax: Duration = .milliseconds(500)
+
+    var nextAt: Instant
+    var health = 1
+    var relays: [Relay] = []
+
+    init(nextAt: Instant) { self.nextAt = nextAt }
+
+    mutating func worsen() { health = min(Self.healthMax, health + 1) }
+    mutating func improve() { health = max(1, health - 1) }
+}
+
+extension Membership {
+    var probeTick: Duration {
+        guard isSmall, contacts.activeCount > 0 else { return settings.probePeriod }
+        return min(max(Prober.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
+    }
+
+    var probeRound: Duration { probeTick * contacts.activeCount }
+
+    mutating func probe(at now: Instant, _ actions: inout [Action]) {
+        let lateness = now - deadline
+        if lateness > Prober.latenessMax { forgive(lateness) }
+        for relay in prober.relays where relay.until <= now {
+            guard let link = contacts[relay.asker]?.link else { continue }
+            actions.append(.send(link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: false)))
+        }
+        prober.relays.removeAll { $0.until <= now }
+        var stalest: (index: Int, at: Instant)?
+        let round = probeRound
+        for index in contacts.list.indices {
+            guard let link = contacts.list[index].link else { continue }
+            if let question = link.question {
+                if question.due <= now { advance(index, at: now, &actions) }
+            } else {
+                let staleAt = link.staleAt(round: round)
+                if staleAt <= now, staleAt < stalest?.at ?? .never { stalest = (index, staleAt) }
+            }
+        }
+        guard prober.nextAt <= now, let stalest, var link = contacts.list[stalest.index].link else { return }
+        prober.nextAt = now + probeTick
+        let nonce = chance.bits()
+        link.question = Question(nonce: nonce, due: now + link.roundTrip.timeout * prober.health)
+        link.echo = Echo(nonce: nonce, at: now)
+        link.jitter = chance.below(256)
+        contacts.update(link, at: stalest.index)
+        actions.append(.send(link.endpoint, .ping(nonce: nonce)))
+    }
+
+    /// We slept, and so no one has had the time to answer.
+    private mutating func forgive(_ lateness: Duration) {
+        prober.worsen()
+        for index in contacts.active {
+            guard var link = contacts.list[index].link, var question = link.question else { continue }
+            question.due = question.due + lateness
+            if case .suspected(let until) = question.stage {
+                question.stage = .suspected(until: until + lateness)
+            }
+            link.question = question
+            contacts.update(link, at: index)
+        }
+    }
+
+    private mutating func advance(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        guard var link = contacts.list[index].link, var question = link.question else { return }
+        switch question.stage {
+        case .direct:
+            question.helpers = askOthers(about: index, question.nonce, &actions)
+            question.stage = .relayed
+            question.due = now + max(link.roundTrip.timeout * 2, Prober.helpPatience) * prober.health
+        case .relayed:
+            if question.helpers > 0, question.denials == 0 { prober.worsen() }
+            let until = now + settings.suspicion * prober.health
+            question.stage = .suspected(until: until)
+            question.due = now + settings.suspicion / Prober.suspicionPings
+            hasten(&question, at: now)
+        case .suspected(let until):
+            guard now < until else {
+                actions.append(.send(link.endpoint, .goodbye))
+                return disconnect(index, isRefused: false, at: now, &actions)
+            }
+            question.due = min(until, now + settings.suspicion / Prober.suspicionPings)
+        }
+        link.question = question
+        link.echo?.isSingle = false
+        contacts.update(link, at: index)
+        actions.append(.send(link.endpoint, .ping(nonce: question.nonce)))
+    }
+
+    /// Others say the same: there is less to wait for.
+    private func hasten(_ question: inout Question, at now: Instant) {
+        guard case .suspected(let until) = question.stage, question.denials >= min(2, question.helpers),
+            question.denials > 0
+        else { return }
+        let sooner = min(until, now + settings.suspicion / 3 * prober.health)
+        question.stage = .suspected(until: sooner)
+        question.due = min(question.due, sooner)
+    }
+
+    private mutating func askOthers(about index: Int, _ nonce: UInt64, _ actions: inout [Action]) -> Int {
+        let target = contacts.list[index]
+        var helpers = contacts.active.filter { $0 != index && contacts.list[$0].link?.question == nil }
+        chance.shuffle(&helpers)
+        for helper in helpers.prefix(Prober.helpersMax) {
+            actions.append(
+                .send(
+                    contacts.list[helper].link!.endpoint,
+                    .indirectPing(target.node, target.link!.endpoint, nonce: nonce)))
+        }
+        return min(helpers.count, Prober.helpersMax)
+    }
+
+    // MARK: What comes in
+
+    mutating func hear(_ sender: NodeID, _ endpoint: Endpoint, at now: Instant) {
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
+            link.endpoint == endpoint
+        else { return }
+        link.hear(at: now)
+        contacts.update(link, at: index)
+    }
+
+    /// Whether it came from a peer.
+    mutating func answerPing(
+        _ nonce: UInt64, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) -> Bool {
+        guard let index = contacts.index(of: sender) else { return false }
+        if let link = contacts.list[index].link {
+            guard link.endpoint == endpoint else { return true }
+            actions.append(.send(endpoint, .pong(nonce: nonce)))
+            hear(sender, endpoint, at: now)
+            return true
+        }
+        // It takes us for a peer: become one, or say that we are none.
+        guard contacts.list[index].endpoints.contains(endpoint) else { return false }
+        if appetite(at: now).wants(contacts.list[index]) {
+            guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
+            contacts.set(
+                .idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
+        } else {
+            actions.append(.send(endpoint, .goodbye))
+        }
+        return false
+    }
+
+    /// A late, forged or repeated answer names no open question and changes nothing.
+    mutating func pong(
+        _ nonce: UInt64, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        if let place = prober.relays.firstIndex(where: {
+            $0.nonce == nonce && $0.target == sender && $0.place == endpoint
+        }) {
+            let relay = prober.relays.remove(at: place)
+            guard let link = contacts[relay.asker]?.link else { return }
+            return actions.append(
+                .send(link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: true)))
+        }
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
+            link.endpoint == endpoint, let echo = link.echo, echo.nonce == nonce
+        else { return }
+        if echo.isSingle { link.roundTrip.add(now - echo.at) }
+        link.echo = nil
+        link.hear(at: now)
+        contacts.update(link, at: index)
+        contacts.setProven(at: index)
+        prober.improve()
+    }
+
+    mutating func relay(
+        _ nonce: UInt64, to target: NodeID, _ place: Endpoint, for sender: NodeID, _ endpoint: Endpoint,
+        at now: Instant, _ actions: inout [Action]
+    ) {
+        guard contacts[sender]?.link?.endpoint == endpoint, target != own.node, target != sender,
+            prober.relays.count < Prober.relaysMax,
+            prober.relays.count(where: { $0.asker == sender }) < Prober.relaysOfOneMax
+        else { return }
+        let relay = Prober.Relay(
+            asker: sender, askersNonce: nonce, target: target, place: place, nonce: chance.bits(),
+            until: now + Prober.relayPatience)
+        prober.relays.append(relay)
+        actions.append(.send(place, .probe(nonce: relay.nonce)))
+    }
+
+    /// What a helper found; it need not be true, and so decides nothing alone.
+    mutating func relayed(
+        _ nonce: UInt64, isAlive: Bool, by sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard contacts[sender]?.link?.endpoint == endpoint,
+            let index = contacts.list.firstIndex(where: { $0.link?.question?.nonce == nonce }),
+            contacts.list[index].node != sender, var link = contacts.list[index].link,
+            var question = link.question, question.stage != .direct
+        else { return }
+        if isAlive {
+            prober.improve()
+            guard link.detours + 1 < Prober.detoursMax else {
+                actions.append(.send(link.endpoint, .goodbye))
+                return disconnect(index, isRefused: true, at: now, &actions)
+            }
+            let detours = link.detours + 1
+            link.hear(at: now)
+            link.detours = detours
+        } else if question.lastDenier != sender {
+            question.lastDenier = sender
+            question.denials += 1
+            hasten(&question, at: now)
+            link.question = question
+        }
+        contacts.update(link, at: index)
+    }
+}

@@ -1,0 +1,392 @@
+import Chance
+import Identity
+import Membership
+import TestKit
+import Testing
+import Wire
+
+/// One machine, events by hand.
+@Suite final class MembershipRuleTests {
+    private var told = 0
+
+    private func machine(
+        bootstrap: [(NodeID, Endpoint)] = [], remembered: [NodeRecord] = []
+    ) -> Membership {
+        Membership(
+            record: World.record(0), bootstrap: bootstrap, remembered: remembered, chance: Chance(seed: 1),
+            now: .origin)
+    }
+
+    private func handle(
+        _ machine: inout Membership, _ event: Membership.Event, at now: Instant = .origin
+    ) -> [Membership.Action] {
+        var actions: [Membership.Action] = []
+        machine.handle(event, at: now, actions: &actions)
+        return actions
+    }
+
+    /// Somebody dials it.
+    private func meet(
+        _ machine: inout Membership, _ index: Int, isUrgent: Bool = false, at now: Instant = .origin
+    ) -> [Membership.Action] {
+        handle(
+            &machine,
+            .dial(
+                World.record(index), isUrgent: isUrgent, from: World.id(index), World.endpoint(index)),
+            at: now)
+    }
+
+    /// A peer tells cards, at the next time at which it may.
+    private func tell(_ machine: inout Membership, _ records: [NodeRecord], by index: Int = 1) {
+        told += 1
+        _ = handle(
+            &machine, .records(records, asks: true, from: World.id(index), World.endpoint(index)),
+            at: .origin + .milliseconds(100) * told)
+    }
+
+    @Test func `a card gives way to a higher sequence only`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        let elsewhere = Endpoint.loopback(port: 9_999)
+        let first = World.record(5, sequence: 4)
+        tell(&machine, [first])
+        for sequence: UInt64 in [1, 3, 4] {
+            tell(&machine, [World.record(5, sequence: sequence, endpoint: elsewhere)])
+            #expect(machine.records.contains(first) && machine.records.count == 2)
+        }
+        let newer = World.record(5, sequence: 5, endpoint: elsewhere)
+        tell(&machine, [newer, newer])
+        #expect(machine.records.contains(newer) && machine.records.count == 2)
+    }
+
+    @Test func `strangers' cards of others are nothing`() {
+        var machine = machine()
+        let cards = [World.record(5), World.record(6)]
+        for asks in [false, true] {
+            let event = Membership.Event.records(cards, asks: asks, from: World.id(1), World.endpoint(1))
+            #expect(handle(&machine, event).isEmpty)
+        }
+        #expect(handle(&machine, .refusal(cards, from: World.id(1), World.endpoint(1))).isEmpty)
+        #expect(machine.records.isEmpty)
+    }
+
+    @Test func `a card from a place that it does not name makes no peer`() {
+        var machine = machine()
+        let elsewhere = Endpoint.loopback(port: 9_999)
+        let card = World.record(1)
+        let moved = handle(&machine, .dial(card, isUrgent: true, from: World.id(1), elsewhere))
+        #expect(moved.isEmpty && machine.peers.isEmpty)
+        // A liar with another's card is not that other.
+        let stolen = handle(&machine, .dial(card, isUrgent: true, from: World.id(2), World.endpoint(1)))
+        #expect(stolen.isEmpty && machine.peers.isEmpty)
+    }
+
+    @Test func `a welcome that was not asked for makes no peer`() {
+        var machine = machine()
+        let cards = [World.record(1), World.record(2)]
+        let welcome = Membership.Event.welcome(cards, from: World.id(1), World.endpoint(1))
+        #expect(handle(&machine, welcome) == [.send(World.endpoint(1), .goodbye)])
+        #expect(machine.peers.isEmpty && machine.records.isEmpty)
+    }
+
+    @Test func `a replayed old card does not make a peer of whoever took over the place`() {
+        var machine = machine()
+        _ = meet(&machine, 2)
+        tell(&machine, [World.record(1, sequence: 9, endpoint: .loopback(port: 9_999))], by: 2)
+        #expect(meet(&machine, 1).isEmpty)
+        #expect(machine.peers == [World.id(2)])
+    }
+
+    @Test func `one's own card from others is nothing to know`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        let forged = World.record(0, sequence: 99, endpoint: .loopback(port: 9_999))
+        tell(&machine, [forged])
+        _ = handle(&machine, .dial(forged, isUrgent: true, from: World.id(0), .loopback(port: 9_999)))
+        #expect(machine.records == [World.record(1)] && machine.peers == [World.id(1)])
+    }
+
+    @Test func `dials are spaced from a fifth of a second to thirty, for ever`() {
+        var machine = machine(bootstrap: [(World.id(1), World.endpoint(1))])
+        var dials: [Instant] = []
+        while dials.count < 40 {
+            let now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                guard case .send(World.endpoint(1), .dial(World.record(0), isUrgent: true)) = action else {
+                    continue
+                }
+                dials.append(now)
+            }
+        }
+        let gaps = zip(dials, dials.dropFirst()).map { $1 - $0 }
+        #expect((.milliseconds(100)...(.milliseconds(200))).contains(gaps[0]))
+        #expect(gaps.allSatisfy { $0 <= .seconds(30) })
+        #expect(gaps.dropFirst(9).allSatisfy { $0 >= .seconds(15) })
+        #expect(Set(gaps.dropFirst(9)).count > 20, "jittered")
+    }
+
+    @Test func `an unanswered question disconnects in the end, and a forged pong saves nobody`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        var asked: [Instant] = []
+        var gone: Instant?
+        while gone == nil, asked.count < 20 {
+            let now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                switch action {
+                case .send(_, .ping(let nonce)):
+                    asked.append(now)
+                    _ = handle(
+                        &machine, .pong(nonce: nonce &+ 1, from: World.id(1), World.endpoint(1)), at: now)
+                case .disconnected(World.id(1)): gone = now
+                default: break
+                }
+            }
+        }
+        #expect(asked.count == 6)
+        // Half a second for an answer, as much for a second one, and three of suspicion.
+        #expect(gone.map { $0 - asked[0] } == .seconds(4.5))
+    }
+
+    @Test func `a suspect that says anything is none`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        var pings = 0
+        while pings < 5 {
+            let now = machine.deadline
+            for case .send(_, .ping) in handle(&machine, .woke, at: now) { pings += 1 }
+        }
+        let now = machine.deadline
+        _ = handle(&machine, .heard(from: World.id(1), World.endpoint(1)), at: now)
+        for action in handle(&machine, .woke, at: now) {
+            if case .disconnected = action { Issue.record("it had said something") }
+        }
+        #expect(machine.peers == [World.id(1)])
+    }
+
+    @Test func `what is heard of a peer saves the question`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        var now = Instant.origin
+        while now < .origin + .seconds(60) {
+            now = min(machine.deadline, now + .milliseconds(500))
+            _ = handle(&machine, .heard(from: World.id(1), World.endpoint(1)), at: now)
+            for case .send(_, .ping) in handle(&machine, .woke, at: now) { Issue.record("asked needlessly") }
+        }
+    }
+
+    @Test func `others are asked about a silent peer, and their word keeps it twice`() {
+        var machine = machine()
+        for index in 1...5 { _ = meet(&machine, index) }
+        var now = Instant.origin
+        var answers = 0
+        var isGone = false
+        while !isGone, now < .origin + .seconds(60) {
+            now = machine.deadline
+            for index in 2...5 {
+                _ = handle(&machine, .heard(from: World.id(index), World.endpoint(index)), at: now)
+            }
+            for action in handle(&machine, .woke, at: now) {
+                guard case .send(let helper, .indirectPing(World.id(1), _, let nonce)) = action else {
+                    continue
+                }
+                let index = (2...5).first { World.endpoint($0) == helper }!
+                let said = handle(
+                    &machine,
+                    .indirectPong(
+                        nonce: nonce, isAlive: true, from: World.id(index), World.endpoint(index)), at: now)
+                if said.contains(.disconnected(World.id(1))) { isGone = true }
+                answers += 1
+            }
+        }
+        #expect(isGone && machine.peers.count == 4)
+        #expect(answers == 9, "three helpers, three times")
+    }
+
+    @Test func `a helper asks whom it is told, and says what it heard`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        let ask = Membership.Event.indirectPing(
+            World.id(2), World.endpoint(2), nonce: 7, from: World.id(1), World.endpoint(1))
+        guard case .send(World.endpoint(2), .probe(let nonce))? = handle(&machine, ask).first else {
+            Issue.record("it did not ask")
+            return
+        }
+        let late = Instant.origin + .milliseconds(50)
+        #expect(handle(&machine, .pong(nonce: nonce, from: World.id(3), World.endpoint(2)), at: late).isEmpty)
+        let answer = handle(&machine, .pong(nonce: nonce, from: World.id(2), World.endpoint(2)), at: late)
+        #expect(answer == [.send(World.endpoint(1), .indirectPong(nonce: 7, isAlive: true))])
+        // Nobody answers the second time.
+        _ = handle(&machine, ask, at: late)
+        let denial = handle(&machine, .woke, at: late + .milliseconds(400))
+        #expect(denial.contains(.send(World.endpoint(1), .indirectPong(nonce: 7, isAlive: false))))
+        // Not for a stranger.
+        let strangers = Membership.Event.indirectPing(
+            World.id(2), World.endpoint(2), nonce: 7, from: World.id(4), World.endpoint(4))
+        #expect(handle(&machine, strangers).isEmpty)
+    }
+
+    @Test func `a right pong keeps a peer`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        var now = Instant.origin
+        while now < .origin + .seconds(30) {
+            now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                guard case .send(_, .ping(let nonce)) = action else { continue }
+                _ = handle(&machine, .pong(nonce: nonce, from: World.id(1), World.endpoint(1)), at: now)
+            }
+        }
+        #expect(machine.peers == [World.id(1)])
+    }
+
+    @Test func `a peer started anew is connected anew`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        let anew = World.record(1, sequence: 2)
+        let actions = handle(&machine, .records([anew], asks: true, from: World.id(1), World.endpoint(1)))
+        #expect(
+            actions.prefix(2) == [.disconnected(World.id(1)), .connected(World.id(1), World.endpoint(1))])
+        let again = handle(&machine, .records([anew], asks: true, from: World.id(1), World.endpoint(1)))
+        #expect(again.count == 1)
+    }
+
+    @Test func `cards without end are known up to the maximum`() {
+        var machine = machine(bootstrap: [(World.id(2), World.endpoint(2))])
+        _ = meet(&machine, 1)
+        for number in 0..<UInt64(3_000) {
+            tell(
+                &machine,
+                [
+                    NodeRecord(
+                        node: NodeID(testing: 2_000_000 + number), sequence: 1, roles: .sensor,
+                        endpoints: [.loopback(port: 1)], region: nil, version: 1)
+                ])
+            machine.assertInvariants()
+        }
+        // Strangers, the peer, and the entry point of the list, which has no card yet.
+        #expect(machine.contactCount == 66 && machine.records.count == 65)
+    }
+
+    @Test func `a prefix has few places in both views`() {
+        var machine = machine()
+        func record(_ number: Int, in prefix: Int) -> NodeRecord {
+            NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [
+                    Endpoint(ipv4: 0xC000_0000 | UInt32(prefix) << 8 | UInt32(number & 255), port: 1)
+                ],
+                region: nil, version: 1)
+        }
+        _ = meet(&machine, 1)
+        for number in 0..<50 {
+            let card = record(number, in: number % 5)
+            _ = handle(&machine, .dial(card, isUrgent: true, from: card.node, card.endpoints[0]))
+        }
+        #expect(machine.peers.count == 11)
+        for number in 50..<150 { tell(&machine, [record(number, in: number % 5)]) }
+        #expect(machine.records.count { $0.node != World.id(1) } <= 50 + machine.peers.count)
+        for number in 50..<250 { tell(&machine, [record(number + 1_000, in: number)]) }
+        let crowd = machine.records.count { card in
+            !machine.peers.contains(card.node) && !card.endpoints[0].isLoopback
+                && card.endpoints[0].ipv4! >> 8 & 255 < 5
+        }
+        #expect(crowd <= 5, "one of each prefix comes before the second of any")
+        machine.assertInvariants()
+    }
+
+    @Test func `what never answered does not displace what did`() {
+        var machine = machine(remembered: (1...40).map { World.record($0) })
+        var answered: Set<NodeID> = []
+        var now = Instant.origin
+        while now < .origin + .seconds(20) {
+            now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                guard case .send(let endpoint, .dial) = action else { continue }
+                let index = (1...40).first { World.endpoint($0) == endpoint }!
+                let refusal = Membership.Event.refusal([], from: World.id(index), endpoint)
+                _ = handle(&machine, refusal, at: now)
+                answered.insert(World.id(index))
+            }
+        }
+        #expect(answered.count >= 32)
+        _ = meet(&machine, 50, at: now)
+        for number in 0..<2_000 {
+            let card = NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [.loopback(port: 1)], region: nil, version: 1)
+            now = now + .milliseconds(100)
+            let flood = Membership.Event.records(
+                [card], asks: true, from: World.id(50), World.endpoint(50))
+            _ = handle(&machine, flood, at: now)
+        }
+        #expect(machine.records.count { answered.contains($0.node) } >= 32)
+    }
+
+    @Test func `who has no room says so, and lets one urgent newcomer in a period`() {
+        var machine = machine()
+        for index in 1...12 { _ = meet(&machine, index) }
+        #expect(machine.peers.count == 12)
+        // Who has peers can go elsewhere, and is told where.
+        let patient = meet(&machine, 13)
+        #expect(machine.peers.count == 12 && !machine.peers.contains(World.id(13)))
+        guard patient.count == 1, case .send(World.endpoint(13), .refusal(let others))? = patient.first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(others.count == 4 && !others.contains { [World.id(0), World.id(13)].contains($0.node) })
+        let first = meet(&machine, 14, isUrgent: true)
+        #expect(machine.peers.count == 12 && machine.peers.contains(World.id(14)))
+        #expect(first.contains { if case .send(_, .refusal) = $0 { true } else { false } })
+        #expect(first.contains { if case .send(World.endpoint(14), .welcome) = $0 { true } else { false } })
+        _ = meet(&machine, 15, isUrgent: true)
+        #expect(!machine.peers.contains(World.id(15)), "one in a period")
+        _ = meet(&machine, 15, isUrgent: true, at: .origin + .seconds(2))
+        #expect(machine.peers.contains(World.id(15)))
+    }
+
+    @Test func `strangers keep a quarter of the view, and beyond it give way to the committee`() {
+        var machine = machine()
+        for index in 1...12 { _ = meet(&machine, index) }
+        _ = handle(&machine, .committee(Set((21...40).map(World.id))))
+        for index in 21...40 { _ = meet(&machine, index) }
+        #expect(machine.peers.count { !(21...40).map(World.id).contains($0) } == 3)
+        // And no stranger displaces one of the committee.
+        for index in 50...70 {
+            _ = meet(&machine, index, isUrgent: true, at: .origin + .seconds(index))
+        }
+        #expect(machine.peers.count { (21...40).map(World.id).contains($0) } == 9)
+    }
+
+    @Test func `at the target nobody is dialled`() {
+        var machine = machine(remembered: (1...40).map { World.record($0) })
+        var dials = 0
+        var now = Instant.origin
+        while now < .origin + .seconds(200) {
+            now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                switch action {
+                case .send(let endpoint, .dial):
+                    if now > .origin + .seconds(5) { dials += 1 }
+                    let index = (1...40).first { World.endpoint($0) == endpoint }!
+                    let welcome = Membership.Event.welcome(
+                        [World.record(index)], from: World.id(index), endpoint)
+                    _ = handle(&machine, welcome, at: now)
+                case .send(let endpoint, .ping(let nonce)):
+                    let index = (1...40).first { World.endpoint($0) == endpoint }!
+                    _ = handle(&machine, .pong(nonce: nonce, from: World.id(index), endpoint), at: now)
+                default: break
+                }
+            }
+        }
+        #expect(machine.peers.count == 8 && dials == 0)
+    }
+
+    @Test func `strangers' pings and pongs are nothing`() {
+        var machine = machine()
+        #expect(handle(&machine, .ping(nonce: 1, from: World.id(1), World.endpoint(1))).isEmpty)
+        #expect(handle(&machine, .pong(nonce: 1, from: World.id(1), World.endpoint(1))).isEmpty)
+        #expect(handle(&machine, .goodbye(from: World.id(1))).isEmpty)
+        #expect(handle(&machine, .records([], asks: true, from: World.id(1), World.endpoint(1))).isEmpty)
+    }
+}
