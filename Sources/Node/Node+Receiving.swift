@@ -19,7 +19,7 @@ extension Node {
         guard datagram.network == networkPrefix else { return count(.foreignNetwork) }
         guard datagram.sender != id else { return count(.ownEcho) }
         let isPeer = endpoints[datagram.sender] == source
-        if isPeer {
+        if isPeer, datagram.frames.contains(where: { !$0.isForAnybody }) {
             // Closes an open question at most: nothing becomes due by it.
             var none: [Membership.Action] = []
             membership.handle(.heard(from: datagram.sender, source), at: now, actions: &none)
@@ -368,5 +368,13 @@ extension Node {
             location.position.lies(in: location.cell, toleranceMetres: 20) ? nil : .implausibleLocation
         default: nil
         }
+    }
+}
+
+extension Frame {
+    /// What a node also tells whoever is no peer of it: that shows that it lives, not that it takes us for a peer. A
+    /// link that only one side believes in would stand as long as such answers come.
+    var isForAnybody: Bool {
+        if case .message(let octets) = self { Message.isForAnybody(tag: octets.first) } else { false }
     }
 }

@@ -93,6 +93,9 @@ public enum Message: Canonical, Hashable, Sendable {
         }
     }
 
+    /// Whether a message of this first octet is an answer to a wallet, who is no peer.
+    public static func isForAnybody(tag: UInt8?) -> Bool { tag == 13 || tag == 15 }
+
     private func write(_ tag: UInt32, _ value: some Canonical, _ writer: inout ByteWriter) {
         writer.uleb128(tag)
         value.encode(to: &writer)
