@@ -25,6 +25,12 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "Validators; half of the nodes and at least four if not said.") var validators: Int?
     @Option(help: "Run until every node has so many final epochs.") var epochs = 6
     @Option(help: "Length of an epoch in milliseconds.") var epochMilliseconds = 2_000
+    @Option(
+        help: """
+            Of a thousand hotspots, how many beacon in an epoch; if not said 400, in large networks fewer: about twenty \
+            in all, as everybody here hears everybody.
+            """)
+    var beaconPermille: Int?
     @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
@@ -52,6 +58,9 @@ struct SimulateRun: ParsableCommand {
         guard (500...86_400_000).contains(epochMilliseconds) else {
             throw ValidationError("--epoch-milliseconds takes 500 or more")
         }
+        if let beaconPermille, !(0...1_000).contains(beaconPermille) {
+            throw ValidationError("--beacon-permille takes 0 to 1000")
+        }
         if let validators, !(1...nodes).contains(validators) {
             throw ValidationError("of \(nodes) nodes, 1 to \(nodes) may be validators")
         }
@@ -73,6 +82,7 @@ struct SimulateRun: ParsableCommand {
         plan.hotspots = nodes - plan.validators
         plan.epochs = epochs
         plan.epochMilliseconds = epochMilliseconds
+        plan.beaconPermille = beaconPermille ?? max(1, min(plan.beaconPermille, 20_000 / nodes))
         plan.patience = max(plan.patience, 20 * epochMilliseconds)
         if faults != "none" { try plan.add(spec: faults) }
         try plan.check("plan")
@@ -85,7 +95,8 @@ struct SimulateRun: ParsableCommand {
         if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
         return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs) --epoch-milliseconds "
-            + "\(epochMilliseconds) --seed \(seed)" + (faults == "none" ? "" : " --faults \(faults)")
+            + "\(epochMilliseconds) --seed \(seed)"
+            + (beaconPermille.map { " --beacon-permille \($0)" } ?? "") + (faults == "none" ? "" : " --faults \(faults)")
     }
 
     func run() throws {
