@@ -277,8 +277,8 @@ extension Outcome {
             let median = sorted[sorted.count / 2]
             let late = sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
             lines.append(
-                "from a window's end to finality: median \(median) ms, p99 \(late) ms, "
-                    + "Δ is \(deltaMilliseconds) ms")
+                "from a window's end to finality: median \(inDeltas(median)), p99 \(inDeltas(late)), Δ is "
+                    + "\(deltaMilliseconds) ms")
         }
         if splitViews > 0 { lines.append("views with notarization and nullification: \(splitViews)") }
         lines.append(
@@ -299,6 +299,11 @@ extension Outcome {
             )
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func inDeltas(_ milliseconds: Int) -> String {
+        let tenths = milliseconds * 10 / max(1, deltaMilliseconds)
+        return "\(milliseconds) ms (\(tenths / 10).\(tenths % 10) Δ)"
     }
 
     private static func thousandths(_ value: Int) -> String {

@@ -118,3 +118,17 @@ struct Field: Sendable, CustomTestStringConvertible {
         #expect(throws: DecodeError.unknown) { try Datagram(decoding: foreign.octetBytes) }
     }
 }
+
+/// A node must not take what the other side tells any wallet for a sign that it is a peer.
+@Suite struct AudienceTests {
+    @Test(arguments: 0..<16) func `only the answers to wallets are for anybody`(tag: Int) {
+        var chance = Chance(seed: UInt64(tag))
+        let message = Message.any(from: &chance, tag: tag)
+        let isForAnybody =
+            switch message {
+            case .transactionStatus, .account: true
+            default: false
+            }
+        #expect(Message.isForAnybody(tag: message.encoded().first) == isForAnybody)
+    }
+}
