@@ -94,9 +94,9 @@ struct SimulateRun: ParsableCommand {
         if let plan { return "earshot simulate --plan \(plan)" }
         if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
+        let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs) --epoch-milliseconds "
-            + "\(epochMilliseconds) --seed \(seed)"
-            + (beaconPermille.map { " --beacon-permille \($0)" } ?? "") + (faults == "none" ? "" : " --faults \(faults)")
+            + "\(epochMilliseconds) --seed \(seed)\(beacons)" + (faults == "none" ? "" : " --faults \(faults)")
     }
 
     func run() throws {
