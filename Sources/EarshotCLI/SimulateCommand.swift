@@ -95,8 +95,9 @@ struct SimulateRun: ParsableCommand {
         if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
-        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs) --epoch-milliseconds "
-            + "\(epochMilliseconds) --seed \(seed)\(beacons)" + (faults == "none" ? "" : " --faults \(faults)")
+        let length = " --epoch-milliseconds \(epochMilliseconds)"
+        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons) --seed \(seed)"
+            + (faults == "none" ? "" : " --faults \(faults)")
     }
 
     func run() throws {
