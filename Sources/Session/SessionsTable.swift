@@ -16,8 +16,9 @@ extension Sessions {
         precondition(slotOfNode[node] == nil)
         let room = isWanted ? free.count : free.count - settings.slotsKeptForDials
         if room <= 0 || !isWanted && halfOpenCount >= settings.halfOpenMax {
-            guard let oldest = slots.compactMap({ $0 }).filter(\.isHalfOpen)
-                .min(by: { $0.next!.born < $1.next!.born })
+            guard
+                let oldest = slots.compactMap({ $0 }).filter(\.isHalfOpen)
+                    .min(by: { $0.next!.born < $1.next!.born })
             else { return nil }
             drop(.halfOpenEvicted)
             remove(oldest)
