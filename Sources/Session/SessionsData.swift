@@ -103,7 +103,9 @@ extension Sessions {
         case .forged: drop(.forged)
         case .plain(let body, let kind, let isHighest):
             hear(peer, keypair, isFirst: isFirst, at: now, &actions)
-            if isHighest && keypair === peer.current && source != peer.endpoint {
+            // Not for less than it costs: a short payload waits for the next keepalive.
+            let isLarge = datagram.count >= Packet.dataOverhead + Packet.controlBodyByteCount
+            if isLarge && isHighest && keypair === peer.current && source != peer.endpoint {
                 challenge(peer, keypair, source, at: now, &actions)
             }
             read(body, kind, peer, keypair, from: source, at: now, &actions)

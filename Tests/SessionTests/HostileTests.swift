@@ -82,7 +82,7 @@ import Wire
 
     /// Brings machine 1 under load until some time after.
     private func load(_ net: Net) {
-        var settings = Settings()
+        var settings = Settings.small
         settings.handshakesPerSecondMax = 1
         net.restart(1, settings: settings)
         let keys = ResponderKeys(of: net.ids[1].exchangeKey!)
@@ -174,7 +174,7 @@ import Wire
     }
 
     @Test func `a full table refuses strangers, keeps places for dials, and says when it is full`() {
-        var settings = Settings()
+        var settings = Settings.small
         settings.sessionsMax = 4
         settings.slotsKeptForDials = 1
         settings.halfOpenMax = 2
@@ -182,7 +182,7 @@ import Wire
         var chance = Chance(seed: 8)
         for number in 0..<7 {
             let seed = SecretSeed(octets: chance.octets(32).octetBytes)
-            net.add(seed, settings: number == 0 ? settings : Settings())
+            net.add(seed, settings: number == 0 ? settings : .small)
         }
         for caller in 1...4 {
             net.open(caller, to: 0)
@@ -199,13 +199,13 @@ import Wire
     }
 
     @Test func `half-open strangers give way to newer ones and are gone after ten seconds`() {
-        var settings = Settings()
+        var settings = Settings.small
         settings.halfOpenMax = 3
         let net = Net(chance: Chance(seed: 9), count: 0)
         var chance = Chance(seed: 10)
         for number in 0..<8 {
             let seed = SecretSeed(octets: chance.octets(32).octetBytes)
-            net.add(seed, settings: number == 0 ? settings : Settings())
+            net.add(seed, settings: number == 0 ? settings : .small)
         }
         // Callers that never hear, and so never confirm.
         net.tamper = { octets, from in from == 0 ? nil : octets }

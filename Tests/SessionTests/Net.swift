@@ -49,7 +49,7 @@ final class Net {
     private var handled = 0
     private var packets: [Packet] = []
 
-    init(chance: Chance, count: Int = 2, network: [Digest]? = nil, settings: Settings = Settings()) {
+    init(chance: Chance, count: Int = 2, network: [Digest]? = nil, settings: Settings = .small) {
         self.chance = chance
         var seeds = (0..<count).map { _ in SecretSeed(octets: self.chance.octets(32).octetBytes) }
         // By id, so that a test may say which is the lower.
@@ -59,7 +59,7 @@ final class Net {
         }
     }
 
-    func add(_ seed: SecretSeed, network: Digest = Net.network, settings: Settings = Settings()) {
+    func add(_ seed: SecretSeed, network: Digest = Net.network, settings: Settings = .small) {
         seeds.append(seed)
         ids.append(seed.signingKey.nodeID)
         places.append(Endpoint(ipv4: 0xC000_0200 + UInt32(seeds.count) << 8, port: 4_000))
@@ -75,7 +75,7 @@ final class Net {
     }
 
     /// The machine forgets everything but who it is.
-    func restart(_ index: Int, settings: Settings = Settings()) {
+    func restart(_ index: Int, settings: Settings = .small) {
         machines[index] = machine(seeds[index], network: Self.network, settings: settings)
     }
 
@@ -154,5 +154,14 @@ final class Net {
             handle(.datagram(packet.octets, from: packet.source), at: index)
         }
         if !isDone(self) { now = end }
+    }
+}
+
+extension Settings {
+    /// A table that is quick to check after each event.
+    static var small: Settings {
+        var settings = Settings()
+        settings.sessionsMax = 64
+        return settings
     }
 }
