@@ -29,9 +29,10 @@ extension Sessions {
             return drop(.badRecord)
         }
         if let peer = self[node] {
+            guard greeting.timestamp > peer.lastTimestamp else { return drop(.replayedInitiation) }
             guard yields(to: peer, at: now) else { return drop(.simultaneous) }
         }
-        answer(responder, greeting.record, remoteIndex, from: source, at: now, &actions)
+        answer(responder, greeting, remoteIndex, from: source, at: now, &actions)
     }
 
     /// Whether the source may make us work. Keeps nothing of a source that did not prove its address.
@@ -78,9 +79,10 @@ extension Sessions {
     }
 
     private func answer(
-        _ responder: NoiseIK.Responder, _ theirs: NodeRecord, _ remoteIndex: UInt32, from source: Endpoint,
+        _ responder: NoiseIK.Responder, _ greeting: Greeting, _ remoteIndex: UInt32, from source: Endpoint,
         at now: Instant, _ actions: inout [Action]
     ) {
+        let theirs = greeting.record
         let ephemeral = ExchangeKey(ephemeral: secrets.octets(ExchangeKey.byteCount).octetBytes)
         let welcome = Welcome(record: record, observed: source).encoded()
         guard let (message, outcome) = responder.finish(ephemeral: ephemeral, payload: welcome) else {
@@ -90,6 +92,7 @@ extension Sessions {
             let peer = self[theirs.node]
                 ?? insert(theirs.node, responder.theirStatic, source, isWanted: false)
         else { return drop(.tableFull) }
+        peer.lastTimestamp = greeting.timestamp
         forgetNext(peer)
         if peer.current?.isConfirmed ?? true { peer.confirmation = nil }
         let index = drawIndex(for: peer)

@@ -91,10 +91,9 @@ extension Sessions {
             return drop(.malformed)
         }
         let index: UInt32 = Packet.integer(datagram, at: 4)
-        guard let peer = peer(ofIndex: index),
-            let keypair = [peer.current, peer.next, peer.previous].compactMap({ $0 })
-                .first(where: { $0.localIndex == index })
-        else { return drop(.unknownIndex) }
+        guard let peer = peer(ofIndex: index), let keypair = peer.keypair(ofIndex: index) else {
+            return drop(.unknownIndex)
+        }
         let life = keypair === peer.next ? Self.halfOpenLife : Self.rejectAfter
         guard now - keypair.born < life else { return drop(.expired) }
         let isFirst = !keypair.isConfirmed

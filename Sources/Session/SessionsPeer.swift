@@ -53,6 +53,10 @@ final class Peer {
     var redialAt: Instant = .never
     var cookie: (octets: [UInt8], received: Instant)?
 
+    /// Of its last initiation that was answered: lasts as long as the peer does, whom strangers may drive out of the
+    /// common table.
+    var lastTimestamp: UInt64 = 0
+
     /// Agreed on, but not used for payload yet.
     var next: Keypair?
     var current: Keypair?
@@ -83,6 +87,13 @@ final class Peer {
     /// The indices by which datagrams for this peer come.
     var indices: [UInt32] {
         [dial?.index, next?.localIndex, current?.localIndex, previous?.localIndex].compactMap { $0 }
+    }
+
+    func keypair(ofIndex index: UInt32) -> Keypair? {
+        if let current, current.localIndex == index { return current }
+        if let next, next.localIndex == index { return next }
+        if let previous, previous.localIndex == index { return previous }
+        return nil
     }
 
     /// The key under which an initiator waits for the other side's first datagram.

@@ -32,6 +32,23 @@ import Wire
         #expect(actions.isEmpty && net.machines[1].slotOfNode.isEmpty)
     }
 
+    @Test func `who was driven out of the table of timestamps can be replayed, and that wins nothing`() {
+        let net = Net(chance: Chance(seed: 12))
+        net.open(0, to: 1)
+        net.run(for: .seconds(1))
+        let first = initiations(net)[0].octets
+        net.machines[1].timestamps = Timestamps()
+        let whileOpen = net.handle(.datagram(first, from: spoofed(1)), at: 1)
+        #expect(whileOpen.isEmpty && net.machines[1][.replayedInitiation] == 1)
+        net.handle(.close(net.ids[1], code: 0), at: 0)
+        net.run(for: .seconds(1))
+        net.machines[1].timestamps = Timestamps()
+        let afterwards = net.handle(.datagram(first, from: spoofed(1)), at: 1)
+        #expect(afterwards.count == 1 && net.machines[1].halfOpenCount == 1)
+        net.run(for: .seconds(11))
+        #expect(net.machines[1].slotOfNode.isEmpty && net.seen[1].opened.count == 1)
+    }
+
     @Test func `fifty thousand spoofed initiations with a bad mac1 are answered by silence`() {
         let net = Net(chance: Chance(seed: 2))
         net.open(0, to: 1)
