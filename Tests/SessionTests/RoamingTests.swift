@@ -48,7 +48,7 @@ import Wire
         let stolen = net.captured.last!.octets
         let actions = net.handle(.datagram(stolen, from: elsewhere), at: 1)
         #expect(actions.count == 2)
-        guard case .transmit(let challenge, elsewhere) = actions[0] else {
+        guard case .transmit(let challenge, elsewhere)? = actions.first else {
             Issue.record("no challenge")
             return
         }
@@ -68,7 +68,7 @@ import Wire
         net.send(note(1), from: 0, to: 1)
         let stolen = net.captured.last!.octets
         let actions = net.handle(.datagram(stolen, from: elsewhere), at: 1)
-        guard case .transmit(let challenge, _) = actions[0] else {
+        guard case .transmit(let challenge, _)? = actions.first else {
             Issue.record("no challenge")
             return
         }
