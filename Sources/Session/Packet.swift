@@ -40,6 +40,8 @@ enum Packet {
     static let dataHead = 16
     /// Head, the inner kind, tag.
     static let dataOverhead = dataHead + 1 + CipherKey.tagByteCount
+    /// The largest that leaves an Ethernet link whole over IPv6.
+    static let dataByteCountMax = 1_452
     /// Control frames are all of one size, that of the largest: no length tells what they say, and the answer
     /// to any of them is never larger.
     static let controlBodyByteCount = 8

@@ -36,11 +36,31 @@ public struct Settings: Equatable, Sendable {
     public var prefixBurst = 5
     /// Prefixes that this limit spares, beside loopback, as `Admission.prefix(of:)` tells them.
     public var exemptPrefixes: Set<UInt64> = []
+    /// Peers at one time, whatever their state: some 4 KiB each, most of it replay windows.
+    public var sessionsMax = 1_024
+    /// Places of these that strangers do not get.
+    public var slotsKeptForDials = 32
+    /// Sessions that strangers have begun and not confirmed; the oldest gives way.
+    public var halfOpenMax = 128
+    /// Initiations until a node is given up: half a minute.
+    public var attemptsMax = 8
+    /// Of a datagram with all that sessions add. 1,200 fits through IPv6's least link; more only if a probe of
+    /// the path said so.
+    public var datagramByteCountMax = 1_200
+    /// A key's successor is agreed on after so many datagrams, if time does not come first.
+    public var rekeyAfterDatagrams: UInt64 = 1 << 60
+    /// This node is behind a NAT: every session's path is kept open.
+    public var isBehindNAT = false
+    /// Gives the keys of each handshake away, to whoever reads the actions.
+    public var logsKeys = false
 
     public init() {}
 
     func check() {
         precondition(handshakesPerSecondMax > 0 && pendingBeforeCookies > 0)
         precondition(prefixHandshakesPerSecond > 0 && prefixBurst > 0)
+        precondition(0 <= slotsKeptForDials && slotsKeptForDials < sessionsMax)
+        precondition(halfOpenMax > 0 && attemptsMax > 0 && rekeyAfterDatagrams > 0)
+        precondition((Packet.initiationByteCount...Packet.dataByteCountMax).contains(datagramByteCountMax))
     }
 }

@@ -1,0 +1,173 @@
+internal import Bytes
+public import Chance
+public import Identity
+internal import Wire
+
+/// What passes under agreed keys.
+extension Sessions {
+    /// The largest payload; more is an error to who sends it.
+    public var payloadByteCountMax: Int { settings.datagramByteCountMax - Packet.dataOverhead }
+
+    /// Sends one payload, at most once and without any promise. Nothing changes upon an error.
+    public func send(
+        _ payload: [UInt8], to node: NodeID, at now: Instant, actions: inout [Action]
+    ) throws(SendError) {
+        guard payload.count <= payloadByteCountMax else {
+            throw .tooLarge(byteCount: payload.count, limit: payloadByteCountMax)
+        }
+        guard let peer = self[node], let current = peer.current, isAlive(current, at: now) else {
+            throw .notOpen
+        }
+        actions.append(.transmit(current.seal(payload, .payload), to: peer.endpoint))
+        noteSent(peer, current, at: now)
+        if peer.unansweredSince == nil { peer.unansweredSince = now }
+        update(peer)
+    }
+
+    func close(_ node: NodeID, code: UInt8, at now: Instant, _ actions: inout [Action]) {
+        guard let peer = self[node] else { return }
+        if let keypair = peer.current, isAlive(keypair, at: now) {
+            var body = [UInt8](repeating: 0, count: Packet.controlBodyByteCount)
+            body[0] = code
+            actions.append(.transmit(keypair.seal(body, .close), to: peer.endpoint))
+        }
+        remove(peer)
+        if peer.isOpen {
+            actions.append(.closed(node, .closed))
+        } else if peer.isWanted {
+            actions.append(.failed(node, .closed))
+        }
+    }
+
+    func isAlive(_ keypair: Keypair, at now: Instant) -> Bool { now - keypair.born < Self.rejectAfter }
+
+    func noteSent(_ peer: Peer, _ keypair: Keypair, at now: Instant) {
+        peer.lastSent = now
+        peer.answerAt = .never
+        if keypair.nextCounter >= settings.rekeyAfterDatagrams { peer.rekeyAt = min(peer.rekeyAt, now) }
+    }
+
+    /// A control datagram of zeros, to the session's path.
+    func transmit(
+        _ kind: InnerKind, under keypair: Keypair, _ peer: Peer, at now: Instant, _ actions: inout [Action]
+    ) {
+        let body = [UInt8](repeating: 0, count: Packet.controlBodyByteCount)
+        actions.append(.transmit(keypair.seal(body, kind), to: peer.endpoint))
+        noteSent(peer, keypair, at: now)
+    }
+
+    /// The agreed key takes the place of the one in use.
+    func promote(_ peer: Peer, at now: Instant, _ actions: inout [Action]) {
+        guard let keypair = peer.next else { preconditionFailure("there is no key to promote") }
+        forgetPrevious(peer)
+        if let current = peer.current, isAlive(current, at: now) {
+            peer.previous = current
+        } else {
+            forgetCurrent(peer)
+        }
+        peer.current = keypair
+        peer.next = nil
+        peer.rekeyAt =
+            keypair.born + (keypair.isInitiator ? Self.rekeyAfterInitiator : Self.rekeyAfterResponder)
+            + jitter(Self.rekeySpread)
+        let known = peer.record
+        peer.record = keypair.record
+        let isNewPath = !keypair.isInitiator && keypair.handshakeEndpoint != peer.endpoint
+        // The other side has the key, so the answer reached it: the address is proven.
+        if isNewPath { peer.endpoint = keypair.handshakeEndpoint }
+        if !peer.isOpen {
+            peer.isOpen = true
+            actions.append(.opened(peer.node, keypair.record, peer.endpoint))
+        } else {
+            if isNewPath { actions.append(.moved(peer.node, peer.endpoint)) }
+            if known != keypair.record { actions.append(.renewed(peer.node, keypair.record)) }
+        }
+    }
+
+    func receiveData(
+        _ datagram: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard (Packet.dataOverhead...Packet.dataByteCountMax).contains(datagram.count) else {
+            return drop(.malformed)
+        }
+        let index: UInt32 = Packet.integer(datagram, at: 4)
+        guard let peer = peer(ofIndex: index), let keypair = peer.keypair(ofIndex: index) else {
+            return drop(.unknownIndex)
+        }
+        let life = keypair === peer.next ? Self.halfOpenLife : Self.rejectAfter
+        guard now - keypair.born < life else { return drop(.expired) }
+        let isFirst = !keypair.isConfirmed
+        switch keypair.open(datagram) {
+        case .replayed: drop(.replayed)
+        case .forged: drop(.forged)
+        case .plain(let body, let kind, let isHighest):
+            hear(peer, keypair, isFirst: isFirst, at: now, &actions)
+            // Not for less than it costs: a short payload waits for the next keepalive.
+            let isLarge = datagram.count >= Packet.dataOverhead + Packet.controlBodyByteCount
+            if isLarge && isHighest && keypair === peer.current && source != peer.endpoint {
+                challenge(peer, keypair, source, at: now, &actions)
+            }
+            read(body, kind, peer, keypair, from: source, at: now, &actions)
+            if self[peer.node] === peer { update(peer) }
+        }
+    }
+
+    /// Something authentic came under this key.
+    private func hear(
+        _ peer: Peer, _ keypair: Keypair, isFirst: Bool, at now: Instant, _ actions: inout [Action]
+    ) {
+        peer.unansweredSince = nil
+        guard isFirst, keypair !== peer.previous else { return }
+        if keypair === peer.next {
+            promote(peer, at: now, &actions)
+            // The initiator waits for this.
+            if !keypair.isInitiator { transmit(.keepalive, under: keypair, peer, at: now, &actions) }
+        }
+        peer.confirmation = nil
+        forgetDial(peer)
+        peer.redialAt = .never
+        peer.attempts = 0
+    }
+
+    private func read(
+        _ body: [UInt8], _ kind: UInt8, _ peer: Peer, _ keypair: Keypair, from source: Endpoint,
+        at now: Instant, _ actions: inout [Action]
+    ) {
+        guard let kind = InnerKind(rawValue: kind),
+            kind == .payload || body.count == Packet.controlBodyByteCount
+        else { return drop(.badInner) }
+        switch kind {
+        case .payload:
+            if peer.answerAt == .never { peer.answerAt = now + Self.answerPayloadAfter }
+            actions.append(.received(peer.node, body))
+        case .keepalive:
+            // Only this way round, so that no keepalive answers an answer.
+            guard !keypair.isInitiator, keypair === peer.current, peer.lastSent < now else { return }
+            transmit(.keepalive, under: keypair, peer, at: now, &actions)
+        case .pathChallenge:
+            actions.append(.transmit(keypair.seal(body, .pathResponse), to: source))
+            noteSent(peer, keypair, at: now)
+        case .pathResponse:
+            guard let challenge = peer.challenge, challenge.endpoint == source,
+                now - challenge.sent < Self.challengePeriod, challenge.octets.equalsInConstantTime(body)
+            else { return drop(.badPathResponse) }
+            peer.challenge = nil
+            peer.endpoint = source
+            actions.append(.moved(peer.node, source))
+        case .close:
+            remove(peer)
+            actions.append(.closed(peer.node, .closedByPeer(code: body[0])))
+        }
+    }
+
+    /// Asks an address whether the peer is there. Never more octets than came from it.
+    private func challenge(
+        _ peer: Peer, _ keypair: Keypair, _ source: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        if let last = peer.challenge, now - last.sent < Self.challengePeriod { return }
+        let octets = secrets.octets(Packet.controlBodyByteCount)
+        peer.challenge = Peer.Challenge(octets: octets, endpoint: source, sent: now)
+        actions.append(.transmit(keypair.seal(octets, .pathChallenge), to: source))
+        noteSent(peer, keypair, at: now)
+    }
+}
