@@ -96,8 +96,8 @@ struct SimulateRun: ParsableCommand {
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"
-        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons) --seed \(seed)"
-            + (faults == "none" ? "" : " --faults \(faults)")
+        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons)"
+            + " --seed \(seed)" + (faults == "none" ? "" : " --faults \(faults)")
     }
 
     func run() throws {
