@@ -117,7 +117,8 @@ let package = Package(
             "RecordsTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Store", "Wire", "WireSamples"),
         tests("GroundTests", "Bytes", "Chance"),
         tests(
-            "SimulationTests", exclude: ["Design.rules", "Traces"], "Bytes", "Chance", "Consensus", "Coverage", "Geo",
+            "SimulationTests", exclude: ["Design.rules", "Traces"], "Bytes", "Chance", "Consensus",
+            "Coverage", "Geo",
             "Identity", "Node", "Radio", "Rules", "Simulation", "Wire"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),

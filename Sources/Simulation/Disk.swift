@@ -101,9 +101,10 @@ struct Disk {
 
     // MARK: Damage
 
-    /// Changes one bit of what a start reads.
-    mutating func flip(_ chance: inout Chance) {
+    /// Changes one bit of what a start reads, of the votes if there are any and only those are meant.
+    mutating func flip(ofVotes: Bool, _ chance: inout Chance) {
         isFlipped = true
+        if ofVotes, flipSafety(&chance) { return }
         var kinds = Array(0..<7)
         chance.shuffle(&kinds)
         for kind in kinds {

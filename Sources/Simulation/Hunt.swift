@@ -100,17 +100,14 @@ package struct Hunt: Sendable {
                 plan.faults = [Fault(.partition, at: 1_100, until: 4_000, hosts: [0, 1])]
             }
         case .proposeJustified:
-            Hunt(rule, "one after the other hears nothing while views pass", seeds: 60) { plan in
-                split(&plan)
-                plan.roughLinks?.latencyMicrosecondsMax = 400_000 << Int(plan.seed % 3)
-                plan.roughLinks?.lossPermille = 0
-                let deaf = 1_500 + 500 * Int(plan.seed % 4)
-                plan.faults = (0..<10).map { turn in
-                    let at = 1_000 + turn * deaf
-                    let host = (turn + Int(plan.seed)) % 4
-                    return Fault(
-                        .cut, at: at, until: at + deaf, hosts: (0..<4).filter { $0 != host }, others: [host])
-                }
+            Hunt(rule, "some hear of no nullification of the odd views", seeds: 60) { plan in
+                plan.epochs = 6
+                plan.healsAt = 30_000
+                let all = Array(0..<4)
+                plan.faults = [
+                    Fault(.splitVotes, at: 500, until: 30_000, hosts: all),
+                    Fault(.splitVotes, at: 500, until: 30_000, hosts: all, amount: 1),
+                ]
             }
         default: Hunt(rule, "certificate splits", seeds: 60) { split(&$0) }
         }
@@ -154,10 +151,14 @@ package struct Hunt: Sendable {
                 plan.faults = [Fault(.crash, at: 900, until: 950, hosts: [0, 1, 2, 3])]
             }
         case .sealedRecords:
-            Hunt(rule, "bits flip on disks", seeds: 200) { plan in
-                plan.healsAt = 6_000
-                let at = 1_000 + Int(plan.seed) * 19
-                plan.faults = [Fault(.bitFlip, at: at, until: at + 50, hosts: [2])]
+            Hunt(rule, "bits of remembered votes flip while an epoch is open", seeds: 200) { plan in
+                plan.healsAt = 5_000
+                let at = 2_000 + Int(plan.seed) * 7
+                plan.faults = [
+                    // Without them nothing is decided, and votes are of use.
+                    Fault(.crash, at: 1_190, until: 5_000, hosts: [0, 1]),
+                    Fault(.bitFlip, at: at, until: at + 50, hosts: [2, 3], amount: 1),
+                ]
             }
         case .revealAfterFinality:
             Hunt(rule, "every hotspot beacons") { $0.beaconPermille = 1_000 }

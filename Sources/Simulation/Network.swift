@@ -80,7 +80,7 @@ struct Network {
 
     var isFaulty: Bool { !active.isEmpty }
 
-    func fault(_ kind: Fault.Kind) -> Fault? { active.first { $0.kind == kind } }
+    func faults(_ kind: Fault.Kind) -> [Fault] { active.filter { $0.kind == kind } }
 
     private func isMoved(_ host: Int) -> Bool {
         active.contains { $0.kind == .readdress && $0.hosts.contains(host) }

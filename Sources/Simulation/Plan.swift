@@ -79,7 +79,8 @@ public struct Fault: Codable, Equatable, Sendable {
         /// al., 2020).
         case flap
         /// Votes to notarize, and certificates of them, reach only some of `hosts`, others in each view: these hold the
-        /// notarization while the rest nullifies.
+        /// notarization while the rest nullifies. With an `amount` of 1: some of `hosts` hear of no nullification of the
+        /// odd views.
         case splitVotes
         /// `hosts` lose `amount` in a thousand, both ways.
         case loss
@@ -105,7 +106,8 @@ public struct Fault: Codable, Equatable, Sendable {
         case slowDisk
         /// A power cut in the middle of a commit: its batch is whole on the disk or not there at all.
         case tornBatch
-        /// A power cut; one bit of what is on the disk has changed when the host starts again.
+        /// A power cut; one bit of what is on the disk has changed when the host starts again: of the votes if `amount`
+        /// is 1, else of anything.
         case bitFlip
         /// The next commit fails: the process ends, and starts again at the end, when there is room.
         case fullDisk

@@ -113,7 +113,9 @@ extension World {
                 host.softwareVersion += 1
                 revive(index)
             case .bitFlip:
-                if host.node == nil, !isHeldDown(index) { host.disk.flip(&host.chance) }
+                if host.node == nil, !isHeldDown(index) {
+                    host.disk.flip(ofVotes: fault.amount == 1, &host.chance)
+                }
                 revive(index)
             case .staleStore:
                 guard let backup = host.backup else { continue }

@@ -121,28 +121,43 @@ extension World {
         }
     }
 
-    /// Whether a fault keeps this vote to notarize, or what it led to, from its receiver.
+    /// Whether a fault keeps this vote, or what it led to, from its receiver.
     private func isHidden(_ datagram: Datagram?, from index: Int, to endpoint: Endpoint) -> Bool {
-        guard links.isFaulty, let datagram, let fault = links.fault(.splitVotes),
-            let receiver = Network.host(at: endpoint)?.host, fault.hosts.contains(receiver)
-        else { return false }
+        guard links.isFaulty, let datagram, let receiver = Network.host(at: endpoint)?.host else {
+            return false
+        }
+        let faults = links.faults(.splitVotes).filter { $0.hosts.contains(receiver) }
+        guard !faults.isEmpty else { return false }
         for case .message(let octets) in datagram.frames {
-            let ballot: Ballot? =
-                switch try? Message(decoding: octets) {
-                case .vote(let vote): vote.ballot
-                case .certificate(let certificate): certificate.ballot
-                default: nil
-                }
-            guard case .notarize(let epoch, let view, _) = ballot else { continue }
-            var chance = Chance(seed: plan.seed ^ epoch << 32 ^ UInt64(view))
-            var some = fault.hosts
-            chance.shuffle(&some)
-            if !some.prefix(max(1, (plan.validators - 1) / 3)).contains(receiver) {
-                injected["votesHidden", default: 0] += 1
-                return true
-            }
+            guard let message = try? Message(decoding: octets),
+                faults.contains(where: { hides($0, message, from: receiver) })
+            else { continue }
+            injected["votesHidden", default: 0] += 1
+            return true
         }
         return false
+    }
+
+    private func hides(_ fault: Fault, _ message: Message, from receiver: Int) -> Bool {
+        let ballot: Ballot
+        switch message {
+        case .vote(let vote): ballot = vote.ballot
+        case .certificate(let certificate): ballot = certificate.ballot
+        case .proposal(let proposal):
+            // It carries the nullification of the view before.
+            guard proposal.view > 1 else { return false }
+            ballot = .nullify(proposal.header.epoch, proposal.view - 1)
+        default: return false
+        }
+        var chance = Chance(seed: plan.seed ^ ballot.epoch << 32 ^ UInt64(ballot.view))
+        var order = fault.hosts
+        chance.shuffle(&order)
+        let few = max(1, (plan.validators - 1) / 3)
+        return switch ballot {
+        case .notarize: fault.amount == 0 && !order.prefix(few).contains(receiver)
+        case .nullify: fault.amount == 1 && ballot.view % 2 == 1 && order.suffix(few).contains(receiver)
+        case .finalize: false
+        }
     }
 
     private func transmit(_ transmission: Transmission, by index: Int) {
