@@ -78,8 +78,6 @@ public final class Sessions {
         case cookieOnly
         /// It answered with a record that is not its own.
         case badRecord
-        /// Keys were agreed on, but nothing came under them.
-        case unconfirmed
     }
 
     public enum SendError: Error, Hashable, Sendable {

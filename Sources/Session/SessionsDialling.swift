@@ -120,7 +120,6 @@ extension Sessions {
         actions.append(.observed(welcome.observed, by: peer.node))
         forgetNext(peer)
         peer.redialAt = .never
-        peer.outcome = .unconfirmed
         peer.next = keypair
         if peer.current.map({ !$0.isConfirmed || !isAlive($0, at: now) }) ?? true {
             promote(peer, at: now, &actions)

@@ -124,6 +124,32 @@ import Wire
         #expect(initiations(net).count == 2)
     }
 
+    @Test func `who gets cookies and nothing else is told so`() {
+        let net = Net(chance: Chance(seed: 13))
+        load(net)
+        net.tamper = { octets, from in
+            let isProven = from == 0 && octets[Packet.initiationMac2...].contains { $0 != 0 }
+            return isProven ? nil : octets
+        }
+        net.open(0, to: 1)
+        net.run(for: .seconds(60))
+        #expect(net.seen[0].failed == [.cookieOnly])
+        net.tamper = { octets, _ in octets }
+    }
+
+    @Test func `one prefix has its share of handshakes and no more, and others do not wait for it`() {
+        let net = Net(chance: Chance(seed: 14), count: 14)
+        load(net)
+        for index in 2..<13 { net.places[index] = Endpoint(ipv4: 0xCB00_7100 + UInt32(index), port: 1) }
+        for index in 2..<14 { net.open(index, to: 1) }
+        net.run(for: .milliseconds(100))
+        let isIn = (2..<14).map { net.isOpen(1, $0) }
+        #expect(isIn.dropLast().count { $0 } <= 6 && isIn[11], "\(isIn)")
+        #expect(net.machines[1][.prefixLimited] >= 5)
+        net.run(for: .seconds(10))
+        #expect((2..<14).allSatisfy { net.isOpen(1, $0) && net.isOpen($0, 1) })
+    }
+
     @Test func `a cookie from another address is refused`() throws {
         let net = Net(chance: Chance(seed: 5))
         load(net)
