@@ -157,7 +157,7 @@ package struct Hunt: Sendable {
                 plan.faults = [
                     // Without them nothing is decided, and votes are of use.
                     Fault(.crash, at: 1_190, until: 5_000, hosts: [0, 1]),
-                    Fault(.bitFlip, at: at, until: at + 50, hosts: [2, 3], amount: 1),
+                    Fault(.bitFlip, at: at, until: at + 50, hosts: [2], amount: 1),
                 ]
             }
         case .revealAfterFinality:
