@@ -77,20 +77,20 @@ let package = Package(
         // Floor 3: the composition, still without I/O, and the store's tables.
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
-            "Membership", "Rules", "Wire"),
+            "Membership", "Rules", "Session", "Wire"),
         room("Records", "Bytes", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
             "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node",
-            "Radio", "Records",
+            "Radio", "Records", "Session",
             "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "DequeModule", package: "swift-collections"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Radio", "Rules", "Wire", .product(name: "HeapModule", package: "swift-collections"), "TOMLKit",
+            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"), "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),
         // Floor 5: arguments to calls.
         .executableTarget(

@@ -50,6 +50,10 @@ struct SimulateRun: ParsableCommand {
             """)
     var record: String?
     @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
+
+    @Flag(
+        help: "Let everything travel in real, encrypted sessions; else the simulator vouches for who speaks.")
+    var sealed = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -97,12 +101,14 @@ struct SimulateRun: ParsableCommand {
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"
         return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons)"
-            + " --seed \(seed)" + (faults == "none" ? "" : " --faults \(faults)")
+            + " --seed \(seed)" + (sealed ? " --sealed" : "")
+            + (faults == "none" ? "" : " --faults \(faults)")
     }
 
     func run() throws {
         var plan = try drawn()
         plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime
+        plan.sealed = plan.sealed || sealed
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)

@@ -26,7 +26,10 @@ struct SigningOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Key file of the account that pays and signs.", valueName: "file"))
     var key: String
 
-    @Option(help: ArgumentHelp("Gossip address of the node to hand it to.", valueName: "address:port"))
+    @Option(
+        help: ArgumentHelp(
+            "The node to hand it to: earshot://<node id>@host:port, or a bootstrap list with it first.",
+            valueName: "node"))
     var node: String?
 
     @Flag(help: "Print the signed transaction instead of sending it.")
@@ -82,11 +85,10 @@ extension SigningOptions {
         let genesis = try GenesisFile.read(genesis)
         let keys = try NodeKeys.load(key, for: genesis)
         let account = keys.signing.nodeID
-        let wallet = try node.map {
-            try Wallet(node: try endpoint($0), network: genesis.network)
-        }
+        let wallet = try node.map { try openWallet(at: $0, genesis.network) }
         if wallet == nil, !offline {
-            throw RuntimeError("name the node with --node address:port, or sign with --offline")
+            throw RuntimeError(
+                "name the node with --node earshot://<node id>@host:port, or sign with --offline")
         }
         var nonce = nonce
         var expiry = expiry
@@ -128,11 +130,9 @@ extension SigningOptions {
     }
 }
 
-func endpoint(_ text: String) throws -> Endpoint {
-    guard let endpoint = Endpoint(text: text) else {
-        throw RuntimeError("\(text) is no address: write address:port, for instance 127.0.0.1:21000")
-    }
-    return endpoint
+private func openWallet(at node: String, _ network: Digest) throws -> Wallet {
+    let (node, endpoint) = try PeersFile.node(node)
+    return try Wallet(node: node, at: endpoint, network: network)
 }
 
 func amount(_ text: String) throws -> Amount {
@@ -316,7 +316,10 @@ extension TransactionCommand {
         @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
         var genesis: String
 
-        @Option(help: ArgumentHelp("Gossip address of the node.", valueName: "address:port"))
+        @Option(
+            help: ArgumentHelp(
+                "The node: earshot://<node id>@host:port, or a bootstrap list with it first.",
+                valueName: "node"))
         var node: String
 
         @Flag(help: "Wait until it is final.")
@@ -329,8 +332,7 @@ extension TransactionCommand {
             else {
                 throw RuntimeError("this is no transaction: paste what --offline printed, whole")
             }
-            let wallet = try Wallet(
-                node: try endpoint(node), network: GenesisFile.read(genesis).network)
+            let wallet = try openWallet(at: node, GenesisFile.read(genesis).network)
             try SigningOptions.send(transaction, by: wallet, wait: wait, output)
         }
     }
@@ -344,7 +346,10 @@ extension TransactionCommand {
         @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
         var genesis: String
 
-        @Option(help: ArgumentHelp("Gossip address of the node.", valueName: "address:port"))
+        @Option(
+            help: ArgumentHelp(
+                "The node: earshot://<node id>@host:port, or a bootstrap list with it first.",
+                valueName: "node"))
         var node: String
 
         @OptionGroup var output: OutputOptions
@@ -352,7 +357,7 @@ extension TransactionCommand {
         func run() throws {
             guard let id = Digest(hex: id) else { throw RuntimeError("an id has 64 hexadecimal digits") }
             let network = try GenesisFile.read(genesis).network
-            let wallet = try Wallet(node: try endpoint(node), network: network)
+            let wallet = try openWallet(at: node, network)
             try TransactionDocument(id, try wallet.status(of: id)).print(output)
         }
     }

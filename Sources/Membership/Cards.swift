@@ -15,9 +15,7 @@ extension Membership {
         _ records: [NodeRecord], asks: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
         _ actions: inout [Action]
     ) {
-        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
-            link.endpoint == endpoint
-        else { return }
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
         if asks {
             guard link.cardsAt + Self.cardsPeriod <= now else { return }
             link.cardsAt = now
@@ -29,14 +27,12 @@ extension Membership {
         contacts.update(link, at: index)
         for record in records { learn(record, at: now) }
         guard let index = contacts.index(of: sender) else { return }
-        if let own = records.first(where: { $0.node == sender && $0.endpoints.contains(endpoint) }),
-            own.sequence > link.sequence
-        {
+        if let own = records.first(where: { $0.node == sender }), own.sequence > link.sequence {
             restart(index, endpoint, at: now, &actions)
         }
         guard asks else { return }
         let cards = sample(for: sender, withOwn: true, without: records)
-        actions.append(.send(endpoint, .records(cards, asks: false)))
+        actions.append(.send(sender, endpoint, .records(cards, asks: false)))
     }
 
     /// Takes a card if it is newer than what is known.
@@ -124,7 +120,7 @@ extension Membership {
         link.isAskedForCards = true
         contacts.update(link, at: index)
         let cards = sample(for: contacts.list[index].node, withOwn: true)
-        actions.append(.send(link.endpoint, .records(cards, asks: true)))
+        actions.append(.send(contacts.list[index].node, link.endpoint, .records(cards, asks: true)))
     }
 
     /// Up to four cards: one's own, the newest news, and random others of whom something was heard; never the

@@ -44,7 +44,7 @@ struct Contact: Equatable, Sendable {
         return endpoints
     }
 
-    var home: Endpoint? { link?.endpoint ?? record?.endpoints.first ?? listed }
+    var home: Endpoint? { link?.home ?? record?.endpoints.first ?? listed }
 
     var isActive: Bool {
         if case .active = phase { true } else { false }
@@ -74,7 +74,10 @@ struct Contact: Equatable, Sendable {
 
 /// What we know of a connected peer.
 struct Link: Equatable, Sendable {
-    let endpoint: Endpoint
+    /// Where its session leads now.
+    var endpoint: Endpoint
+    /// Where it was when it became a peer: whoever moves keeps its share of that prefix.
+    let home: Endpoint
     /// Of the card under which it connected: a higher one, said by itself, means that it was started anew.
     let sequence: UInt64
     /// We chose it: strangers cannot fill these places.
@@ -99,6 +102,7 @@ struct Link: Equatable, Sendable {
         endpoint: Endpoint, sequence: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
     ) {
         self.endpoint = endpoint
+        home = endpoint
         self.sequence = sequence
         self.isOutbound = isOutbound
         self.isStranger = isStranger

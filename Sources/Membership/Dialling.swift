@@ -137,7 +137,7 @@ extension Membership {
         }
         let endpoint = endpoints[attempts % endpoints.count]
         let isUrgent = contacts.activeCount < urgentBelow
-        actions.append(.send(endpoint, .dial(own, isUrgent: isUrgent)))
+        actions.append(.send(contact.node, endpoint, .dial(own, isUrgent: isUrgent)))
         let retryAt =
             now
             + jittered(
@@ -175,26 +175,20 @@ extension Membership {
         _ record: NodeRecord, isUrgent: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
         _ actions: inout [Action]
     ) {
-        guard sender != own.node, record.node == sender, record.endpoints.contains(endpoint) else { return }
+        guard sender != own.node, record.node == sender else { return }
         learn(record, at: now)
         guard let index = contacts.index(of: sender) else {
-            return actions.append(.send(endpoint, .refusal(sample(for: sender, withOwn: false))))
+            return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
-        // A card may be older than the one that we hold, whose places are the ones that count.
-        guard contacts.list[index].record?.endpoints.contains(endpoint) == true else { return }
         if let link = contacts.list[index].link {
-            if record.sequence > link.sequence {
-                restart(index, endpoint, at: now, &actions)
-            } else if link.endpoint != endpoint {
-                return
-            }
+            if record.sequence > link.sequence { restart(index, endpoint, at: now, &actions) }
         } else if mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
         } else {
-            return actions.append(.send(endpoint, .refusal(sample(for: sender, withOwn: false))))
+            return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
-        actions.append(.send(endpoint, .welcome(sample(for: sender, withOwn: true))))
+        actions.append(.send(sender, endpoint, .welcome(sample(for: sender, withOwn: true))))
     }
 
     /// Whether there is room for it; somebody may give way.
@@ -230,7 +224,7 @@ extension Membership {
         guard let prefix = settings.prefix(of: endpoint) else { return true }
         let ofPrefix = contacts.active.count {
             contacts.list[$0].link?.isStranger == true
-                && settings.prefix(of: contacts.list[$0].link?.endpoint) == prefix
+                && settings.prefix(of: contacts.list[$0].home) == prefix
         }
         return ofPrefix < Self.activeOfPrefixMax
     }
@@ -255,7 +249,7 @@ extension Membership {
     private mutating func dismiss(_ index: Int, at now: Instant, _ actions: inout [Action]) {
         let contact = contacts.list[index]
         actions.append(
-            .send(contact.link!.endpoint, .refusal(sample(for: contact.node, withOwn: false))))
+            .send(contact.node, contact.link!.endpoint, .refusal(sample(for: contact.node, withOwn: false))))
         disconnect(index, isRefused: true, at: now, &actions)
     }
 
@@ -265,16 +259,13 @@ extension Membership {
         _ records: [NodeRecord], from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
         _ actions: inout [Action]
     ) {
-        guard let card = records.first, card.node == sender, card.endpoints.contains(endpoint),
-            sender != own.node
-        else { return }
+        guard let card = records.first, card.node == sender, sender != own.node else { return }
         guard let index = contacts.index(of: sender) else {
             // It must not take us for a peer.
-            return actions.append(.send(endpoint, .goodbye))
+            return actions.append(.send(sender, endpoint, .goodbye))
         }
         switch contacts.list[index].phase {
         case .active(let link):
-            guard link.endpoint == endpoint else { return }
             learn(card, at: now)
             if card.sequence > link.sequence {
                 restart(index, endpoint, at: now, &actions)
@@ -282,14 +273,12 @@ extension Membership {
                 hear(sender, endpoint, at: now)
             }
             return
-        case .dialled(endpoint, _, _, _): break
-        case .idle, .dialled: return actions.append(.send(endpoint, .goodbye))
+        case .dialled: break
+        case .idle: return actions.append(.send(sender, endpoint, .goodbye))
         }
         contacts.setProven(at: index)
         for record in records { learn(record, at: now) }
-        guard let index = contacts.index(of: sender), let known = contacts.list[index].record,
-            known.endpoints.contains(endpoint)
-        else { return }
+        guard let index = contacts.index(of: sender), contacts.list[index].record != nil else { return }
         let isTrusted = contacts.list[index].isTrusted
         var hasRoom = contacts.activeCount < settings.activeMax
         if !hasRoom, isTrusted, strangersToSpare > 0 {
@@ -298,7 +287,7 @@ extension Membership {
         guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
             contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
-            return actions.append(.send(endpoint, .goodbye))
+            return actions.append(.send(sender, endpoint, .goodbye))
         }
         connect(contacts.index(of: sender)!, endpoint, isOutbound: true, at: now, &actions)
     }
@@ -309,14 +298,12 @@ extension Membership {
     ) {
         guard let index = contacts.index(of: sender) else { return }
         switch contacts.list[index].phase {
-        case .active(let link):
-            guard link.endpoint == endpoint else { return }
-            disconnect(index, isRefused: true, at: now, &actions)
-        case .dialled(endpoint, _, _, _):
+        case .active: disconnect(index, isRefused: true, at: now, &actions)
+        case .dialled:
             contacts.setProven(at: index)
             contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
-        case .idle, .dialled: return
+        case .idle: return
         }
         for record in records { learn(record, at: now) }
     }

@@ -14,7 +14,7 @@ public import Wire
 ///   again after 0.2 s, 0.4 s, … up to 30 s, half of it jitter, for ever; all dials together ever more seldom
 ///   while they are in vain. The target is 8; or 12 where no more than 12 others live, so that a small network is
 ///   a full mesh; and three of the peers must be of one's own choice. At the target nobody is dialled.
-/// - Upon a dial, from a place that the sender's card names: welcome it while there is room. Without room: the
+/// - Upon a dial: welcome it while there is room. Without room: the
 ///   committee and the bootstrap list come before strangers, of whom only a quarter of the view may stay; and for
 ///   who is urgent, having fewer than three peers, somebody gives way, at most once a `swapPeriod`, who came of
 ///   its own accord if possible. All others are refused, and told of others; they ask again in 2 s, 4 s, … 5 min.
@@ -34,8 +34,10 @@ public import Wire
 /// - Probing: see `Probing.swift`.
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
-/// Suspicion is local and is never told. Nothing here proves who sent a datagram: until sessions exist that is the
-/// loopback's promise. Signatures of cards are checked by the host before they come here.
+/// - Upon anything from a peer at another place than before: that is its place now.
+///
+/// Suspicion is local and is never told. Who sends, and from where, is what sessions have proven before it comes
+/// here; so are the signatures of cards, by the host.
 public struct Membership: Equatable, Sendable {
     /// Local: nodes of one network may differ in all of it.
     public struct Settings: Equatable, Sendable {
@@ -97,7 +99,7 @@ public struct Membership: Equatable, Sendable {
     }
 
     public enum Action: Equatable, Sendable {
-        case send(Endpoint, Frame)
+        case send(NodeID, Endpoint, Frame)
         case connected(NodeID, Endpoint)
         case disconnected(NodeID)
         /// Replaces what was persisted before.
@@ -165,6 +167,15 @@ public struct Membership: Equatable, Sendable {
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         switch event {
         case .heard(let sender, let endpoint): return hear(sender, endpoint, at: now)
+        case .records(_, _, let sender, let endpoint), .dial(_, _, let sender, let endpoint),
+            .welcome(_, let sender, let endpoint), .refusal(_, let sender, let endpoint),
+            .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
+            .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
+            follow(sender, to: endpoint)
+        case .woke, .probe, .goodbye, .committee: break
+        }
+        switch event {
+        case .heard: break
         case .ping(let nonce, let sender, let endpoint):
             // Of a peer's nothing becomes due.
             guard !answerPing(nonce, from: sender, endpoint, at: now, &actions) else { return }
@@ -172,7 +183,7 @@ public struct Membership: Equatable, Sendable {
             return pong(nonce, from: sender, endpoint, at: now, &actions)
         case .probe(let nonce, let sender, let endpoint):
             guard sender != own.node else { return }
-            return actions.append(.send(endpoint, .pong(nonce: nonce)))
+            return actions.append(.send(sender, endpoint, .pong(nonce: nonce)))
         case .woke: wake(at: now, &actions)
         case .records(let records, let asks, let sender, let endpoint):
             receive(records, asks: asks, from: sender, endpoint, at: now, &actions)

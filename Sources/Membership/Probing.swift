@@ -115,7 +115,8 @@ extension Membership {
         if lateness > Prober.latenessMax { forgive(lateness) }
         for relay in prober.relays where relay.until <= now {
             guard let link = contacts[relay.asker]?.link else { continue }
-            actions.append(.send(link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: false)))
+            actions.append(
+                .send(relay.asker, link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: false)))
         }
         prober.relays.removeAll { $0.until <= now }
         var stalest: (index: Int, at: Instant)?
@@ -136,7 +137,7 @@ extension Membership {
         link.echo = Echo(nonce: nonce, at: now)
         link.jitter = chance.below(256)
         contacts.update(link, at: stalest.index)
-        actions.append(.send(link.endpoint, .ping(nonce: nonce)))
+        actions.append(.send(contacts.list[stalest.index].node, link.endpoint, .ping(nonce: nonce)))
     }
 
     /// We slept, and so no one has had the time to answer.
@@ -168,7 +169,7 @@ extension Membership {
             hasten(&question, at: now)
         case .suspected(let until):
             guard now < until else {
-                actions.append(.send(link.endpoint, .goodbye))
+                actions.append(.send(contacts.list[index].node, link.endpoint, .goodbye))
                 return disconnect(index, isRefused: false, at: now, &actions)
             }
             question.due = min(until, now + settings.suspicion / Prober.suspicionPings)
@@ -176,7 +177,7 @@ extension Membership {
         link.question = question
         link.echo?.isSingle = false
         contacts.update(link, at: index)
-        actions.append(.send(link.endpoint, .ping(nonce: question.nonce)))
+        actions.append(.send(contacts.list[index].node, link.endpoint, .ping(nonce: question.nonce)))
     }
 
     /// Others say the same: there is less to wait for.
@@ -196,7 +197,7 @@ extension Membership {
         for helper in helpers.prefix(Prober.helpersMax) {
             actions.append(
                 .send(
-                    contacts.list[helper].link!.endpoint,
+                    contacts.list[helper].node, contacts.list[helper].link!.endpoint,
                     .indirectPing(target.node, target.link!.endpoint, nonce: nonce)))
         }
         return min(helpers.count, Prober.helpersMax)
@@ -205,10 +206,18 @@ extension Membership {
     // MARK: What comes in
 
     mutating func hear(_ sender: NodeID, _ endpoint: Endpoint, at now: Instant) {
-        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
-            link.endpoint == endpoint
-        else { return }
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
+        link.endpoint = endpoint
         link.hear(at: now)
+        contacts.update(link, at: index)
+    }
+
+    /// A peer's session may lead to another place than before, which is proven.
+    mutating func follow(_ sender: NodeID, to endpoint: Endpoint) {
+        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
+            link.endpoint != endpoint
+        else { return }
+        link.endpoint = endpoint
         contacts.update(link, at: index)
     }
 
@@ -218,20 +227,18 @@ extension Membership {
         _ actions: inout [Action]
     ) -> Bool {
         guard let index = contacts.index(of: sender) else { return false }
-        if let link = contacts.list[index].link {
-            guard link.endpoint == endpoint else { return true }
-            actions.append(.send(endpoint, .pong(nonce: nonce)))
+        if contacts.list[index].isActive {
+            actions.append(.send(sender, endpoint, .pong(nonce: nonce)))
             hear(sender, endpoint, at: now)
             return true
         }
         // It takes us for a peer: become one, or say that we are none.
-        guard contacts.list[index].endpoints.contains(endpoint) else { return false }
         if appetite(at: now).wants(contacts.list[index]) {
             guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
             contacts.set(
                 .idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
         } else {
-            actions.append(.send(endpoint, .goodbye))
+            actions.append(.send(sender, endpoint, .goodbye))
         }
         return false
     }
@@ -242,15 +249,15 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         if let place = prober.relays.firstIndex(where: {
-            $0.nonce == nonce && $0.target == sender && $0.place == endpoint
+            $0.nonce == nonce && $0.target == sender
         }) {
             let relay = prober.relays.remove(at: place)
             guard let link = contacts[relay.asker]?.link else { return }
             return actions.append(
-                .send(link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: true)))
+                .send(relay.asker, link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: true)))
         }
         guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
-            link.endpoint == endpoint, let echo = link.echo, echo.nonce == nonce
+            let echo = link.echo, echo.nonce == nonce
         else { return }
         if echo.isSingle { link.roundTrip.add(now - echo.at) }
         link.echo = nil
@@ -264,7 +271,7 @@ extension Membership {
         _ nonce: UInt64, to target: NodeID, _ place: Endpoint, for sender: NodeID, _ endpoint: Endpoint,
         at now: Instant, _ actions: inout [Action]
     ) {
-        guard contacts[sender]?.link?.endpoint == endpoint, target != own.node, target != sender,
+        guard contacts[sender]?.link != nil, target != own.node, target != sender,
             prober.relays.count < Prober.relaysMax,
             prober.relays.count(where: { $0.asker == sender }) < Prober.relaysOfOneMax
         else { return }
@@ -272,7 +279,7 @@ extension Membership {
             asker: sender, askersNonce: nonce, target: target, place: place, nonce: chance.bits(),
             until: now + Prober.relayPatience)
         prober.relays.append(relay)
-        actions.append(.send(place, .probe(nonce: relay.nonce)))
+        actions.append(.send(target, place, .probe(nonce: relay.nonce)))
     }
 
     /// What a helper found; it need not be true, and so decides nothing alone.
@@ -280,7 +287,7 @@ extension Membership {
         _ nonce: UInt64, isAlive: Bool, by sender: NodeID, _ endpoint: Endpoint, at now: Instant,
         _ actions: inout [Action]
     ) {
-        guard contacts[sender]?.link?.endpoint == endpoint,
+        guard contacts[sender]?.link != nil,
             let index = contacts.list.firstIndex(where: { $0.link?.question?.nonce == nonce }),
             contacts.list[index].node != sender, var link = contacts.list[index].link,
             var question = link.question, question.stage != .direct
@@ -288,7 +295,7 @@ extension Membership {
         if isAlive {
             prober.improve()
             guard link.detours + 1 < Prober.detoursMax else {
-                actions.append(.send(link.endpoint, .goodbye))
+                actions.append(.send(contacts.list[index].node, link.endpoint, .goodbye))
                 return disconnect(index, isRefused: true, at: now, &actions)
             }
             let detours = link.detours + 1

@@ -33,7 +33,7 @@ extension Node {
 
     /// Every counter with its name; drops carry their reason.
     public var counters: [(String, UInt64)] {
-        [("gossip.datagrams", datagrams)]
+        [("gossip.payloads", payloads)]
             + Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }.filter { $0.1 > 0 }
             + dissemination.counters.map { ("dissemination.\($0.name)", $0.value) }
             + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
@@ -41,6 +41,6 @@ extension Node {
 
     /// Says goodbye to every peer, for a clean stop.
     public func leave(at now: Instant, actions: inout [NodeAction]) {
-        for peer in peers { send([.goodbye], to: endpoints[peer]!, &actions) }
+        for peer in peers { send([.goodbye], to: Destination(peer, endpoints[peer]!), &actions) }
     }
 }

@@ -10,60 +10,61 @@ import Rules
 import Wire
 
 extension Node {
-    /// Decode, drop, route. Bytes of a stranger reach nothing but the contact-card exchange and the two
-    /// messages of a wallet.
-    func receive(_ bytes: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
-        datagrams += 1
-        guard bytes.count <= Datagram.byteCountMax else { return count(.oversized) }
-        guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { return count(.malformed) }
-        guard datagram.network == networkPrefix else { return count(.foreignNetwork) }
-        guard datagram.sender != id else { return count(.ownEcho) }
-        let isPeer = endpoints[datagram.sender] == source
-        if isPeer, datagram.frames.contains(where: { !$0.isForAnybody }) {
+    /// Decode, drop, route. Bytes of a stranger reach nothing but the contact-card exchange and the messages of a wallet.
+    func receive(
+        _ bytes: [UInt8], from sender: NodeID, _ place: Endpoint, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        payloads += 1
+        guard let payload = try? Payload(decoding: bytes.octetBytes) else { return count(.malformed) }
+        let isPeer = endpoints[sender] != nil
+        if isPeer, endpoints[sender] != place { endpoints[sender] = place }
+        if isPeer, payload.frames.contains(where: { !$0.isForAnybody }) {
             // Closes an open question at most: nothing becomes due by it.
             var none: [Membership.Action] = []
-            membership.handle(.heard(from: datagram.sender, source), at: now, actions: &none)
+            membership.handle(.heard(from: sender, place), at: now, actions: &none)
         }
-        for frame in datagram.frames {
+        for frame in payload.frames {
             switch frame {
             case .records(let records, let asks):
                 guard isPeer else { count(.strangersFrame); continue }
                 verify(
-                    .records(records, asks: asks, from: datagram.sender, source), of: records, isPeer: true,
+                    .records(records, asks: asks, from: sender, place), of: records, isPeer: true,
                     at: now, &actions)
             case .dial(let record, let isUrgent):
                 verify(
-                    .dial(record, isUrgent: isUrgent, from: datagram.sender, source), of: [record],
+                    .dial(record, isUrgent: isUrgent, from: sender, place), of: [record],
                     isPeer: isPeer, at: now, &actions)
             case .welcome(let records):
                 verify(
-                    .welcome(records, from: datagram.sender, source), of: records, isPeer: isPeer, at: now,
+                    .welcome(records, from: sender, place), of: records, isPeer: isPeer, at: now,
                     &actions)
             case .refusal(let records):
                 verify(
-                    .refusal(records, from: datagram.sender, source), of: records, isPeer: isPeer, at: now,
+                    .refusal(records, from: sender, place), of: records, isPeer: isPeer, at: now,
                     &actions)
             case .ping(let nonce):
-                run(membership: .ping(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+                run(membership: .ping(nonce: nonce, from: sender, place), at: now, &actions)
             case .pong(let nonce):
-                run(membership: .pong(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+                run(membership: .pong(nonce: nonce, from: sender, place), at: now, &actions)
             case .goodbye:
-                if isPeer { run(membership: .goodbye(from: datagram.sender), at: now, &actions) }
-            case .message(let octets) where !isPeer: wallet(octets, from: source, at: now, &actions)
+                if isPeer { run(membership: .goodbye(from: sender), at: now, &actions) }
+            case .message(let octets) where !isPeer:
+                wallet(octets, from: Destination(sender, place), at: now, &actions)
             case .probe(let nonce):
-                run(membership: .probe(nonce: nonce, from: datagram.sender, source), at: now, &actions)
+                run(membership: .probe(nonce: nonce, from: sender, place), at: now, &actions)
             case .indirectPing(let target, let place, let nonce):
                 run(
-                    membership: .indirectPing(target, place, nonce: nonce, from: datagram.sender, source),
+                    membership: .indirectPing(target, place, nonce: nonce, from: sender, place),
                     at: now, &actions)
             case .indirectPong(let nonce, let isAlive):
                 run(
                     membership: .indirectPong(
-                        nonce: nonce, isAlive: isAlive, from: datagram.sender, source),
+                        nonce: nonce, isAlive: isAlive, from: sender, place),
                     at: now, &actions)
             case .message, .chunk, .have, .want:
                 guard isPeer else { count(.strangersFrame); continue }
-                run(dissemination: .frame(frame, from: datagram.sender), at: now, &actions)
+                run(dissemination: .frame(frame, from: sender), at: now, &actions)
             }
         }
     }
@@ -79,7 +80,7 @@ extension Node {
 
     /// A message from someone who is not a peer: a transaction, or the question what became of one.
     private func wallet(
-        _ octets: [UInt8], from source: Endpoint, at now: Instant, _ actions: inout [NodeAction]
+        _ octets: [UInt8], from source: Destination, at now: Instant, _ actions: inout [NodeAction]
     ) {
         switch try? Message(decoding: octets) {
         case .transaction(let transaction): receive(transaction, nil, replyTo: source, at: now, &actions)
@@ -92,9 +93,9 @@ extension Node {
         }
     }
 
-    func answerStatus(of id: Digest, to endpoint: Endpoint, _ actions: inout [NodeAction]) {
+    func answerStatus(of id: Digest, to asker: Destination, _ actions: inout [NodeAction]) {
         let message = Message.transactionStatus(id, statuses[id] ?? .unknown)
-        send([.message(message.encoded())], to: endpoint, &actions)
+        send([.message(message.encoded())], to: asker, &actions)
     }
 
     /// A message that dissemination delivered, each gossip message once.
@@ -217,7 +218,7 @@ extension Node {
     }
 
     func receive(
-        _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
+        _ transaction: Transaction, _ short: ShortID?, replyTo: Destination?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
         let id = transaction.id
@@ -322,7 +323,7 @@ extension Node {
     }
 
     private func admit(
-        _ transaction: Transaction, _ short: ShortID?, replyTo: Endpoint?, at now: Instant,
+        _ transaction: Transaction, _ short: ShortID?, replyTo: Destination?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
         if let fault = implausibleLocation(in: transaction)
@@ -342,7 +343,7 @@ extension Node {
     }
 
     private func refuse(
-        _ transaction: Transaction, _ fault: TransactionFault, replyTo: Endpoint?,
+        _ transaction: Transaction, _ fault: TransactionFault, replyTo: Destination?,
         _ actions: inout [NodeAction]
     ) {
         guard let replyTo else { return }

@@ -11,8 +11,8 @@ public import Wire
 
 /// One node: membership, dissemination, consensus, coverage and ledger, composed without I/O.
 ///
-/// - Upon a datagram: decode, drop what is malformed, foreign or a stranger's, deduplicate, hand signatures to
-///   workers; nothing is stored or forwarded before it is verified.
+/// - Upon a payload: decode, drop what is malformed or a stranger's, deduplicate, hand signatures to workers; nothing
+///   is stored or forwarded before it is verified. Who sent it is certain: a session proved it.
 /// - Upon finality of block e: execute it, make it durable, open epoch e + 1 for every machine.
 /// - Upon a header: fetch what stands behind it, check, execute, and tell consensus the judgement.
 ///
@@ -34,7 +34,7 @@ public final class Node {
         /// Contact cards are in it.
         case membership(Membership.Event)
         case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey])
-        case transaction(Transaction, ShortID?, replyTo: Endpoint?)
+        case transaction(Transaction, ShortID?, replyTo: Destination?)
         case consensus(Message, ShortID, from: NodeID)
         case finality(FinalHeader)
         case candidate(Digest)
@@ -43,7 +43,8 @@ public final class Node {
     public let genesis: Genesis
     public let network: Digest
     public let id: NodeID
-    let networkPrefix: UInt64
+    /// Its own signed contact card.
+    public let card: NodeRecord
     let key: SigningKey
     let vrfKey: VRFKey
     let settings: NodeSettings
@@ -98,8 +99,8 @@ public final class Node {
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
     public var wallTime: UInt64 = 0
-    /// Gossip datagrams that came in, dropped ones too.
-    var datagrams: UInt64 = 0
+    /// Payloads that came in, dropped ones too.
+    var payloads: UInt64 = 0
     public internal(set) var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
     public init(
@@ -108,7 +109,6 @@ public final class Node {
     ) throws {
         self.genesis = genesis
         network = genesis.network
-        networkPrefix = network.prefix
         id = key.nodeID
         self.key = key
         self.vrfKey = vrfKey
@@ -131,12 +131,12 @@ public final class Node {
             throw BootFault.damaged("the own bundle of epoch \(ownBundle.epoch)")
         }
         transactions = TransactionPool()
-        let record = NodeRecord(
+        card = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence, roles: settings.roles,
             endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
-            record: record, bootstrap: settings.bootstrap,
+            record: card, bootstrap: settings.bootstrap,
             remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
             settings: settings.membership, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now)
@@ -165,11 +165,13 @@ public final class Node {
 
     public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {
         switch event {
-        case .datagram(let bytes, let source): receive(bytes, from: source, at: now, &actions)
+        case .payload(let bytes, let sender, let place):
+            receive(bytes, from: sender, place, at: now, &actions)
         case .radioHeard(let payload, let measurement):
             run(coverage: .heard(payload: payload, measurement), at: now, &actions)
         case .radioTransmitted(let power): run(coverage: .transmitted(power: power), at: now, &actions)
         case .verified(let ticket, let verification): verified(ticket, verification, at: now, &actions)
+        case .lost(let peer): run(membership: .goodbye(from: peer), at: now, &actions)
         case .served(let messages, let peer):
             for message in messages { sendDirect(message, to: peer, at: now, &actions) }
         case .woke: break
@@ -207,15 +209,18 @@ public final class Node {
         due.membership = membership.deadline
         for action in outbox {
             switch action {
-            case .send(let endpoint, let frame): send([frame], to: endpoint, &actions)
+            case .send(let node, let endpoint, let frame):
+                send([frame], to: Destination(node, endpoint, opens: frame.opensSession), &actions)
             case .connected(let peer, let endpoint):
                 endpoints[peer] = endpoint
                 peers = endpoints.keys.sorted()
+                actions.append(.hold(peer))
                 run(dissemination: .connected(peer), at: now, &actions)
                 actions.append(.notice(.peerConnected(peer, endpoint)))
             case .disconnected(let peer):
                 endpoints[peer] = nil
                 peers = endpoints.keys.sorted()
+                actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
@@ -227,20 +232,21 @@ public final class Node {
         var outbox: [Dissemination.Action] = []
         dissemination.handle(event, at: now, actions: &outbox)
         due.dissemination = dissemination.deadline
-        // Frames for one peer that stand together share datagrams.
+        // Frames for one peer that stand together share payloads.
         var packers: [NodeID: FramePacker] = [:]
         var order: [NodeID] = []
         for action in outbox {
             switch action {
             case .send(let peer, let frame):
                 if packers[peer] == nil { order.append(peer) }
-                packers[peer, default: FramePacker(network: networkPrefix, sender: id)].add(frame)
+                packers[peer, default: FramePacker()].add(frame)
             case .deliver(let octets, let peer): deliver(octets, from: peer, at: now, &actions)
             }
         }
         for peer in order {
             guard let endpoint = endpoints[peer] else { continue }
-            for datagram in packers[peer]!.datagrams() { actions.append(.send(datagram, to: endpoint)) }
+            let destination = Destination(peer, endpoint)
+            for payload in packers[peer]!.payloads() { actions.append(.send(payload, to: destination)) }
         }
     }
 
@@ -288,10 +294,10 @@ public final class Node {
 
     // MARK: Sending
 
-    func send(_ frames: [Frame], to endpoint: Endpoint, _ actions: inout [NodeAction]) {
-        var packer = FramePacker(network: networkPrefix, sender: id)
+    func send(_ frames: [Frame], to destination: Destination, _ actions: inout [NodeAction]) {
+        var packer = FramePacker()
         for frame in frames { packer.add(frame) }
-        for datagram in packer.datagrams() { actions.append(.send(datagram, to: endpoint)) }
+        for payload in packer.payloads() { actions.append(.send(payload, to: destination)) }
     }
 
     func publish(_ message: Message, at now: Instant, _ actions: inout [NodeAction]) {
@@ -317,6 +323,16 @@ public final class Node {
         nextTicket += 1
         tickets[ticket] = purpose
         actions.append(.verify(ticket: ticket, checks))
+    }
+}
+
+extension Frame {
+    /// Said to strangers, so that it may need a session first.
+    var opensSession: Bool {
+        switch self {
+        case .dial, .probe: true
+        default: false
+        }
     }
 }
 

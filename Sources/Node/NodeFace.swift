@@ -7,8 +7,10 @@ public import Wire
 
 /// What happens to a node.
 public enum NodeEvent: Sendable {
-    /// A UDP datagram from the gossip port.
-    case datagram([UInt8], from: Endpoint)
+    /// What a node said in a session; the place is the one that the session leads to now.
+    case payload([UInt8], from: NodeID, Endpoint)
+    /// The session with a peer has ended.
+    case lost(NodeID)
     /// A radio frame that the packet forwarder received.
     case radioHeard(payload: [UInt8], Measurement)
     /// What the packet forwarder did with the last transmission: the power it used, in 0.1 dBm EIRP, or nil if
@@ -23,7 +25,8 @@ public enum NodeEvent: Sendable {
 
 /// What a node wants done, in this order.
 public enum NodeAction: Sendable {
-    case send([UInt8], to: Endpoint)
+    /// Over the session with this node; without one it is dropped, unless it may be opened for it.
+    case send([UInt8], to: Destination)
     /// Must be durable before any later `send` of this or a later step leaves.
     case persist(Persisted)
     /// Check on workers, each signature singly; answer with `NodeEvent.verified`.
@@ -32,7 +35,25 @@ public enum NodeAction: Sendable {
     case transmit(Transmission)
     /// Read what a peer asks for from the store; answer with `NodeEvent.served`.
     case serve(StoreRequest, to: NodeID)
+    /// Keep the session with this node while it is a peer, and when it is none any more, let it go.
+    case hold(NodeID)
+    case release(NodeID)
     case notice(Notice)
+}
+
+/// To whom a payload goes.
+public struct Destination: Hashable, Sendable {
+    public let node: NodeID
+    /// Where the node is, as far as is known.
+    public let endpoint: Endpoint
+    /// Worth a handshake, if there is no session.
+    public let opens: Bool
+
+    public init(_ node: NodeID, _ endpoint: Endpoint, opens: Bool = false) {
+        self.node = node
+        self.endpoint = endpoint
+        self.opens = opens
+    }
 }
 
 /// One thing that must not be forgotten.
@@ -204,7 +225,7 @@ public struct BootRecords: Sendable {
 
 /// Why something that came in was dropped. Each is counted; tools print the name.
 public enum Drop: Int, CaseIterable, Sendable {
-    case oversized, malformed, foreignNetwork, ownEcho, strangersFrame, malformedMessage, wrongEpoch
+    case malformed, strangersFrame, malformedMessage, wrongEpoch
     case unregisteredAuthor, thirdBundle, badSignature, verificationBacklog, refusedTransaction, unasked
     case inconsistentContents
     /// Nothing that consensus could learn from.

@@ -1,5 +1,4 @@
 import Rules
-public import Wire
 
 /// The order in which one node's sends leave and its writes become durable.
 ///
@@ -7,7 +6,7 @@ public import Wire
 /// one commit takes every write that waits (group commit). The real driver and the simulator share this queue, so
 /// what the simulator finds out about crashes between a write and a send is true of a running node too.
 public struct OutputQueue<Write> {
-    private typealias Send = (bytes: [UInt8], endpoint: Endpoint)
+    private typealias Send = (bytes: [UInt8], destination: Destination)
 
     /// Sends that no write holds back.
     private var ready: [Send] = []
@@ -31,21 +30,21 @@ public struct OutputQueue<Write> {
 
     public var isEmpty: Bool { count == 0 }
 
-    public mutating func send(_ bytes: [UInt8], to endpoint: Endpoint) {
-        if isRemoved(.durableBeforeSent) { return ready.append((bytes, endpoint)) }
+    public mutating func send(_ bytes: [UInt8], to destination: Destination) {
+        if isRemoved(.durableBeforeSent) { return ready.append((bytes, destination)) }
         if writes.isEmpty {
-            if committingCount == 0 { return ready.append((bytes, endpoint)) }
+            if committingCount == 0 { return ready.append((bytes, destination)) }
             waitingAhead += 1
         }
-        waiting.append((bytes, endpoint))
+        waiting.append((bytes, destination))
     }
 
     public mutating func persist(_ write: Write) { writes.append(write) }
 
     /// Hands over the sends that may leave now, in order; then, if no commit runs and writes wait, begins a commit
     /// and returns its batch. Answer a batch with `committed` once it is durable.
-    public mutating func pump(_ leave: (_ bytes: [UInt8], _ endpoint: Endpoint) -> Void) -> [Write]? {
-        for send in ready { leave(send.bytes, send.endpoint) }
+    public mutating func pump(_ leave: (_ bytes: [UInt8], _ destination: Destination) -> Void) -> [Write]? {
+        for send in ready { leave(send.bytes, send.destination) }
         // Almost every step sends and does not write: the storage is worth keeping.
         ready.removeAll(keepingCapacity: true)
         guard committingCount == 0, !writes.isEmpty else { return nil }

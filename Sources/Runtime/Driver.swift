@@ -24,6 +24,7 @@ final class Driver {
 
     private let eventLoop: any EventLoop
     private let node: Node
+    private let carrier: Carrier
     private let store: NodeStore
     private let writer: NIOThreadPool
     private let workers: NIOThreadPool
@@ -31,6 +32,7 @@ final class Driver {
     private let radio: RadioPort?
     private let logger: Logger
     private let settings: NodeSettings
+    private let keyLog: KeyLog?
     private let startedAt: UInt64
     private let onFailure: @Sendable (RuntimeError) -> Void
 
@@ -41,13 +43,20 @@ final class Driver {
     private var statusTask: RepeatedTask?
     private var addresses: [Endpoint: SocketAddress] = [:]
     private var isStopped = false
+    /// Something waits in the channel for a flush.
+    private var hasWritten = false
+    /// Datagrams that came in, dropped ones too.
+    private var datagrams: UInt64 = 0
 
     init(
-        node: Node, first: [NodeAction], settings: NodeSettings, store: NodeStore, eventLoop: any EventLoop,
-        writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?, logger: Logger,
-        onFailure: @escaping @Sendable (RuntimeError) -> Void
+        node: Node, carrier: Carrier, first: [NodeAction], settings: NodeSettings, store: NodeStore,
+        eventLoop: any EventLoop,
+        writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?,
+        keyLog: KeyLog?,
+        logger: Logger, onFailure: @escaping @Sendable (RuntimeError) -> Void
     ) {
         self.node = node
+        self.carrier = carrier
         self.settings = settings
         self.store = store
         self.eventLoop = eventLoop
@@ -55,6 +64,7 @@ final class Driver {
         self.workers = workers
         self.gossip = gossip
         self.radio = radio
+        self.keyLog = keyLog
         self.logger = logger
         self.onFailure = onFailure
         startedAt = Driver.wallTime
@@ -82,8 +92,30 @@ final class Driver {
     }
 
     func receive(_ bytes: [UInt8], from address: SocketAddress) {
-        guard let source = Endpoint(address) else { return }
-        handle(.datagram(bytes, from: source))
+        guard let source = Endpoint(address), !isStopped, !hasFailed else { return }
+        datagrams += 1
+        carry(.datagram(bytes, from: source))
+        flush()
+        rearm()
+    }
+
+    private func carry(_ event: Carrier.Event) {
+        var actions: [Carrier.Action] = []
+        carrier.handle(event, at: Driver.now, actions: &actions)
+        act(on: actions)
+    }
+
+    private func act(on actions: [Carrier.Action]) {
+        for action in actions {
+            switch action {
+            case .transmit(let bytes, let endpoint): write(bytes, to: endpoint)
+            case .payload(let payload, let sender, let place): handle(.payload(payload, from: sender, place))
+            case .lost(let peer): handle(.lost(peer))
+            case .observed(let endpoint, let peer):
+                logger.trace("seen from outside", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+            case .keyLog(let line): keyLog?.write(line)
+            }
+        }
     }
 
     func receiveRadio(_ bytes: [UInt8], from address: SocketAddress) {
@@ -96,12 +128,14 @@ final class Driver {
         timer = nil
         timerAt = .never
         if let radio, radio.deadline <= Driver.now { act(on: radio.handle(.woke, at: Driver.now)) }
+        if carrier.deadline <= Driver.now { carry(.woke) }
         handle(.woke)
+        flush()
     }
 
     private func rearm() {
         guard !isStopped else { return }
-        let deadline = min(node.deadline, radio?.deadline ?? .never)
+        let deadline = min(min(node.deadline, carrier.deadline), radio?.deadline ?? .never)
         guard deadline != .never, deadline < timerAt || timer == nil else { return }
         timer?.cancel()
         timerAt = deadline
@@ -116,7 +150,9 @@ final class Driver {
     private func carryOut(_ actions: [NodeAction]) {
         for action in actions {
             switch action {
-            case .send(let bytes, let endpoint): outputs.send(bytes, to: endpoint)
+            case .send(let payload, let destination): outputs.send(payload, to: destination)
+            case .hold(let peer): carry(.hold(peer))
+            case .release(let peer): carry(.release(peer))
             case .persist(let persisted): outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission): transmit(transmission)
@@ -134,12 +170,10 @@ final class Driver {
     /// Sends up to the next `persist`, then commits everything that waits.
     private func pump() {
         guard !hasFailed else { return }
-        var hasSent = false
-        let batch = outputs.pump { bytes, endpoint in
-            write(bytes, to: endpoint)
-            hasSent = true
-        }
-        if hasSent { gossip.flush() }
+        var leaving: [(payload: [UInt8], destination: Destination)] = []
+        let batch = outputs.pump { leaving.append(($0, $1)) }
+        for (payload, destination) in leaving { carry(.send(payload, to: destination)) }
+        flush()
         guard let batch else { return }
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         let store = store
@@ -157,8 +191,15 @@ final class Driver {
         pump()
     }
 
+    private func flush() {
+        guard hasWritten else { return }
+        hasWritten = false
+        gossip.flush()
+    }
+
     private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
         guard !isStopped else { return }
+        hasWritten = true
         if addresses.count > 4_096 { addresses.removeAll() }
         let address = addresses[endpoint] ?? SocketAddress(endpoint)
         addresses[endpoint] = address
@@ -233,7 +274,8 @@ final class Driver {
 
     private func persistStatus() {
         guard !isStopped, !hasFailed else { return }
-        var counters = node.counters
+        var counters = [("gossip.datagrams", datagrams)] + node.counters
+        counters += carrier.counters.filter { $0.value > 0 }.map { ("session.\($0.name)", $0.value) }
         if let radio { counters += radio.counters }
         let view = node.view
         outputs.persist(
@@ -260,7 +302,10 @@ final class Driver {
         guard !isStopped else { return }
         var actions: [NodeAction] = []
         node.leave(at: Driver.now, actions: &actions)
-        for case .send(let bytes, let endpoint) in actions { write(bytes, to: endpoint) }
+        for case .send(let payload, let destination) in actions { carry(.send(payload, to: destination)) }
+        var last: [Carrier.Action] = []
+        carrier.leave(at: Driver.now, actions: &last)
+        for case .transmit(let bytes, let endpoint) in last { write(bytes, to: endpoint) }
         gossip.flush()
         isStopped = true
         timer?.cancel()

@@ -9,7 +9,7 @@ public struct NodeConfig: Sendable {
     public var genesisFile: String
     public var bootstrapFile: String?
     public var roles: Roles
-    /// Where gossip is heard; loopback only until sessions exist.
+    /// Where gossip is heard.
     public var listen: Endpoint
     /// Where the packet forwarder finds the node; nil for a node without a radio.
     public var radio: Endpoint?
@@ -18,6 +18,8 @@ public struct NodeConfig: Sendable {
     /// Consensus Δ in milliseconds.
     public var deltaMilliseconds: Int = 300
     public var logLevel: String = "info"
+    /// A file for the keys of every session, for a dissector; nil, as it should be, for none.
+    public var keyLogFile: String?
 
     public init(
         keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,
@@ -55,12 +57,6 @@ public struct NodeConfig: Sendable {
             guard let endpoint = Endpoint(text: text) else {
                 throw reader.fault(key, "must be address:port, for instance 127.0.0.1:4100")
             }
-            guard endpoint.isLoopback else {
-                throw reader.fault(
-                    key,
-                    "is \(text), but this version speaks to peers in clear and binds loopback only: "
-                        + "use 127.0.0.1 or [::1] until sessions are there")
-            }
             return endpoint
         }
         let listen = try reader.needString("listen")
@@ -72,6 +68,13 @@ public struct NodeConfig: Sendable {
             bootstrapFile: try reader.string("bootstrap").map(resolve), roles: roles,
             listen: try endpoint("listen", listen), radio: nil)
         if let radio { config.radio = try endpoint("radio", radio) }
+        guard config.radio?.isLoopback ?? true else {
+            throw reader.fault(
+                "radio",
+                "is \(radio ?? ""), but packet forwarders speak without any proof of who they are: use 127.0.0.1 or "
+                    + "[::1], and a tunnel to a forwarder elsewhere")
+        }
+        config.keyLogFile = try reader.string("key_log").map(resolve)
         config.gateway = try reader.string("gateway")
         config.deltaMilliseconds = try reader.integer("delta_milliseconds") ?? config.deltaMilliseconds
         guard (10...60_000).contains(config.deltaMilliseconds) else {
@@ -97,6 +100,7 @@ public struct NodeConfig: Sendable {
         if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
         if let radio { text += "radio = \"\(radio)\"\n" }
         if let gateway { text += "gateway = \"\(gateway)\"\n" }
+        if let keyLogFile { text += "key_log = \"\(keyLogFile)\"\n" }
         return text
     }
 }

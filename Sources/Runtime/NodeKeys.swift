@@ -7,10 +7,11 @@ public import Wire
 public struct NodeKeys: Sendable {
     public let signing: SigningKey
     public let vrf: VRFKey
+    /// For handshakes.
+    public let exchange: ExchangeKey
 
     public init(seed: RawSpan) {
-        signing = SigningKey(seed: seed)
-        vrf = VRFKey.derived(fromNodeSeed: seed)
+        self.init(seed: SecretSeed(octets: seed))
     }
 
     /// Loads a key file; a sealed one asks for its passphrase in `EARSHOT_PASSPHRASE`. Keys made from a public seed
@@ -40,5 +41,6 @@ public struct NodeKeys: Sendable {
     public init(seed: SecretSeed) {
         signing = seed.signingKey
         vrf = seed.vrfKey
+        exchange = seed.exchangeKey
     }
 }

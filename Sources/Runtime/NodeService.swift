@@ -11,6 +11,7 @@ internal import Node
 internal import Radio
 internal import Records
 public import ServiceLifecycle
+internal import Session
 internal import Store
 public import Wire
 
@@ -93,6 +94,7 @@ public final class NodeService: Service {
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
+        let keyLogFile = config.keyLogFile
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
             let port = radio.map {
@@ -106,11 +108,21 @@ public final class NodeService: Service {
                     safety: life.safety, coverage: life.coverage, bundles: life.bundles,
                     ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers),
                 chance: chance.split(), now: Driver.now, actions: &actions)
+            let keyLog = try keyLogFile.map(KeyLog.init(path:))
+            if let keyLogFile {
+                logger.warning(
+                    "the keys of all sessions are written to \(keyLogFile): who reads it reads everything")
+            }
+            var sealing = Session.Settings()
+            sealing.logsKeys = keyLog != nil
+            let carrier = Carrier(
+                key: keys.exchange, record: node.card, network: genesis.network, settings: sealing,
+                secrets: SecretSource { Entropy.octets($0) }, wallNanoseconds: Driver.wallTime * 1_000_000,
+                now: Driver.now)
             box.value = Driver(
-                node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop,
-                writer: writer,
-                workers: workers, gossip: gossip, radio: port, logger: logger,
-                onFailure: { failure.yield($0) })
+                node: node, carrier: carrier, first: actions, settings: settings, store: store,
+                eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip, radio: port,
+                keyLog: keyLog, logger: logger, onFailure: { failure.yield($0) })
         }.get()
         logger.info(
             "listening",

@@ -1,7 +1,7 @@
 internal import Bytes
-internal import Chance
-internal import Identity
-internal import Wire
+public import Chance
+public import Identity
+public import Wire
 
 /// The table of peers, its bounds, and what can be read of it.
 extension Sessions {
@@ -77,6 +77,24 @@ extension Sessions {
         if let previous = peer.previous { slotOfIndex[previous.localIndex] = nil }
         peer.previous = nil
     }
+
+    /// Whose sessions these are.
+    public var node: NodeID { record.node }
+
+    /// Where the session with this node leads now; nil if none is open.
+    public func endpoint(of node: NodeID) -> Endpoint? {
+        guard let peer = self[node], peer.isOpen else { return nil }
+        return peer.endpoint
+    }
+
+    /// Whether payload was sent so long ago, or longer, and nothing came since.
+    public func isSilent(_ node: NodeID, for duration: Duration, at now: Instant) -> Bool {
+        guard let since = self[node]?.unansweredSince else { return false }
+        return now - since >= duration
+    }
+
+    /// Nodes with an open session, ascending.
+    public var openNodes: [NodeID] { slots.compactMap { $0?.isOpen == true ? $0!.node : nil }.sorted() }
 
     /// Every table with its present size and its bound.
     public var gauges: [(name: String, value: Int, limit: Int)] {

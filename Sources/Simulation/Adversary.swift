@@ -41,6 +41,8 @@ final class Backdrop {
     /// Where every host of the world is, by its number.
     let endpoints: [Endpoint]
     let ids: [NodeID]
+    /// Of those for whom it speaks beside itself.
+    var seeds: [NodeID: [UInt8]] = [:]
 
     init(
         host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest, endpoints: [Endpoint],

@@ -4,7 +4,16 @@ internal import Wire
 
 /// One machine: a node if it is up, a disk, a clock, and whoever stands between it and the network.
 final class Host {
+    enum Arrival {
+        case event(NodeEvent)
+        case datagram([UInt8], from: Endpoint)
+    }
+
     var node: Node?
+    /// Its sessions, in a sealed world.
+    var carrier: Carrier?
+    /// Sessions of those for whom its adversary speaks too.
+    var aliases: [Carrier] = []
     var disk = Disk()
     /// What the disk was when a fault that brings it back began.
     var backup: Disk?
@@ -15,7 +24,7 @@ final class Host {
     var commits = 0
     var isPaused = false
     /// What came while it was paused.
-    var missed: [NodeEvent] = []
+    var missed: [Arrival] = []
     var clock = Clock()
     var adversary: (any Adversary)?
     /// What its adversary knows at all times.
@@ -48,6 +57,8 @@ final class Host {
     /// A power cut: what is not on the disk is gone.
     func cut() {
         node = nil
+        carrier = nil
+        aliases = []
         life += 1
         outputs = OutputQueue()
         committing = []

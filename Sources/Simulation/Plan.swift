@@ -37,6 +37,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var workerMillisecondsMax = 2
     /// After `healsAt`, give up when no epoch becomes final for so long.
     public var patience = 120_000
+    /// Everything travels in real, encrypted sessions; else in the clear, where the world vouches for who speaks.
+    public var sealed = false
     /// No memory of what was verified before: slower, the same run.
     public var verifiesEveryTime = false
 

@@ -10,6 +10,9 @@ struct Population {
     let keys: [SigningKey]
     let vrfKeys: [VRFKey]
     let ids: [NodeID]
+    let seeds: [[UInt8]]
+    /// Which host has an id.
+    let numbers: [NodeID: Int]
     let roles: [Roles]
     /// Where antennas are, on a grid of some 700 m: an honest pair is never `tooNear`.
     let places: [Place]
@@ -69,6 +72,8 @@ struct Population {
         self.keys = keys + twinned.map { keys[$0] }
         self.vrfKeys = vrfKeys + twinned.map { vrfKeys[$0] }
         ids = self.keys.map(\.nodeID)
+        self.seeds = seeds + twinned.map { seeds[$0] }
+        numbers = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1.nodeID, $0) })
         self.roles = roles + twinned.map { roles[$0] }
     }
 }

@@ -19,9 +19,9 @@ struct Spread {
 
     private static let holdersMax = 1 << 20
 
-    /// One datagram on its way.
-    mutating func deliver(_ datagram: Datagram, from sender: Int, to receiver: Int) {
-        for case .message(let octets) in datagram.frames where octets.first == 0 {
+    /// What one datagram brings.
+    mutating func deliver(_ frames: [Frame], from sender: Int, to receiver: Int) {
+        for case .message(let octets) in frames where octets.first == 0 {
             let message = Digest(of: octets).prefix
             copies += 1
             if hops.count > Self.holdersMax { hops.removeAll(keepingCapacity: true) }

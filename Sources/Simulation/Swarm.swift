@@ -19,6 +19,9 @@ extension Plan {
         plan.epochs = 5
         plan.epochMilliseconds = 1_000 + chance.below(1_000)
         plan.deltaMilliseconds = 100 + chance.below(200)
+        // By chances of its own: the rest of a seed's plan is the same, sealed or not.
+        var seals = Chance(seed: seed &+ 0x5345_414C)
+        plan.sealed = seals.happens(1, in: 4)
         guard !chance.happens(1, in: 20) else { return plan }
         plan.healsAt = 5_000 + chance.below(10_000)
         var rough = Links()

@@ -60,6 +60,11 @@ extension World {
         return datagram.frames.map(describe).joined(separator: ", ")
     }
 
+    static func describe(payload: [UInt8]) -> String {
+        guard let payload = try? Payload(decoding: payload.octetBytes) else { return "malformed" }
+        return payload.frames.map(describe).joined(separator: ", ")
+    }
+
     private static func describe(_ frame: Frame) -> String {
         switch frame {
         case .records(let records, let asks): "\(records.count) records" + (asks ? " and asks" : "")

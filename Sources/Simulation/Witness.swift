@@ -68,10 +68,10 @@ struct Witness {
 
     /// An honest host has said this on the network: it must remember it, and never contradict it.
     mutating func heard(
-        _ datagram: Datagram, by id: NodeID, host: Int, of machine: Host, at now: Instant,
+        _ frames: [Frame], by id: NodeID, host: Int, of machine: Host, at now: Instant,
         verify: (Check) -> Bool
     ) {
-        for frame in datagram.frames {
+        for frame in frames {
             let octets: [UInt8]
             switch frame {
             case .message(let whole): octets = whole

@@ -24,13 +24,13 @@ extension World {
             chance.shuffle(&targets)
             for target in targets.prefix(plan.clients.targets) {
                 for again in 0..<plan.clients.repeats {
-                    let bytes = Datagram(
-                        network: network.prefix, sender: id,
+                    let payload = Payload(
                         frames: [.message(Message.transaction(transaction).encoded())]
                     ).encoded()
                     add(
-                        .event(.datagram(bytes, from: Self.wallet), life: hosts[target].life), to: target,
-                        at: now + .milliseconds(1 + rival + 20 * again))
+                        .event(
+                            .payload(payload, from: Self.walletID, Self.wallet), life: hosts[target].life),
+                        to: target, at: now + .milliseconds(1 + rival + 20 * again))
                 }
             }
         }
@@ -46,6 +46,11 @@ extension World {
         guard !population.roles[host].isEmpty else { return nil }
         return .updateDevice(id, RadioProfile(region: .eu868, gain: Int16(chance.below(60))), owner: nil)
     }
+
+    private static let walletID: NodeID = {
+        let seed = [UInt8](repeating: 0x57, count: SigningKey.seedByteCount)
+        return SigningKey(seed: seed.octetBytes).nodeID
+    }()
 
     /// Where wallets are: nobody answers there.
     private static var wallet: Endpoint { Endpoint(ipv4: 0x0AFF_FF01, port: 5_000) }

@@ -20,6 +20,8 @@ extension World {
                 genesis: population.genesis, key: population.keys[index], vrfKey: population.vrfKeys[index],
                 settings: settings(of: index), boot: host.disk.boot, chance: chance.split(),
                 now: host.clock.reading(at: now), sharedWork: sharedWork, actions: &actions)
+            host.carrier = nil
+            if plan.sealed { host.carrier = carrier(of: index, card: host.node!.card) }
             carryOut(actions, of: index)
         } catch  where host.disk.isFlipped {
             // What its operator then does: moves the store away. The node cannot know what it signed before.

@@ -13,6 +13,8 @@ internal import Wire
 public final class World {
     enum What {
         case event(NodeEvent, life: Int)
+        /// A datagram finds whatever life the host had when it was sent.
+        case datagram([UInt8], from: Endpoint, life: Int)
         case wake
         case committed(life: Int)
         case begin(Fault)
@@ -198,10 +200,14 @@ public final class World {
         switch appointment.what {
         case .event(let event, let life):
             guard life == host.life else { return }
-            arrive(event, at: index)
+            arrive(.event(event), at: index)
+        case .datagram(let bytes, let source, let life):
+            guard life == host.life else { return }
+            arrive(.datagram(bytes, from: source), at: index)
         case .wake:
             guard host.wakesAt == due, !host.isPaused else { return }
             host.wakesAt = .never
+            wakeCarriers(of: index)
             handle(.woke, at: index)
         case .committed(let life):
             guard life == host.life else { return }
@@ -222,33 +228,25 @@ public final class World {
         }
     }
 
-    func arrive(_ event: NodeEvent, at index: Int) {
+    func arrive(_ arrival: Host.Arrival, at index: Int) {
         let host = hosts[index]
         if host.isPaused {
-            if host.missed.count < Host.missedMax { host.missed.append(event) }
+            if host.missed.count < Host.missedMax { host.missed.append(arrival) }
             return
         }
-        switch event {
+        switch arrival {
         case .datagram(let bytes, let source):
             deliveries += 1
             note(Self.mixture(bytes))
-            trace(index) {
-                .init("datagram", Self.describe(bytes), from: Int(source.ipv4 ?? 0) >> 8 & 0xFFFF)
+            receive(bytes, from: source, at: index)
+        case .event(let event):
+            if case .radioHeard(let payload, let measurement) = event, host.adversary != nil {
+                var scene = scene(of: index)
+                host.adversary!.hear(payload, measurement, scene: &scene)
+                leave(scene, from: index)
             }
-            guard host.adversary != nil else { break }
-            guard let datagram = try? Datagram(decoding: bytes.octetBytes) else { break }
-            var scene = scene(of: index)
-            let passes = host.adversary!.receive(datagram, from: source, scene: &scene)
-            leave(scene, from: index)
-            guard passes else { return }
-        case .radioHeard(let payload, let measurement):
-            guard host.adversary != nil else { break }
-            var scene = scene(of: index)
-            host.adversary!.hear(payload, measurement, scene: &scene)
-            leave(scene, from: index)
-        default: break
+            handle(event, at: index)
         }
-        handle(event, at: index)
     }
 
     /// Every octet counts, eight at a time.

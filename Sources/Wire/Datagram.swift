@@ -3,7 +3,7 @@ public import Identity
 
 /// A piece of a message too large for one datagram.
 public struct Chunk: Canonical, Hashable, Sendable {
-    /// Fits a datagram of 1,200 octets beside the datagram's own head and the chunk's.
+    /// Fits a payload beside the chunk's own head.
     public static let byteCountMax = 1_024
     /// Of the largest message.
     public static let countMax = Message.byteCountMax / byteCountMax
@@ -65,7 +65,7 @@ public struct ShortID: Canonical, Hashable, Comparable, Sendable {
     }
 }
 
-/// One thing in a datagram. Tags are frozen.
+/// One thing in a payload. Tags are frozen.
 public enum Frame: Canonical, Hashable, Sendable {
     /// Signed contact cards; `asks` wants the receiver's in return.
     case records([NodeRecord], asks: Bool)
@@ -169,30 +169,20 @@ public enum Frame: Canonical, Hashable, Sendable {
     }
 }
 
-/// What travels in one UDP datagram on loopback, until sessions replace its head: who speaks in which network,
-/// then frames to the end.
-public struct Datagram: Hashable, Sendable {
-    public static let byteCountMax = 1_200
+/// What one datagram of a session carries: frames to the end.
+public struct Payload: Hashable, Sendable {
+    /// Of a datagram of 1,200 octets, which fits IPv6's least link, 44 are left to what carries the payload: a session
+    /// takes 33.
+    public static let byteCountMax = 1_156
     public static let framesMax = 32
-    public static let magic: UInt32 = 0x4541_5231
 
-    /// The first eight octets of the network's identity: other networks' datagrams are dropped unread.
-    public let network: UInt64
-    public let sender: NodeID
     public let frames: [Frame]
 
-    public init(network: UInt64, sender: NodeID, frames: [Frame]) {
-        self.network = network
-        self.sender = sender
-        self.frames = frames
-    }
+    public init(frames: [Frame]) { self.frames = frames }
 
     public init(decoding bytes: RawSpan) throws(DecodeError) {
         guard bytes.byteCount <= Self.byteCountMax else { throw .tooLong }
         var reader = ByteReader(bytes)
-        guard try reader.integer(UInt32.self) == Self.magic else { throw .unknown }
-        network = try reader.integer()
-        sender = try NodeID(from: &reader)
         var frames: [Frame] = []
         while reader.remaining > 0 {
             guard frames.count < Self.framesMax else { throw .tooLong }
@@ -203,9 +193,6 @@ public struct Datagram: Hashable, Sendable {
 
     public func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: Self.byteCountMax)
-        writer.integer(Self.magic)
-        writer.integer(network)
-        sender.encode(to: &writer)
         for frame in frames { frame.encode(to: &writer) }
         return writer.bytes
     }

@@ -54,7 +54,7 @@ public struct TestnetDirectory: Sendable {
         let delta = plan.options.deltaMilliseconds
         for member in plan.members { try create(member, deltaMilliseconds: delta) }
         for spare in plan.spares {
-            try create(spare, gossip: plan.members[0].gossip, deltaMilliseconds: delta)
+            try create(spare, deltaMilliseconds: delta)
         }
         try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
     }
@@ -77,7 +77,7 @@ public struct TestnetDirectory: Sendable {
     }
 
     /// A configuration without a key: whoever takes the site makes one.
-    private func create(_ spare: TestnetPlan.Spare, gossip: Endpoint, deltaMilliseconds: Int) throws {
+    private func create(_ spare: TestnetPlan.Spare, deltaMilliseconds: Int) throws {
         try FileManager.default.createDirectory(atPath: folder(spare.name), withIntermediateDirectories: true)
         var config = NodeConfig(
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
@@ -89,7 +89,7 @@ public struct TestnetDirectory: Sendable {
             """
             # A site with a radio and no node. To take it, make a key, register, and start:
             #   earshot keys new \(folder(spare.name))/node.key --data \(data(spare.name))
-            #   earshot tx register hotspot --genesis \(genesisFile) --node \(gossip) \\
+            #   earshot tx register hotspot --genesis \(genesisFile) --node \(peersFile) \\
             #     --key \(folder("node1"))/node.key --device \(folder(spare.name))/node.key \\
             #     \(place) --wait
             #   earshot node --config \(configFile(spare.name))

@@ -14,6 +14,7 @@ struct Eclipser: Adversary {
 
     private var chance: Chance
     private var invented: [SigningKey] = []
+    private var seeds: [NodeID: [UInt8]] = [:]
     private var dead: [NodeRecord] = []
     private var sequence: UInt64 = 1
 
@@ -22,6 +23,7 @@ struct Eclipser: Adversary {
         for _ in 0..<Self.inventedMax {
             let seed = self.chance.octets(SigningKey.seedByteCount)
             invented.append(SigningKey(seed: seed.octetBytes))
+            seeds[invented[invented.count - 1].nodeID] = seed
         }
     }
 
@@ -91,6 +93,7 @@ struct Eclipser: Adversary {
     private func say(
         _ frames: [Frame], as key: SigningKey, to endpoint: Endpoint, _ scene: inout Scene
     ) {
+        scene.backdrop.seeds[key.nodeID] = seeds[key.nodeID]
         scene.send(
             Datagram(network: scene.network.prefix, sender: key.nodeID, frames: frames), to: endpoint)
     }

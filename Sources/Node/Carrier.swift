@@ -1,0 +1,261 @@
+public import Chance
+public import Identity
+public import Session
+public import Wire
+
+/// Carries payloads in sessions: opens one where a payload is worth it, and closes those that nobody needs.
+///
+/// - Upon a payload for a node without a session: if it may open one, it waits for that up to 5 s; else it is dropped.
+/// - Upon `hold`: the session stays as long as it can. Should it end all the same: `lost`.
+/// - Upon `release`: closed a second later, so that a last word gets through.
+/// - Whoever is not held is a stranger: its session is closed when nothing was said for half a minute, and when
+///   strangers have half of the table, the one that was silent for longest gives way.
+/// - Upon a payload that may open a session, over a stranger's that has not answered for 2 s: a new handshake, as the
+///   other side may have forgotten the old one.
+///
+/// The driver sends through it what `OutputQueue` lets go, so that only payloads wait for the disk, never handshakes.
+public final class Carrier {
+    public enum Event: Sendable {
+        case woke
+        case datagram([UInt8], from: Endpoint)
+        case send([UInt8], to: Destination)
+        case hold(NodeID)
+        case release(NodeID)
+        /// Nanoseconds since 1970, when the system's clock was set.
+        case clock(wallNanoseconds: UInt64)
+    }
+
+    public enum Action: Equatable, Sendable {
+        case transmit([UInt8], to: Endpoint)
+        /// From a node that a session proves, and the place that the session leads to.
+        case payload([UInt8], from: NodeID, Endpoint)
+        /// The session with a node that was held has ended.
+        case lost(NodeID)
+        /// A node sees this one come from there.
+        case observed(Endpoint, by: NodeID)
+        case keyLog(String)
+    }
+
+    /// Why a payload was dropped; the raw values are the names of counters.
+    public enum Tally: String, CaseIterable, Sendable {
+        case opened, closedIdle, displaced
+        case droppedNoSession = "dropped.noSession"
+        case droppedWaitingFull = "dropped.waitingFull"
+        case droppedNoAnswer = "dropped.noAnswer"
+    }
+
+    /// Nodes whose sessions are being opened, and what waits for one of them.
+    static let waitingMax = 256
+    static let waitingOfOneMax = 4
+    static let openPatience: Duration = .seconds(5)
+    static let linger: Duration = .seconds(1)
+    static let idleMax: Duration = .seconds(30)
+    static let sweepPeriod: Duration = .seconds(5)
+    static let staleAfter: Duration = .seconds(2)
+
+    private struct Waiting {
+        let node: NodeID
+        let endpoint: Endpoint
+        let until: Instant
+        var payloads: [[UInt8]]
+    }
+
+    public let sessions: Sessions
+    private let strangersMax: Int
+    private var held: Set<NodeID> = []
+    /// Open sessions of strangers, and when something was last said in them.
+    private var strangers: [NodeID: Instant] = [:]
+    private var nextSweep: Instant = .never
+    /// In the order of their opening.
+    private var waiting: [Waiting] = []
+    /// Released, and closed at that time; ascending.
+    private var leaving: [(node: NodeID, at: Instant)] = []
+    private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
+
+    /// `record` is the node's own card; see `Sessions` for the rest.
+    public init(
+        key: ExchangeKey, record: NodeRecord, network: Digest, settings: Session.Settings,
+        secrets: SecretSource, wallNanoseconds: UInt64, now: Instant
+    ) {
+        sessions = Sessions(
+            key: key, record: record, network: network, settings: settings, secrets: secrets,
+            wallNanoseconds: wallNanoseconds, now: now)
+        strangersMax = settings.sessionsMax / 2
+        precondition(sessions.payloadByteCountMax >= Payload.byteCountMax, "every payload fits a datagram")
+    }
+
+    /// When to send `woke`, at the latest.
+    public var deadline: Instant {
+        var deadline = min(sessions.deadline, strangers.isEmpty ? .never : nextSweep)
+        if let next = leaving.first { deadline = min(deadline, next.at) }
+        for entry in waiting { deadline = min(deadline, entry.until) }
+        return deadline
+    }
+
+    public func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        switch event {
+        case .woke: wake(at: now, &actions)
+        case .datagram(let bytes, let source): run(.datagram(bytes, from: source), at: now, &actions)
+        case .send(let payload, let destination): send(payload, to: destination, at: now, &actions)
+        case .hold(let node):
+            held.insert(node)
+            strangers[node] = nil
+            leaving.removeAll { $0.node == node }
+        case .release(let node):
+            guard held.remove(node) != nil, sessions.endpoint(of: node) != nil else { return }
+            strangers[node] = now
+            nextSweep = min(nextSweep, now + Self.sweepPeriod)
+            leaving.append((node, now + Self.linger))
+        case .clock(let wallNanoseconds):
+            run(.clock(wallNanoseconds: wallNanoseconds), at: now, &actions)
+        }
+    }
+
+    /// Ends every session, for a clean stop.
+    public func leave(at now: Instant, actions: inout [Action]) {
+        held = []
+        for node in sessions.openNodes { run(.close(node, code: 0), at: now, &actions) }
+    }
+
+    private func send(
+        _ payload: [UInt8], to destination: Destination, at now: Instant, _ actions: inout [Action]
+    ) {
+        let node = destination.node
+        if sessions.endpoint(of: node) != nil {
+            let isStale =
+                destination.opens && !held.contains(node)
+                && sessions.isSilent(node, for: Self.staleAfter, at: now)
+            guard isStale else { return pass(payload, to: node, at: now, &actions) }
+            run(.close(node, code: 0), at: now, &actions)
+        }
+        guard destination.opens else { return count(.droppedNoSession) }
+        if let place = waiting.firstIndex(where: { $0.node == node }) {
+            guard waiting[place].endpoint != destination.endpoint else {
+                guard waiting[place].payloads.count < Self.waitingOfOneMax else {
+                    return count(.droppedWaitingFull)
+                }
+                return waiting[place].payloads.append(payload)
+            }
+            // It may be elsewhere: try there instead.
+            waiting.remove(at: place)
+            run(.close(node, code: 0), at: now, &actions)
+        }
+        guard waiting.count < Self.waitingMax else { return count(.droppedWaitingFull) }
+        waiting.append(
+            Waiting(
+                node: node, endpoint: destination.endpoint, until: now + Self.openPatience,
+                payloads: [payload]))
+        run(.open(node, destination.endpoint), at: now, &actions)
+    }
+
+    private func pass(_ payload: [UInt8], to node: NodeID, at now: Instant, _ actions: inout [Action]) {
+        var outbox: [Sessions.Action] = []
+        do throws(Sessions.SendError) {
+            try sessions.send(payload, to: node, at: now, actions: &outbox)
+        } catch {
+            return count(.droppedNoSession)
+        }
+        if strangers[node] != nil { strangers[node] = now }
+        carryOut(outbox, at: now, &actions)
+    }
+
+    private func run(_ event: Sessions.Event, at now: Instant, _ actions: inout [Action]) {
+        var outbox: [Sessions.Action] = []
+        sessions.handle(event, at: now, actions: &outbox)
+        carryOut(outbox, at: now, &actions)
+    }
+
+    private func carryOut(_ outbox: [Sessions.Action], at now: Instant, _ actions: inout [Action]) {
+        for action in outbox {
+            switch action {
+            case .transmit(let bytes, let endpoint): actions.append(.transmit(bytes, to: endpoint))
+            case .opened(let node, _, _): opened(node, at: now, &actions)
+            case .received(let node, let payload):
+                if strangers[node] != nil { strangers[node] = now }
+                guard let endpoint = sessions.endpoint(of: node) else { continue }
+                actions.append(.payload(payload, from: node, endpoint))
+            case .closed(let node, _):
+                strangers[node] = nil
+                leaving.removeAll { $0.node == node }
+                if held.remove(node) != nil { actions.append(.lost(node)) }
+            case .failed(let node, _):
+                guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
+                count(.droppedNoAnswer, waiting.remove(at: place).payloads.count)
+            case .observed(let endpoint, let node): actions.append(.observed(endpoint, by: node))
+            case .keyLog(let line): actions.append(.keyLog(line))
+            case .moved, .renewed, .refused: break
+            }
+        }
+    }
+
+    private func opened(_ node: NodeID, at now: Instant, _ actions: inout [Action]) {
+        count(.opened)
+        if !held.contains(node) {
+            if strangers.count >= strangersMax { displace(at: now, &actions) }
+            strangers[node] = now
+            nextSweep = min(nextSweep, now + Self.sweepPeriod)
+        }
+        guard let place = waiting.firstIndex(where: { $0.node == node }) else { return }
+        for payload in waiting.remove(at: place).payloads { pass(payload, to: node, at: now, &actions) }
+    }
+
+    private func displace(at now: Instant, _ actions: inout [Action]) {
+        guard let oldest = strangers.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { return }
+        count(.displaced)
+        run(.close(oldest.key, code: 0), at: now, &actions)
+    }
+
+    private func wake(at now: Instant, _ actions: inout [Action]) {
+        run(.woke, at: now, &actions)
+        while let next = leaving.first, next.at <= now {
+            leaving.removeFirst()
+            run(.close(next.node, code: 0), at: now, &actions)
+        }
+        for entry in waiting where entry.until <= now {
+            // Whoever wants it still will ask again.
+            run(.close(entry.node, code: 0), at: now, &actions)
+            waiting.removeAll { $0.node == entry.node }
+        }
+        guard nextSweep <= now else { return }
+        nextSweep = now + Self.sweepPeriod
+        for node in strangers.filter({ now - $0.value >= Self.idleMax }).keys.sorted() {
+            count(.closedIdle)
+            run(.close(node, code: 0), at: now, &actions)
+        }
+    }
+
+    private func count(_ tally: Tally, _ amount: Int = 1) {
+        tallies[Self.places[tally]!] += UInt64(amount)
+    }
+
+    private static let places: [Tally: Int] = Dictionary(
+        uniqueKeysWithValues: Tally.allCases.enumerated().map { ($1, $0) })
+
+    public subscript(tally: Tally) -> UInt64 { tallies[Self.places[tally]!] }
+
+    /// Every counter with its name, in a fixed order.
+    public var counters: [(name: String, value: UInt64)] {
+        zip(Tally.allCases, tallies).map { ($0.rawValue, $1) } + sessions.counters
+    }
+
+    /// Every table with its present size and its bound.
+    public var gauges: [(name: String, value: Int, limit: Int)] {
+        sessions.gauges + [
+            ("strangers", strangers.count, strangersMax), ("waiting", waiting.count, Self.waitingMax),
+        ]
+    }
+
+    /// For tests and simulation, after each event.
+    public func assertInvariants() {
+        sessions.assertInvariants()
+        for (name, value, limit) in gauges { precondition(value <= limit, name) }
+        for node in strangers.keys {
+            precondition(
+                !held.contains(node) && sessions.endpoint(of: node) != nil, "a stranger's session is gone")
+        }
+        for entry in waiting {
+            precondition(
+                sessions.endpoint(of: entry.node) == nil && entry.payloads.count <= Self.waitingOfOneMax)
+        }
+    }
+}
