@@ -136,7 +136,7 @@ let package = Package(
             "Wire"),
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
-            "Radio", "Records", "Runtime", "Store", "Wire"),
+            "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

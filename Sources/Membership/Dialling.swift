@@ -127,9 +127,10 @@ extension Membership {
         return first + fellows + different + others
     }
 
-    private mutating func dial(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+    /// - Parameter place: Where it was heard a moment ago; nil: where its card says.
+    mutating func dial(_ index: Int, to place: Endpoint? = nil, at now: Instant, _ actions: inout [Action]) {
         let contact = contacts.list[index]
-        let endpoints = contact.endpoints
+        let endpoints = place.map { [$0] } ?? contact.endpoints
         let attempts = contact.attempts
         guard !endpoints.isEmpty else {
             // It told no place: it must come to us.

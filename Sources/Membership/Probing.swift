@@ -234,9 +234,14 @@ extension Membership {
         }
         // It takes us for a peer: become one, or say that we are none.
         if appetite(at: now).wants(contacts.list[index]) {
-            guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
-            contacts.set(
-                .idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
+            // At once: it is there, and until we answer it counts on one that does not hear it. No faster than it asks,
+            // and not for each of many at a time.
+            guard nextAnswer <= now else { return false }
+            if case .dialled(_, let at, _, _) = contacts.list[index].phase, now < at + settings.dialDelayMin {
+                return false
+            }
+            nextAnswer = now + Self.dialPeriod
+            dial(index, to: endpoint, at: now, &actions)
         } else {
             actions.append(.send(sender, endpoint, .goodbye))
         }

@@ -117,7 +117,12 @@ public final class World {
             guard hasFinal else { continue }
             hasFinal = false
             let common = commonEpoch
-            if healedEpoch == nil, now >= healsAt, UInt64(common) == newestFinal { healedEpoch = newestFinal }
+            if now < healsAt { unhealedEpoch = newestFinal }
+            // All are level in an epoch that became final after the faults: so they have found each other again.
+            if healedEpoch == nil, now >= healsAt, UInt64(common) == newestFinal, newestFinal > unhealedEpoch
+            {
+                healedEpoch = newestFinal
+            }
             defer { epoch = common }
             if common > epoch {
                 lastProgress = now
@@ -140,6 +145,8 @@ public final class World {
     /// A block became final somewhere since the last look, or a host was lost or found that the others count on.
     var hasFinal = true
     var newestFinal: UInt64 = 0
+    /// The newest epoch while there were faults.
+    private var unhealedEpoch: UInt64 = 0
     /// The newest epoch when all had caught up, after all faults had ended.
     var healedEpoch: UInt64?
 

@@ -396,9 +396,9 @@ import Wire
 
 @Suite struct FramePackerTests {
     @Test(arguments: Seed.all)
-    func `what is packed is unpacked in its order, in full datagrams`(seed: Seed) throws {
+    func `what is packed is unpacked in its order, in full payloads`(seed: Seed) throws {
         var chance = seed.chance()
-        var packer = FramePacker(network: 42, sender: Web.id(3))
+        var packer = FramePacker()
         var frames: [Frame] = []
         for number in 0..<100 {
             frames.append(
@@ -407,21 +407,20 @@ import Wire
                     : .message(Web.message(2, number, byteCount: 1 + chance.below(1_100))))
             packer.add(frames.last!)
         }
-        let datagrams = packer.datagrams()
-        let decoded = try datagrams.map { try Datagram(decoding: $0.octetBytes) }
+        let payloads = packer.payloads()
+        let decoded = try payloads.map { try Payload(decoding: $0.octetBytes) }
         #expect(decoded.flatMap(\.frames) == frames)
-        #expect(decoded.allSatisfy { $0.network == 42 && $0.sender == Web.id(3) })
         // Two neighbours would never have fitted one.
-        for (left, right) in zip(datagrams, decoded.dropFirst()) {
-            #expect(left.count + right.frames[0].encoded().count > Datagram.byteCountMax)
+        for (left, right) in zip(payloads, decoded.dropFirst()) {
+            #expect(left.count + right.frames[0].encoded().count > Payload.byteCountMax)
         }
-        #expect(packer.datagrams().isEmpty)
+        #expect(packer.payloads().isEmpty)
     }
 
-    @Test func `no more frames than a datagram may hold`() throws {
-        var packer = FramePacker(network: 1, sender: Web.id(0))
+    @Test func `no more frames than a payload may hold`() throws {
+        var packer = FramePacker()
         for nonce in 0..<UInt64(100) { packer.add(.ping(nonce: nonce)) }
-        let counts = try packer.datagrams().map { try Datagram(decoding: $0.octetBytes).frames.count }
+        let counts = try packer.payloads().map { try Payload(decoding: $0.octetBytes).frames.count }
         #expect(counts == [32, 32, 32, 4])
     }
 }

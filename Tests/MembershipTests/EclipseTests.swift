@@ -144,7 +144,7 @@ private final class Attacker {
                 machine.handle(event, at: now, actions: &actions)
             }
             if machine.deadline <= now { machine.handle(.woke, at: now, actions: &actions) }
-            for case .send(_, .ping(let nonce)) in actions { nonces.append(nonce) }
+            for case .send(_, _, .ping(let nonce)) in actions { nonces.append(nonce) }
             if nonces.count > 20 { nonces.removeFirst() }
             machine.assertInvariants()
         }

@@ -70,31 +70,68 @@ import Wire
         #expect(machine.records.isEmpty)
     }
 
-    @Test func `a card from a place that it does not name makes no peer`() {
+    @Test func `another's card makes no peer`() {
         var machine = machine()
-        let elsewhere = Endpoint.loopback(port: 9_999)
         let card = World.record(1)
-        let moved = handle(&machine, .dial(card, isUrgent: true, from: World.id(1), elsewhere))
-        #expect(moved.isEmpty && machine.peers.isEmpty)
-        // A liar with another's card is not that other.
         let stolen = handle(&machine, .dial(card, isUrgent: true, from: World.id(2), World.endpoint(1)))
         #expect(stolen.isEmpty && machine.peers.isEmpty)
+    }
+
+    /// Behind a translator of addresses, nobody's card names the place that its datagrams come from.
+    @Test func `a peer is answered where it speaks from, and followed when it moves`() {
+        var machine = machine()
+        let (first, second) = (Endpoint.loopback(port: 9_998), Endpoint.loopback(port: 9_999))
+        let met = handle(&machine, .dial(World.record(1), isUrgent: true, from: World.id(1), first))
+        #expect(met.first == .connected(World.id(1), first))
+        let ping = Membership.Event.ping(nonce: 7, from: World.id(1), second)
+        #expect(handle(&machine, ping) == [.send(World.id(1), second, .pong(nonce: 7))])
+        _ = handle(&machine, .heard(from: World.id(1), first))
+        var places: Set<Endpoint> = []
+        for second in 1...30 {
+            for case .send(World.id(1), let place, .ping) in handle(
+                &machine, .woke, at: .origin + .seconds(second))
+            {
+                places.insert(place)
+            }
+        }
+        #expect(places == [first])
+    }
+
+    /// Only one side believes in the link: what it asks shows that, and it must not wait for the other's backoff.
+    @Test func `whoever takes us for a peer is dialled at once, and not twice in a moment`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        tell(&machine, [World.record(2), World.record(3)])
+        var now = Instant.origin + .seconds(1)
+        for _ in 0..<40 { now = max(now, machine.deadline); _ = handle(&machine, .woke, at: now) }
+        let place = Endpoint.loopback(port: 9_999)
+        now = now + .milliseconds(900)
+        let ping = Membership.Event.ping(nonce: 1, from: World.id(2), place)
+        #expect(
+            handle(&machine, ping, at: now) == [
+                .send(World.id(2), place, .dial(World.record(0), isUrgent: true))
+            ])
+        #expect(handle(&machine, ping, at: now).isEmpty)
+        let other = Membership.Event.ping(nonce: 1, from: World.id(3), place)
+        #expect(handle(&machine, other, at: now + .milliseconds(49)).isEmpty)
+        #expect(!handle(&machine, other, at: now + .milliseconds(50)).isEmpty)
     }
 
     @Test func `a welcome that was not asked for makes no peer`() {
         var machine = machine()
         let cards = [World.record(1), World.record(2)]
         let welcome = Membership.Event.welcome(cards, from: World.id(1), World.endpoint(1))
-        #expect(handle(&machine, welcome) == [.send(World.endpoint(1), .goodbye)])
+        #expect(handle(&machine, welcome) == [.send(World.id(1), World.endpoint(1), .goodbye)])
         #expect(machine.peers.isEmpty && machine.records.isEmpty)
     }
 
-    @Test func `a replayed old card does not make a peer of whoever took over the place`() {
+    @Test func `a node that comes with an old card is a peer, but its newer card is the one that is told`() {
         var machine = machine()
         _ = meet(&machine, 2)
-        tell(&machine, [World.record(1, sequence: 9, endpoint: .loopback(port: 9_999))], by: 2)
-        #expect(meet(&machine, 1).isEmpty)
-        #expect(machine.peers == [World.id(2)])
+        let newer = World.record(1, sequence: 9, endpoint: .loopback(port: 9_999))
+        tell(&machine, [newer], by: 2)
+        #expect(meet(&machine, 1).first == .connected(World.id(1), World.endpoint(1)))
+        #expect(machine.records.contains(newer) && !machine.records.contains(World.record(1)))
     }
 
     @Test func `one's own card from others is nothing to know`() {
@@ -112,7 +149,10 @@ import Wire
         while dials.count < 40 {
             let now = machine.deadline
             for action in handle(&machine, .woke, at: now) {
-                guard case .send(World.endpoint(1), .dial(World.record(0), isUrgent: true)) = action else {
+                guard
+                    case .send(World.id(1), World.endpoint(1), .dial(World.record(0), isUrgent: true)) =
+                        action
+                else {
                     continue
                 }
                 dials.append(now)
@@ -134,7 +174,7 @@ import Wire
             let now = machine.deadline
             for action in handle(&machine, .woke, at: now) {
                 switch action {
-                case .send(_, .ping(let nonce)):
+                case .send(_, _, .ping(let nonce)):
                     asked.append(now)
                     _ = handle(
                         &machine, .pong(nonce: nonce &+ 1, from: World.id(1), World.endpoint(1)), at: now)
@@ -154,7 +194,7 @@ import Wire
         var pings = 0
         while pings < 5 {
             let now = machine.deadline
-            for case .send(_, .ping) in handle(&machine, .woke, at: now) { pings += 1 }
+            for case .send(_, _, .ping) in handle(&machine, .woke, at: now) { pings += 1 }
         }
         let now = machine.deadline
         _ = handle(&machine, .heard(from: World.id(1), World.endpoint(1)), at: now)
@@ -171,7 +211,9 @@ import Wire
         while now < .origin + .seconds(60) {
             now = min(machine.deadline, now + .milliseconds(500))
             _ = handle(&machine, .heard(from: World.id(1), World.endpoint(1)), at: now)
-            for case .send(_, .ping) in handle(&machine, .woke, at: now) { Issue.record("asked needlessly") }
+            for case .send(_, _, .ping) in handle(&machine, .woke, at: now) {
+                Issue.record("asked needlessly")
+            }
         }
     }
 
@@ -187,7 +229,7 @@ import Wire
                 _ = handle(&machine, .heard(from: World.id(index), World.endpoint(index)), at: now)
             }
             for action in handle(&machine, .woke, at: now) {
-                guard case .send(let helper, .indirectPing(World.id(1), _, let nonce)) = action else {
+                guard case .send(_, let helper, .indirectPing(World.id(1), _, let nonce)) = action else {
                     continue
                 }
                 let index = (2...5).first { World.endpoint($0) == helper }!
@@ -208,18 +250,20 @@ import Wire
         _ = meet(&machine, 1)
         let ask = Membership.Event.indirectPing(
             World.id(2), World.endpoint(2), nonce: 7, from: World.id(1), World.endpoint(1))
-        guard case .send(World.endpoint(2), .probe(let nonce))? = handle(&machine, ask).first else {
+        guard case .send(World.id(2), World.endpoint(2), .probe(let nonce))? = handle(&machine, ask).first
+        else {
             Issue.record("it did not ask")
             return
         }
         let late = Instant.origin + .milliseconds(50)
         #expect(handle(&machine, .pong(nonce: nonce, from: World.id(3), World.endpoint(2)), at: late).isEmpty)
         let answer = handle(&machine, .pong(nonce: nonce, from: World.id(2), World.endpoint(2)), at: late)
-        #expect(answer == [.send(World.endpoint(1), .indirectPong(nonce: 7, isAlive: true))])
+        #expect(answer == [.send(World.id(1), World.endpoint(1), .indirectPong(nonce: 7, isAlive: true))])
         // Nobody answers the second time.
         _ = handle(&machine, ask, at: late)
         let denial = handle(&machine, .woke, at: late + .milliseconds(400))
-        #expect(denial.contains(.send(World.endpoint(1), .indirectPong(nonce: 7, isAlive: false))))
+        #expect(
+            denial.contains(.send(World.id(1), World.endpoint(1), .indirectPong(nonce: 7, isAlive: false))))
         // Not for a stranger.
         let strangers = Membership.Event.indirectPing(
             World.id(2), World.endpoint(2), nonce: 7, from: World.id(4), World.endpoint(4))
@@ -233,7 +277,7 @@ import Wire
         while now < .origin + .seconds(30) {
             now = machine.deadline
             for action in handle(&machine, .woke, at: now) {
-                guard case .send(_, .ping(let nonce)) = action else { continue }
+                guard case .send(_, _, .ping(let nonce)) = action else { continue }
                 _ = handle(&machine, .pong(nonce: nonce, from: World.id(1), World.endpoint(1)), at: now)
             }
         }
@@ -302,7 +346,7 @@ import Wire
         while now < .origin + .seconds(20) {
             now = machine.deadline
             for action in handle(&machine, .woke, at: now) {
-                guard case .send(let endpoint, .dial) = action else { continue }
+                guard case .send(_, let endpoint, .dial) = action else { continue }
                 let index = (1...40).first { World.endpoint($0) == endpoint }!
                 let refusal = Membership.Event.refusal([], from: World.id(index), endpoint)
                 _ = handle(&machine, refusal, at: now)
@@ -330,15 +374,20 @@ import Wire
         // Who has peers can go elsewhere, and is told where.
         let patient = meet(&machine, 13)
         #expect(machine.peers.count == 12 && !machine.peers.contains(World.id(13)))
-        guard patient.count == 1, case .send(World.endpoint(13), .refusal(let others))? = patient.first else {
+        guard patient.count == 1,
+            case .send(World.id(13), World.endpoint(13), .refusal(let others))? = patient.first
+        else {
             Issue.record("no answer")
             return
         }
         #expect(others.count == 4 && !others.contains { [World.id(0), World.id(13)].contains($0.node) })
         let first = meet(&machine, 14, isUrgent: true)
         #expect(machine.peers.count == 12 && machine.peers.contains(World.id(14)))
-        #expect(first.contains { if case .send(_, .refusal) = $0 { true } else { false } })
-        #expect(first.contains { if case .send(World.endpoint(14), .welcome) = $0 { true } else { false } })
+        #expect(first.contains { if case .send(_, _, .refusal) = $0 { true } else { false } })
+        #expect(
+            first.contains {
+                if case .send(World.id(14), World.endpoint(14), .welcome) = $0 { true } else { false }
+            })
         _ = meet(&machine, 15, isUrgent: true)
         #expect(!machine.peers.contains(World.id(15)), "one in a period")
         _ = meet(&machine, 15, isUrgent: true, at: .origin + .seconds(2))
@@ -366,13 +415,13 @@ import Wire
             now = machine.deadline
             for action in handle(&machine, .woke, at: now) {
                 switch action {
-                case .send(let endpoint, .dial):
+                case .send(_, let endpoint, .dial):
                     if now > .origin + .seconds(5) { dials += 1 }
                     let index = (1...40).first { World.endpoint($0) == endpoint }!
                     let welcome = Membership.Event.welcome(
                         [World.record(index)], from: World.id(index), endpoint)
                     _ = handle(&machine, welcome, at: now)
-                case .send(let endpoint, .ping(let nonce)):
+                case .send(_, let endpoint, .ping(let nonce)):
                     let index = (1...40).first { World.endpoint($0) == endpoint }!
                     _ = handle(&machine, .pong(nonce: nonce, from: World.id(index), endpoint), at: now)
                 default: break

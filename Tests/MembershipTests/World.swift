@@ -163,13 +163,13 @@ final class World {
         hosts[index].machine.handle(event, at: now, actions: &actions)
         for action in actions {
             switch action {
-            case .send(let endpoint, let frame): send(frame, from: index, to: endpoint)
+            case .send(_, let endpoint, let frame): send(frame, from: index, to: endpoint)
             case .connected(let peer, let endpoint):
                 precondition(hosts[index].peers.updateValue(endpoint, forKey: peer) == nil)
             case .disconnected(let peer):
                 precondition(hosts[index].peers.removeValue(forKey: peer) != nil)
                 losses.append((now, index, peer))
-                if event == .woke, actions.contains(where: { $0 == .send(place(of: peer), .goodbye) }) {
+                if event == .woke, actions.contains(where: { $0 == .send(peer, place(of: peer), .goodbye) }) {
                     silentLosses += 1
                 }
             case .persist(let records): hosts[index].persisted = records

@@ -1,4 +1,5 @@
 import Chance
+import Identity
 import Node
 import TestKit
 import Testing
@@ -116,9 +117,9 @@ private let seeds = Array(Seed.all.prefix(6))
         let world = try world(seeds[0])
         world.run(for: .seconds(5))
         var chance = Chance(seed: 9)
-        let stranger = world.endpoint(3)
-        for size in 0..<1_500 {
-            world.handle(.datagram(chance.octets(size), from: stranger), at: 0)
+        let sender = world.key(3).nodeID
+        for size in 1...1_500 {
+            world.handle(.payload(chance.octets(size), from: sender, world.endpoint(3)), at: 0)
         }
         let dropped = world.nodes[0]!.counters.filter { $0.0.hasPrefix("gossip.dropped") }.reduce(0) {
             $0 + $1.1

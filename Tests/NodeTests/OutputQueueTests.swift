@@ -1,4 +1,6 @@
+import Bytes
 import Chance
+import Identity
 import Node
 import TestKit
 import Testing
@@ -11,7 +13,10 @@ import Wire
         case began([UInt8])
     }
 
-    private let peer = Endpoint.loopback(port: 1)
+    private let peer: Destination = {
+        let seed = [UInt8](repeating: 1, count: SigningKey.seedByteCount)
+        return Destination(SigningKey(seed: seed.octetBytes).nodeID, .loopback(port: 1))
+    }()
 
     private func pump(_ queue: inout OutputQueue<UInt8>, _ seen: inout [Seen]) {
         var left: [Seen] = []

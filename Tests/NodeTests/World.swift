@@ -160,7 +160,7 @@ final class World {
         carryOut(actions, of: host)
     }
 
-    private func key(_ host: Int) -> SigningKey {
+    func key(_ host: Int) -> SigningKey {
         let seed = seeds[host]
         return SigningKey(seed: seed.span.octetBytes)
     }
@@ -219,11 +219,13 @@ final class World {
     private func carryOut(_ actions: [NodeAction], of host: Int) {
         for action in actions {
             switch action {
-            case .send(let bytes, let endpoint):
-                let receiver = Int(endpoint.port) - 4_000
+            case .send(let payload, let destination):
+                let receiver = Int(destination.endpoint.port) - 4_000
                 guard nodes.indices.contains(receiver), side[host] == side[receiver] else { continue }
                 guard !chance.happens(lossPercent, in: 100) else { continue }
-                deliver(.datagram(bytes, from: self.endpoint(host)), to: receiver, in: 1...20)
+                deliver(
+                    .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver, in: 1...20)
+            case .hold, .release: break
             case .persist(let persisted): disks[host].persist(persisted)
             case .verify(let ticket, let checks):
                 deliver(.verified(ticket: ticket, Verification(of: checks)), to: host, in: 0...2)

@@ -3,9 +3,11 @@ import Chance
 import Foundation
 import Glibc
 import Identity
+import Node
 import Radio
 import Records
 import Runtime
+import Session
 import TestKit
 import Testing
 import Wire
@@ -28,6 +30,62 @@ private struct Flood {
     }
 }
 
+/// Somebody with a key of its own and a session with a node.
+private final class Stranger {
+    let keys = NodeKeys(seed: [UInt8](repeating: 7, count: 32).span.octetBytes)
+    private let socket: DatagramSocket
+    private let node: Destination
+    private let carrier: Carrier
+    private let start = ContinuousClock.now
+    /// Every datagram of the handshake.
+    private(set) var sent: [[UInt8]] = []
+
+    init(_ socket: DatagramSocket, _ target: TestnetPlan.Member, _ network: Digest) throws {
+        self.socket = socket
+        node = Destination(target.id, target.gossip, opens: true)
+        let card = NodeRecord(
+            node: keys.signing.nodeID, sequence: 1, roles: [], endpoints: [], region: nil, version: 1
+        ).signed(by: keys.signing, network: network)
+        carrier = Carrier(
+            key: keys.exchange, record: card, network: network, settings: Session.Settings(),
+            secrets: SecretSource { Entropy.octets($0) },
+            wallNanoseconds: UInt64(Date().timeIntervalSince1970 * 1e9), now: .origin)
+        carry(.send(Payload(frames: [.ping(nonce: 0)]).encoded(), to: node))
+    }
+
+    private var now: Instant {
+        let passed = (ContinuousClock.now - start).components
+        return .origin + .nanoseconds(passed.seconds * 1_000_000_000 + passed.attoseconds / 1_000_000_000)
+    }
+
+    private func carry(_ event: Carrier.Event) {
+        for case .transmit(let bytes, let endpoint) in actions(event) {
+            sent.append(bytes)
+            socket.send(bytes, to: endpoint)
+        }
+    }
+
+    private func actions(_ event: Carrier.Event) -> [Carrier.Action] {
+        var actions: [Carrier.Action] = []
+        carrier.handle(event, at: now, actions: &actions)
+        return actions
+    }
+
+    func isOpen() -> Bool {
+        carry(.woke)
+        if let bytes = socket.receive(milliseconds: 1) { carry(.datagram(bytes, from: node.endpoint)) }
+        return carrier.sessions.endpoint(of: node.node) != nil
+    }
+
+    /// One datagram of the session.
+    func seal(_ words: [UInt8]) -> [UInt8] {
+        for case .transmit(let bytes, _) in actions(.send(words, to: node)) { return bytes }
+        return []
+    }
+
+    func say(_ words: [UInt8]) { socket.send(seal(words), to: node.endpoint) }
+}
+
 extension TestnetTests {
     @Suite struct FloodTests {
         static let datagramCount: UInt64 = 1_000_000
@@ -37,12 +95,11 @@ extension TestnetTests {
         /// Kept below so many octets, a socket's queue neither overflows nor makes votes wait long.
         static let queueMax = 256 << 10
 
-        /// What strangers and peers send to a gossip port, whole and signed.
-        private func gossip(_ plan: TestnetPlan) -> [[UInt8]] {
+        /// What strangers say once they have a session: whole and signed.
+        private func said(_ plan: TestnetPlan, by stranger: SigningKey) -> [[UInt8]] {
             let network = plan.genesis.network
             let peer = plan.members[1]
             let key = NodeKeys(seed: peer.seed.span.octetBytes).signing
-            let stranger = NodeKeys(seed: [UInt8](repeating: 7, count: 32).span.octetBytes).signing
             let vote = Vote(.notarize(3, 1, network), by: key, network: network)
             let bundle = Bundle(author: peer.id, epoch: 3, ownTag: nil, reports: []).signed(
                 by: key, network: network)
@@ -67,13 +124,7 @@ extension TestnetTests {
                 .pong(nonce: 1),
                 .goodbye,
             ]
-            return [peer.id, stranger.nodeID, plan.members[0].id].flatMap { sender in
-                frames.map { Datagram(network: network.prefix, sender: sender, frames: [$0]).encoded() }
-                    + [
-                        Datagram(network: network.prefix, sender: sender, frames: Array(frames.suffix(5)))
-                            .encoded()
-                    ]
-            } + [Datagram(network: ~network.prefix, sender: peer.id, frames: [.goodbye]).encoded()]
+            return (frames.map { [$0] } + [Array(frames.suffix(5))]).map { Payload(frames: $0).encoded() }
         }
 
         private func packet(_ payload: [UInt8]) -> ReceivedPacket {
@@ -132,12 +183,18 @@ extension TestnetTests {
             try await acceptsFullFrames(world, target, gateway)
 
             var chance = Chance(seed: 1)
-            var floods = [
-                (to: target.gossip, Flood(valid: gossip(world.testnet.plan), chance: chance.split())),
-                (to: target.radio, Flood(valid: radio(gateway), chance: chance.split())),
-            ]
             let socket = try DatagramSocket(boundTo: .loopback(port: 0))
             defer { socket.close() }
+            let stranger = try Stranger(socket, target, world.testnet.plan.genesis.network)
+            try await until("a session with the node") { stranger.isOpen() }
+            var speech = Flood(
+                valid: said(world.testnet.plan, by: stranger.keys.signing), chance: chance.split())
+            // What opened the session, and sealed words: all of it whole and genuine once.
+            let genuine = stranger.sent + (0..<8).map { stranger.seal([UInt8($0)]) }
+            var floods = [
+                (to: target.gossip, Flood(valid: genuine, chance: chance.split())),
+                (to: target.radio, Flood(valid: radio(gateway), chance: chance.split())),
+            ]
             let ports = [target.gossip.port, target.radio.port]
             let before = dropped(try world.counters(of: target.name))
             let start = world.last(of: target.name)
@@ -148,6 +205,10 @@ extension TestnetTests {
             ) {
                 for place in floods.indices {
                     for _ in 0..<200 { socket.send(floods[place].1.next(), to: floods[place].to) }
+                }
+                for _ in 0..<200 {
+                    let words = speech.next()
+                    if words.count <= Payload.byteCountMax { stranger.say(words) }
                 }
                 while try queued(ports) > Self.queueMax { sched_yield() }
                 count = dropped(try world.counters(of: target.name)) - before
@@ -163,8 +224,9 @@ extension TestnetTests {
 
             let counters = try world.counters(of: target.name)
             let reasons = [
-                "gossip.dropped.oversized", "gossip.dropped.malformed", "gossip.dropped.foreignNetwork",
-                "gossip.dropped.ownEcho", "gossip.dropped.strangersFrame", "gossip.dropped.badSignature",
+                "session.dropped.malformed", "session.dropped.badMac1", "session.dropped.unknownIndex",
+                "session.dropped.forged", "session.dropped.replayed", "session.dropped.unproven",
+                "gossip.dropped.malformed", "gossip.dropped.strangersFrame", "gossip.dropped.badSignature",
                 "gossip.dropped.refusedTransaction", "radio.dropped.tooShort", "radio.dropped.tooLong",
                 "radio.dropped.version", "radio.dropped.kind", "radio.dropped.json", "radio.dropped.replayed",
                 "radio.dropped.unknownGateway", "radio.dropped.unmatchedAcknowledgement",

@@ -69,7 +69,7 @@ extension TestnetTests {
             }
             let registered = try await run(
                 "tx", "register", "hotspot", "--genesis", directory.genesisFile, "--node",
-                "\(world.testnet.plan.members[3].gossip)", "--key", directory.folder("node1") + "/node.key",
+                world.uri(of: 3), "--key", directory.folder("node1") + "/node.key",
                 "--device",
                 directory.folder(guest.name) + "/node.key", "--latitude", "\(guest.position.degreesNorth)",
                 "--longitude", "\(guest.position.degreesEast)", "--wait", in: world.scratch)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Identity
 import Records
 import Runtime
 import Testing
@@ -173,6 +174,12 @@ final class World {
         let child = try #require(testnet.children[name])
         child.kill()
         try await until("the death of \(name)") { !child.isRunning }
+    }
+
+    /// How wallets name a member.
+    func uri(of member: Int) -> String {
+        let member = testnet.plan.members[member]
+        return "earshot://\(member.id.text)@\(member.gossip)"
     }
 
     /// The counters that a node last stored, by name.

@@ -25,13 +25,13 @@ public struct Format: Sendable, CustomStringConvertible {
     }
 
     /// The one format that is no `Canonical`, since it ends where its datagram ends.
-    private init(datagram: Void) {
-        name = "Datagram"
-        sample = { chance in Datagram.any(from: &chance).encoded() }
-        rewrite = { bytes throws(DecodeError) in try Datagram(decoding: bytes.octetBytes).encoded() }
+    private init(payload: Void) {
+        name = "Payload"
+        sample = { chance in Payload.any(from: &chance).encoded() }
+        rewrite = { bytes throws(DecodeError) in try Payload(decoding: bytes.octetBytes).encoded() }
         survives = { chance throws(DecodeError) in
-            let value = Datagram.any(from: &chance)
-            return try Datagram(decoding: value.encoded().octetBytes) == value
+            let value = Payload.any(from: &chance)
+            return try Payload(decoding: value.encoded().octetBytes) == value
         }
     }
 
@@ -53,6 +53,6 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Endpoint.self), Format(Roles.self), Format(NodeRecord.self), Format(Summary.self),
         Format(Contents.self), Format(TransactionFault.self), Format(TransactionStatus.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
-        Format(datagram: ()),
+        Format(payload: ()),
     ]
 }

@@ -139,17 +139,14 @@ extension Frame: Sample {
     }
 }
 
-extension Datagram {
+extension Payload {
     /// As many frames as fit.
-    public static func any(from chance: inout Chance) -> Datagram {
-        let network: UInt64 = chance.word()
-        let sender = NodeID.any(from: &chance)
-        var datagram = Datagram(network: network, sender: sender, frames: [])
+    public static func any(from chance: inout Chance) -> Payload {
+        var payload = Payload(frames: [])
         for _ in 0..<chance.below(6) {
-            let next = Datagram(
-                network: network, sender: sender, frames: datagram.frames + [.any(from: &chance)])
-            if next.encoded().count <= byteCountMax { datagram = next }
+            let next = Payload(frames: payload.frames + [.any(from: &chance)])
+            if next.encoded().count <= byteCountMax { payload = next }
         }
-        return datagram
+        return payload
     }
 }

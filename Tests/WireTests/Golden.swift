@@ -75,6 +75,6 @@ enum Golden {
         "ShortID": "57d802c2b7df802ea993a38c2b22f80064b22315aa2625819af51adf04f7d064",
         "Chunk": "b56443c0a9e59630402d2768271483c0783e84c3d2871473f74def6d851ae6b3",
         "Frame": "5761d8523e90093ea536b85542aef82aa99b30c56672f8cbab5b595b2c8f83e0",
-        "Datagram": "eafd096a26c3162d49fd00a2579ec5d558b186369314ab9aa0cec2c6963ebbcd",
+        "Payload": "9a3631cc43dfae9957dc896ddcc663d63551c7a10b30eae8b5b7d375dad5363e",
     ]
 }

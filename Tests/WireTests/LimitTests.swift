@@ -95,27 +95,21 @@ struct Field: Sendable, CustomTestStringConvertible {
         #expect(throws: DecodeError.nonCanonical) { try field.read(field.prefix + [0x81, 0x00]) }
     }
 
-    @Test func `a datagram holds no more octets and frames than it may`() throws {
+    @Test func `a payload holds no more octets and frames than it may`() throws {
         let ping = Frame.ping(nonce: 0)
-        let sender = NodeID(hex: String(repeating: "00", count: 32))!
-        func datagram(_ frames: [Frame]) -> [UInt8] {
-            Datagram(network: 1, sender: sender, frames: frames).encoded()
-        }
-        let full = datagram(Array(repeating: ping, count: Datagram.framesMax))
-        #expect(try Datagram(decoding: full.octetBytes).frames.count == Datagram.framesMax)
-        let more = datagram(Array(repeating: ping, count: Datagram.framesMax + 1))
-        #expect(throws: DecodeError.tooLong) { try Datagram(decoding: more.octetBytes) }
+        func payload(_ frames: [Frame]) -> [UInt8] { Payload(frames: frames).encoded() }
+        let full = payload(Array(repeating: ping, count: Payload.framesMax))
+        #expect(try Payload(decoding: full.octetBytes).frames.count == Payload.framesMax)
+        let more = payload(Array(repeating: ping, count: Payload.framesMax + 1))
+        #expect(throws: DecodeError.tooLong) { try Payload(decoding: more.octetBytes) }
 
-        let room = Datagram.byteCountMax - datagram([.message([])]).count
+        let room = Payload.byteCountMax - payload([.message([])]).count
         // The length prefix of a message this long takes a second octet.
-        let brim = datagram([.goodbye, .message(Array(repeating: 0, count: Frame.messageByteCountMax))])
+        let brim = payload([.goodbye, .message(Array(repeating: 0, count: Frame.messageByteCountMax))])
         #expect(room - 2 >= Frame.messageByteCountMax)
-        #expect(try Datagram(decoding: brim.octetBytes).frames.count == 2)
-        let long = [UInt8](repeating: 0, count: Datagram.byteCountMax + 1)
-        #expect(throws: DecodeError.tooLong) { try Datagram(decoding: long.octetBytes) }
-        var foreign = full
-        foreign[0] ^= 1
-        #expect(throws: DecodeError.unknown) { try Datagram(decoding: foreign.octetBytes) }
+        #expect(try Payload(decoding: brim.octetBytes).frames.count == 2)
+        let long = [UInt8](repeating: 0, count: Payload.byteCountMax + 1)
+        #expect(throws: DecodeError.tooLong) { try Payload(decoding: long.octetBytes) }
     }
 }
 

@@ -85,10 +85,10 @@ import WireSamples
         ]
         #expect(frames.count == Frame.count)
         for frame in frames {
-            let datagram = Datagram(network: .max, sender: .any(from: &chance), frames: [frame])
-            let bytes = datagram.encoded()
-            #expect(bytes.count <= Datagram.byteCountMax)
-            #expect(try Datagram(decoding: bytes.octetBytes) == datagram)
+            let payload = Payload(frames: [frame])
+            let bytes = payload.encoded()
+            #expect(bytes.count <= Payload.byteCountMax)
+            #expect(try Payload(decoding: bytes.octetBytes) == payload)
         }
     }
 

@@ -15,7 +15,7 @@ struct Evidence {
     let seeds: [[UInt8]]
     var bundles: [Bundle] = []
     /// Each bundle's message in a datagram of the second node.
-    var datagrams: [[UInt8]] = []
+    var payloads: [[UInt8]] = []
 
     init(authors: Int) {
         var chance = Chance(seed: 1)
@@ -33,7 +33,7 @@ struct Evidence {
             ).signed(by: key, network: network)
             let frame = Frame.message(Message.bundle(bundle).encoded())
             bundles.append(bundle)
-            datagrams.append(Datagram(network: network.prefix, sender: nodes[1], frames: [frame]).encoded())
+            payloads.append(Payload(frames: [frame]).encoded())
         }
     }
 

@@ -15,7 +15,7 @@ struct Ingest {
     private static let pace = Duration.microseconds(60)
 
     private let node: Node
-    private let peer: Endpoint
+    private let peer: (NodeID, Endpoint)
     private let store: NodeStore
     private var now: Instant
     private var group: [RecordWrite] = []
@@ -25,13 +25,13 @@ struct Ingest {
     init(_ evidence: Evidence, at directory: String) throws {
         var village = try Village(evidence)
         village.connect()
-        (node, now, peer) = (village.nodes[0], village.now, Village.endpoint(1))
+        (node, now, peer) = (village.nodes[0], village.now, (village.nodes[1].id, Village.endpoint(1)))
         store = try NodeStore(at: directory, readOnly: false)
     }
 
     mutating func receive(_ bytes: [UInt8]) throws {
         now = now + Self.pace
-        try handle(.datagram(bytes, from: peer))
+        try handle(.payload(bytes, from: peer.0, peer.1))
     }
 
     /// Stores what is left of the last group and lets go what waits to be forwarded.
@@ -55,7 +55,7 @@ struct Ingest {
                 group.append(.bundle(bundle, isOwn: isOwn))
                 if group.count == Self.groupMax { try flush() }
             case .send(let bytes, _): sent += bytes.count
-            case .persist, .transmit, .serve, .notice: break
+            case .persist, .transmit, .serve, .hold, .release, .notice: break
             }
         }
     }
@@ -101,7 +101,9 @@ struct Village {
         while true {
             while !datagrams.isEmpty {
                 let datagram = datagrams.removeFirst()
-                handle(.datagram(datagram.bytes, from: Self.endpoint(datagram.from)), at: datagram.to)
+                handle(
+                    .payload(datagram.bytes, from: nodes[datagram.from].id, Self.endpoint(datagram.from)),
+                    at: datagram.to)
             }
             let next = nodes.map(\.deadline).min()!
             if next >= end { break }
@@ -120,10 +122,11 @@ struct Village {
     private mutating func carryOut(_ actions: [NodeAction], of host: Int) {
         for action in actions {
             switch action {
-            case .send(let bytes, let endpoint): datagrams.append((bytes, host, Int(endpoint.port) - 4_000))
+            case .send(let bytes, let destination):
+                datagrams.append((bytes, host, Int(destination.endpoint.port) - 4_000))
             case .verify(let ticket, let checks):
                 handle(.verified(ticket: ticket, Verification(of: checks)), at: host)
-            case .persist, .transmit, .serve, .notice: break
+            case .persist, .transmit, .serve, .hold, .release, .notice: break
             }
         }
     }

@@ -18,19 +18,19 @@ enum VerifyRows {
             ours: {
                 var fresh = ingest.removeLast()
                 let taken = try time(baseline_wall) {
-                    for datagram in evidence.datagrams { try fresh.receive(datagram) }
+                    for datagram in evidence.payloads { try fresh.receive(datagram) }
                     try fresh.finish()
                 }
                 wall = min(wall, taken)
                 precondition(fresh.stored == signed.count, "bundles were dropped")
                 precondition(
-                    fresh.sent > 3 * evidence.datagrams.reduce(0) { $0 + $1.count }, "nothing was forwarded")
+                    fresh.sent > 3 * evidence.payloads.reduce(0) { $0 + $1.count }, "nothing was forwarded")
             })
         var again = try Ingest(evidence, at: "\(directory)/duplicates")
-        for datagram in evidence.datagrams { try again.receive(datagram) }
+        for datagram in evidence.payloads { try again.receive(datagram) }
         try again.finish()
         let duplicates = try best(rounds: 9, operations: signed.count) {
-            for datagram in evidence.datagrams { try again.receive(datagram) }
+            for datagram in evidence.payloads { try again.receive(datagram) }
         }
         return [
             .rate("`NodeID.signed` against libsodium's verify", wrapper),

@@ -4,14 +4,14 @@ import Foundation
 import Wire
 import WireSamples
 
-/// Whatever octets a stranger sends, they are refused or are exactly what we would have written: as a datagram,
+/// Whatever octets a stranger sends, they are refused or are exactly what we would have written: as a payload,
 /// as the messages in it, and as a message put together from chunks.
 @c(LLVMFuzzerTestOneInput)
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let octets = Array(UnsafeBufferPointer(start: start, count: count))
-    if let datagram = try? Datagram(decoding: octets.octetBytes) {
-        precondition(datagram.encoded() == octets, "a second encoding of one datagram")
-        for case .message(let inner) in datagram.frames { tryMessage(inner) }
+    if let payload = try? Payload(decoding: octets.octetBytes) {
+        precondition(payload.encoded() == octets, "a second encoding of one payload")
+        for case .message(let inner) in payload.frames { tryMessage(inner) }
     }
     tryMessage(octets)
     return 0
@@ -50,8 +50,8 @@ private func run(
                 try Data(message).write(to: folder.appending(path: "message-\(tag)-\(round)"))
             }
             for tag in 0..<Frame.count {
-                let datagram = Datagram.any(from: &chance).encoded()
-                try Data(datagram).write(to: folder.appending(path: "datagram-\(tag)-\(round)"))
+                let payload = Payload.any(from: &chance).encoded()
+                try Data(payload).write(to: folder.appending(path: "payload-\(tag)-\(round)"))
             }
         }
     }
