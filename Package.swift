@@ -133,7 +133,7 @@ let package = Package(
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Wire"),
+            "Session", "Wire"),
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),

@@ -127,6 +127,8 @@ public final class Sessions {
     var slots: [Peer?]
     /// Free places of `slots`, the next one last.
     var free: [Int]
+    /// Places that are taken, in no order that means anything: what time does is done to these only.
+    var taken: [Int] = []
     var slotOfNode: [NodeID: Int] = [:]
     var slotOfIndex: [UInt32: Int] = [:]
     var halfOpenCount = 0
