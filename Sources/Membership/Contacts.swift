@@ -78,8 +78,8 @@ struct Link: Equatable, Sendable {
     var endpoint: Endpoint
     /// Where it was when it became a peer: whoever moves keeps its share of that prefix.
     let home: Endpoint
-    /// Of the card under which it connected: a higher one, said by itself, means that it was started anew.
-    let sequence: UInt64
+    /// Of the card under which it connected: a later one, said by itself, means that it was started anew.
+    let life: UInt64
     /// We chose it: strangers cannot fill these places.
     let isOutbound: Bool
     /// A stranger when it connected, so that its prefix counted.
@@ -99,11 +99,11 @@ struct Link: Equatable, Sendable {
     var isAskedForCards = false
 
     init(
-        endpoint: Endpoint, sequence: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
     ) {
         self.endpoint = endpoint
         home = endpoint
-        self.sequence = sequence
+        self.life = life
         self.isOutbound = isOutbound
         self.isStranger = isStranger
         self.jitter = jitter
@@ -165,6 +165,11 @@ struct Contacts: Equatable, Sendable {
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+
+    mutating func set(listed places: [NodeID: Endpoint]) {
+        for index in list.indices { list[index].listed = places[list[index].node] }
+        passiveCount = list.count { !$0.isTrusted && !$0.isActive }
+    }
 
     mutating func set(committee: Set<NodeID>) {
         for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }

@@ -182,7 +182,7 @@ extension Membership {
             return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
         if let link = contacts.list[index].link {
-            if record.sequence > link.sequence { restart(index, endpoint, at: now, &actions) }
+            if record.life > link.life { restart(index, endpoint, at: now, &actions) }
         } else if mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
@@ -268,7 +268,7 @@ extension Membership {
         switch contacts.list[index].phase {
         case .active(let link):
             learn(card, at: now)
-            if card.sequence > link.sequence {
+            if card.life > link.life {
                 restart(index, endpoint, at: now, &actions)
             } else {
                 hear(sender, endpoint, at: now)
@@ -322,7 +322,7 @@ extension Membership {
     ) {
         let contact = contacts.list[index]
         let link = Link(
-            endpoint: endpoint, sequence: contact.record!.sequence, isOutbound: isOutbound,
+            endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound,
             isStranger: !contact.isTrusted, jitter: chance.below(256), now: now)
         contacts.set(.active(link), at: index)
         contacts.set(refusals: 0, at: index)

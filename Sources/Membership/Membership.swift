@@ -94,8 +94,25 @@ public struct Membership: Equatable, Sendable {
         case indirectPing(NodeID, Endpoint, nonce: UInt64, from: NodeID, Endpoint)
         case indirectPong(nonce: UInt64, isAlive: Bool, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// A node sees this one come from `seen`; it is itself at `place`.
+        case observed(seen: Endpoint, by: NodeID, Endpoint)
+        /// One's own card, renewed.
+        case card(NodeRecord)
+        /// The bootstrap list, read again: replaces what it was.
+        case bootstrap([Listed])
         /// Who has a seat on the committee: replaces what was said before.
         case committee(Set<NodeID>)
+    }
+
+    /// An entry of the bootstrap list.
+    public struct Listed: Equatable, Sendable {
+        public let node: NodeID
+        public let endpoint: Endpoint
+
+        public init(_ node: NodeID, _ endpoint: Endpoint) {
+            self.node = node
+            self.endpoint = endpoint
+        }
     }
 
     public enum Action: Equatable, Sendable {
@@ -104,6 +121,8 @@ public struct Membership: Equatable, Sendable {
         case disconnected(NodeID)
         /// Replaces what was persisted before.
         case persist([NodeRecord])
+        /// Others agree that this is where the node is, and its card does not say so.
+        case located(Endpoint)
     }
 
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
@@ -113,7 +132,8 @@ public struct Membership: Equatable, Sendable {
     static let activeOfPrefixMax = 2
     static let passiveOfPrefixMax = 10
 
-    let own: NodeRecord
+    private(set) var own: NodeRecord
+    private var vantage = Vantage()
     let settings: Settings
     var chance: Chance
     var contacts = Contacts()
@@ -174,7 +194,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .committee: break
+        case .woke, .probe, .goodbye, .committee, .observed, .card, .bootstrap: break
         }
         switch event {
         case .heard: break
@@ -202,6 +222,17 @@ public struct Membership: Equatable, Sendable {
         case .committee(let members):
             committee = members
             contacts.set(committee: members)
+        case .observed(let seen, let node, let place):
+            guard let agreed = vantage.note(seen, by: node, in: settings.prefix(of: place)),
+                !own.endpoints.contains(agreed)
+            else { return }
+            return actions.append(.located(agreed))
+        case .card(let card):
+            precondition(card.node == own.node && card.sequence > own.sequence)
+            own = card
+            // Peers are told in the next exchanges.
+            noteNews(own.node, at: now)
+        case .bootstrap(let list): replaceListed(by: list, at: now)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)

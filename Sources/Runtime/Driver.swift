@@ -32,6 +32,7 @@ final class Driver {
     private let radio: RadioPort?
     private let logger: Logger
     private let settings: NodeSettings
+    private let listen: Endpoint
     private let keyLog: KeyLog?
     private let startedAt: UInt64
     private let onFailure: @Sendable (RuntimeError) -> Void
@@ -49,7 +50,8 @@ final class Driver {
     private var datagrams: UInt64 = 0
 
     init(
-        node: Node, carrier: Carrier, first: [NodeAction], settings: NodeSettings, store: NodeStore,
+        node: Node, carrier: Carrier, first: [NodeAction], settings: NodeSettings, listen: Endpoint,
+        store: NodeStore,
         eventLoop: any EventLoop,
         writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?,
         keyLog: KeyLog?,
@@ -58,6 +60,7 @@ final class Driver {
         self.node = node
         self.carrier = carrier
         self.settings = settings
+        self.listen = listen
         self.store = store
         self.eventLoop = eventLoop
         self.writer = writer
@@ -111,8 +114,7 @@ final class Driver {
             case .transmit(let bytes, let endpoint): write(bytes, to: endpoint)
             case .payload(let payload, let sender, let place): handle(.payload(payload, from: sender, place))
             case .lost(let peer): handle(.lost(peer))
-            case .observed(let endpoint, let peer):
-                logger.trace("seen from outside", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+            case .observed(let seen, let peer, let place): handle(.observed(seen, by: peer, place))
             case .keyLog(let line): keyLog?.write(line)
             }
         }
@@ -151,6 +153,7 @@ final class Driver {
         for action in actions {
             switch action {
             case .send(let payload, let destination): outputs.send(payload, to: destination)
+            case .card(let card): carry(.card(card))
             case .hold(let peer): carry(.hold(peer))
             case .release(let peer): carry(.release(peer))
             case .persist(let persisted): outputs.persist(RecordWrite(persisted))
@@ -251,6 +254,8 @@ final class Driver {
                 "epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
         case .peerConnected(let peer, let endpoint):
             logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+        case .located(let endpoint):
+            logger.notice("others agree to see this node there", metadata: ["address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
         case .catchingUp(let from, let to):
             logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])
@@ -282,7 +287,7 @@ final class Driver {
             .status(
                 LiveStatus(
                     node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
-                    updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
+                    updatedAt: Driver.wallTime, endpoint: listen, roles: settings.roles,
                     openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
                     mayVote: node.isVoter && !node.isHalted,
                     peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },

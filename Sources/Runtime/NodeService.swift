@@ -94,6 +94,7 @@ public final class NodeService: Service {
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
+        let config = config
         let keyLogFile = config.keyLogFile
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
@@ -120,8 +121,9 @@ public final class NodeService: Service {
                 secrets: SecretSource { Entropy.octets($0) }, wallNanoseconds: Driver.wallTime * 1_000_000,
                 now: Driver.now)
             box.value = Driver(
-                node: node, carrier: carrier, first: actions, settings: settings, store: store,
-                eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip, radio: port,
+                node: node, carrier: carrier, first: actions, settings: settings, listen: config.listen,
+                store: store, eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip,
+                radio: port,
                 keyLog: keyLog, logger: logger, onFailure: { failure.yield($0) })
         }.get()
         logger.info(
@@ -131,7 +133,15 @@ public final class NodeService: Service {
                 "network": "\(genesis.name)",
             ])
 
+        let list = BootstrapWatch(file: config.bootstrapFile, workers: workers, logger: logger)
+        let watching = Task {
+            await list.run { entries in
+                eventLoop.execute { box.value?.handle(.bootstrap(entries)) }
+            }
+        }
         let fault = await Self.firstFailure(failures)
+        watching.cancel()
+        await watching.value
         try? await eventLoop.submit {
             box.value?.stop()
             box.value = nil
@@ -191,19 +201,14 @@ public final class NodeService: Service {
     }
 
     private func settings(genesis: Genesis, store: NodeStore, votesFrom: Epoch) throws -> NodeSettings {
-        var bootstrap: [(NodeID, Endpoint)] = []
-        if let file = config.bootstrapFile {
-            for entry in try PeersFile.read(file) {
-                guard let endpoint = entry.endpoint else {
-                    logger.warning("\(file): \(entry.host) is a name; this version dials addresses only")
-                    continue
-                }
-                bootstrap.append((entry.node, endpoint))
-            }
-        }
+        // Names follow: to look them up takes time.
+        let bootstrap = try config.bootstrapFile.map(PeersFile.read) ?? []
         var settings = NodeSettings(
-            roles: config.roles, endpoint: config.listen, bootstrap: bootstrap, region: nil,
+            roles: config.roles,
+            endpoints: config.announce ?? (config.listen.isUnspecified ? [] : [config.listen]),
+            bootstrap: bootstrap.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }, region: nil,
             recordSequence: try store.nextRecordSequence())
+        settings.learnsEndpoint = config.announce == nil && !config.listen.isLoopback
         settings.delta = .milliseconds(config.deltaMilliseconds)
         settings.votesFrom = votesFrom
         return settings

@@ -94,6 +94,9 @@ extension Sessions {
         return peer.endpoint
     }
 
+    /// Where this node was spoken to last, with or without a session yet.
+    public func place(of node: NodeID) -> Endpoint? { self[node]?.endpoint }
+
     /// Whether payload was sent so long ago, or longer, and nothing came since.
     public func isSilent(_ node: NodeID, for duration: Duration, at now: Instant) -> Bool {
         guard let since = self[node]?.unansweredSince else { return false }

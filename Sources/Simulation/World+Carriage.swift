@@ -183,7 +183,9 @@ extension World {
                 }
                 receive(payload, from: sender, place, at: index)
             case .lost(let node): if isOwn { handle(.lost(node), at: index) }
-            case .observed, .keyLog: break
+            case .observed(let seen, let node, let place):
+                if isOwn { handle(.observed(seen, by: node, place), at: index) }
+            case .keyLog: break
             }
         }
     }

@@ -41,10 +41,11 @@ extension World {
         // Three bootstrap nodes, so that one that is down or bad keeps nobody out.
         let others = (0..<min(4, plan.hosts)).filter { $0 != face }.prefix(3)
         var settings = NodeSettings(
-            roles: population.roles[index], endpoint: Network.endpoint(of: face),
+            roles: population.roles[index], endpoints: [Network.endpoint(of: face)],
             bootstrap: others.map { (population.ids[$0], Network.endpoint(of: $0)) },
             region: nil, recordSequence: UInt64(host.life))
         settings.delta = .milliseconds(plan.deltaMilliseconds)
+        settings.learnsEndpoint = true
         settings.votesFrom = host.votesFrom
         settings.softwareVersion = host.softwareVersion
         return settings

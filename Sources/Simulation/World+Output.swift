@@ -24,6 +24,7 @@ extension World {
                 add(
                     .event(answer, life: life), to: index, at: host.soon(after: now, plan.diskMillisecondsMax)
                 )
+            case .card(let card): carry(.card(card), by: index)
             case .hold(let node): carry(.hold(node), by: index)
             case .release(let node): carry(.release(node), by: index)
             case .notice(let notice): hear(notice, of: index)
