@@ -182,7 +182,9 @@ extension World {
                     continue
                 }
                 receive(payload, from: sender, place, at: index)
-            case .lost(let node): if isOwn { handle(.lost(node), at: index) }
+            case .lost(let node):
+                injected["sessionLost", default: 0] += 1
+                if isOwn { handle(.lost(node), at: index) }
             case .observed(let seen, let node, let place):
                 if isOwn { handle(.observed(seen, by: node, place), at: index) }
             case .keyLog: break
