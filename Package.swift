@@ -68,8 +68,8 @@ let package = Package(
         room("Wire", "Bytes", "Geo", "Identity"),
         room("Store", "Bytes", "CLMDB"),
         // Floor 2: protocol machines; none imports another.
-        room("Session", "Bytes", "Chance", "Identity", "Wire"),
-        room("Membership", "Bytes", "Chance", "Identity", "Wire"),
+        room("Session", "Bytes", "Chance", "Identity", "Rules", "Wire"),
+        room("Membership", "Bytes", "Chance", "Identity", "Rules", "Wire"),
         room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
         room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
         room("Consensus", "Bytes", "Chance", "Identity", "Rules", "Wire"),

@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 // What is known of others: learning, forgetting, telling, remembering.
@@ -61,7 +62,11 @@ extension Membership {
     mutating func learn(_ record: NodeRecord, at now: Instant) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
-            if let known = contacts.list[index].record, known.sequence >= record.sequence { return }
+            if let known = contacts.list[index].record, known.sequence >= record.sequence,
+                !isRemoved(.recordSequence) || known.sequence == record.sequence
+            {
+                return
+            }
             let isNew = contacts.list[index].record != nil
             contacts.set(record: record, at: index)
             if !contacts.list[index].isActive, isNew {

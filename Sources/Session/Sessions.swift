@@ -140,6 +140,8 @@ public final class Sessions {
     var wallNanoseconds: UInt64
     var wallSet: Instant
     var lastStamp: UInt64 = 0
+    /// Initiations for which a key was agreed on: the dearest thing that a stranger can make us do.
+    public internal(set) var answersBegun: UInt64 = 0
     var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
     /// `record` is the node's own, signed. Timestamps count from `wallNanoseconds` since 1970: they must rise

@@ -14,7 +14,7 @@ struct Disk {
     private var open: [Bundle] = []
     private(set) var own: Bundle?
     private var candidates: [Contents] = []
-    private var peers: [NodeRecord] = []
+    private(set) var peers: [NodeRecord] = []
     private(set) var verdicts: [String: UInt64] = [:]
     /// A bit has changed where that can be found when the host starts, or where the store itself cannot read it.
     private(set) var isFlipped = false

@@ -122,6 +122,12 @@ public struct Fault: Codable, Equatable, Sendable {
         case upgrade
         /// Whoever leads the first view of an epoch is cut off while the epoch is open.
         case leaderCut
+        /// `amount` datagrams a second reach each of `hosts` that chance made, of the size and the first octet of an
+        /// initiation.
+        case garbage
+        /// `amount` initiations a second reach each of `hosts` from addresses of nobody, with a cookie that was got by
+        /// an honest exchange from one address.
+        case spoof
         /// Computes another state than the others from the next epoch on, as a machine with a broken memory does.
         case oddState
     }

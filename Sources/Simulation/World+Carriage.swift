@@ -56,6 +56,7 @@ extension World {
     }
 
     private func transport(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
+        guard !isForSpoofer(bytes, to: endpoint, from: index) else { return }
         var arrivals: [Arrival] = []
         let drawn = links.send(bytes, from: index, to: endpoint, at: now, &arrivals)
         if let drawn { trace(index) { .init("sent", "", to: drawn.to, fate: drawn.fate) } }
@@ -170,6 +171,10 @@ extension World {
         carrier.handle(event, at: host.clock.reading(at: now), actions: &actions)
         if !isLarge { carrier.assertInvariants() }
         let isOwn = carrier === host.carrier
+        if isOwn, case .datagram(let bytes, _) = event {
+            let takes = actions.contains { if case .payload = $0 { true } else { false } }
+            checkSessions(of: index, carrier, tookFrom: takes ? bytes : nil)
+        }
         for action in actions {
             switch action {
             case .transmit(let bytes, let endpoint): transport(bytes, to: endpoint, from: index)

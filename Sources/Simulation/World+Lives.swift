@@ -66,6 +66,7 @@ extension World {
     func begin(_ fault: Fault) {
         injected[fault.kind.rawValue, default: 0] += 1
         links.begin(fault)
+        if fault.kind == .garbage || fault.kind == .spoof { spoof(fault) }
         for index in fault.hosts where index < plan.hosts {
             let host = hosts[index]
             trace(index) { .init("begin", fault.kind.rawValue) }
@@ -84,7 +85,7 @@ extension World {
                 host.clock.set(partsPerMillion: Int64(fault.amount), at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress:
+                .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .tornBatch, .fullDisk: break
             }
@@ -137,7 +138,7 @@ extension World {
                 host.clock.set(partsPerMillion: 0, at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress:
+                .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .jump, .oddState: break
             }

@@ -52,6 +52,8 @@ extension World {
         let batch = host.committing
         host.committing = []
         guard !breaks(batch, of: index) else { return }
+        for case .peers(let cards) in batch { checkCards(cards, of: index) }
+        if !isLarge { checkPeers(of: index) }
         host.disk.commit(batch)
         trace(index) { .init("committed", batch.map(Self.name).joined(separator: " ")) }
         // Every bound and every invariant of the host's machines; ends the process where one is broken. In large worlds at
