@@ -78,7 +78,7 @@ let package = Package(
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
             "Membership", "Rules", "Wire"),
-        room("Records", "Bytes", "Identity", "Store", "Wire"),
+        room("Records", "Bytes", "Geo", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Store", "Wire"),
-        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
+        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Records", "Runtime", "Wire"),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests(

@@ -30,10 +30,9 @@ final class Driver {
     private let gossip: any Channel
     private let radio: RadioPort?
     private let logger: Logger
-    private let settings: NodeSettings
-    private let startedAt: UInt64
     private let onFailure: @Sendable (RuntimeError) -> Void
 
+    private var watch: NodeWatch
     private var outputs = OutputQueue<RecordWrite>()
     private var hasFailed = false
     private var timer: Scheduled<Void>?
@@ -43,12 +42,12 @@ final class Driver {
     private var isStopped = false
 
     init(
-        node: Node, first: [NodeAction], settings: NodeSettings, store: NodeStore, eventLoop: any EventLoop,
+        node: Node, first: [NodeAction], watch: NodeWatch, store: NodeStore, eventLoop: any EventLoop,
         writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?, logger: Logger,
         onFailure: @escaping @Sendable (RuntimeError) -> Void
     ) {
         self.node = node
-        self.settings = settings
+        self.watch = watch
         self.store = store
         self.eventLoop = eventLoop
         self.writer = writer
@@ -57,7 +56,6 @@ final class Driver {
         self.radio = radio
         self.logger = logger
         self.onFailure = onFailure
-        startedAt = Driver.wallTime
         carryOut(first)
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         statusTask = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Driver.statusPeriod) { _ in
@@ -83,6 +81,7 @@ final class Driver {
 
     func receive(_ bytes: [UInt8], from address: SocketAddress) {
         guard let source = Endpoint(address) else { return }
+        watch.traffic.received(bytes.count, from: source)
         handle(.datagram(bytes, from: source))
     }
 
@@ -117,7 +116,9 @@ final class Driver {
         for action in actions {
             switch action {
             case .send(let bytes, let endpoint): outputs.send(bytes, to: endpoint)
-            case .persist(let persisted): outputs.persist(RecordWrite(persisted))
+            case .persist(let persisted):
+                watch.note(persisted)
+                outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission): transmit(transmission)
             case .serve(let request, let peer): serve(request, to: peer)
@@ -159,6 +160,7 @@ final class Driver {
 
     private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
         guard !isStopped else { return }
+        watch.traffic.sent(bytes.count, to: endpoint)
         if addresses.count > 4_096 { addresses.removeAll() }
         let address = addresses[endpoint] ?? SocketAddress(endpoint)
         addresses[endpoint] = address
@@ -186,6 +188,7 @@ final class Driver {
     }
 
     private func transmit(_ transmission: Transmission) {
+        watch.note(transmission, epoch: node.view.openEpoch, wallTime: Driver.wallTime)
         guard let radio else { return handle(.radioTransmitted(power: nil)) }
         act(on: radio.transmit(transmission, at: Driver.now))
     }
@@ -203,6 +206,7 @@ final class Driver {
     // MARK: Accounts
 
     private func log(_ notice: Notice) {
+        watch.note(notice, at: Driver.now)
         switch notice {
         case .ready(let epoch): logger.info("ready", metadata: ["epoch": "\(epoch)"])
         case .epochFinal(let epoch, let view, let root):
@@ -233,18 +237,13 @@ final class Driver {
 
     private func persistStatus() {
         guard !isStopped, !hasFailed else { return }
-        var counters = node.counters
-        if let radio { counters += radio.counters }
-        let view = node.view
-        outputs.persist(
-            .status(
-                LiveStatus(
-                    node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
-                    updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
-                    openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
-                    mayVote: node.isVoter && !node.isHalted,
-                    peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
-                    counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) })))
+        persist(
+            watch.status(
+                of: node, radioCounters: radio?.counters ?? [], at: Driver.now, wallTime: Driver.wallTime))
+    }
+
+    private func persist(_ status: LiveStatus) {
+        outputs.persist(.status(status))
         pump()
     }
 
@@ -262,6 +261,7 @@ final class Driver {
         node.leave(at: Driver.now, actions: &actions)
         for case .send(let bytes, let endpoint) in actions { write(bytes, to: endpoint) }
         gossip.flush()
+        if let last = watch.lastWords(at: Driver.wallTime), !hasFailed { persist(last) }
         isStopped = true
         timer?.cancel()
         statusTask?.cancel()

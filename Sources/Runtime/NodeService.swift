@@ -93,6 +93,10 @@ public final class NodeService: Service {
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
+        let watch = NodeWatch(
+            id: keys.signing.nodeID, endpoint: settings.endpoint, admin: nil, roles: config.roles,
+            epochMilliseconds: genesis.parameters.epochMilliseconds, board: StatusBoard(), at: Driver.now,
+            wallTime: Driver.wallTime)
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
             let port = radio.map {
@@ -107,7 +111,7 @@ public final class NodeService: Service {
                     ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers),
                 chance: chance.split(), now: Driver.now, actions: &actions)
             box.value = Driver(
-                node: node, first: actions, settings: settings, store: store, eventLoop: eventLoop,
+                node: node, first: actions, watch: watch, store: store, eventLoop: eventLoop,
                 writer: writer,
                 workers: workers, gossip: gossip, radio: port, logger: logger,
                 onFailure: { failure.yield($0) })
