@@ -137,7 +137,9 @@ let package = Package(
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Store", "Wire"),
-        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Records", "Runtime", "Wire"),
+        tests(
+            "RuntimeTests", "Bytes", "Geo", "Identity", "Records", "Runtime", "Wire",
+            .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests(

@@ -36,13 +36,18 @@ struct EndOfInput: Service {
     }
 }
 
-func makeLogger(_ label: String, level: String) throws -> Logger {
+func makeLogger(_ label: String, level: String, format: LogFormat = .text) throws -> Logger {
     guard let level = Logger.Level(rawValue: level) else {
         throw RuntimeError(
             "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
         )
     }
-    var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: label) { label -> any LogHandler in
+        switch format {
+        case .text: StreamLogHandler.standardError(label: label)
+        case .json: JSONLog(label: label)
+        }
+    }
     logger.logLevel = level
     return logger
 }
@@ -60,6 +65,7 @@ struct NodeCommand: AsyncParsableCommand {
               roles = ["validator", "hotspot"]
               listen = "127.0.0.1:21000"  # gossip
               radio = "127.0.0.1:21001"   # where the packet forwarder sends to
+              log_format = "json"         # one object a line; else text
 
             Stop it with Ctrl-C or SIGTERM.
             """)
@@ -81,7 +87,8 @@ struct NodeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let config = try NodeConfig.read(config)
-        let logger = try makeLogger("earshot", level: logLevel ?? config.logLevel)
+        let logger = try makeLogger(
+            "earshot", level: logLevel ?? config.logLevel, format: config.logFormat)
         guard soleCopy == (fromEpoch != nil) else {
             throw RuntimeError(
                 "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "

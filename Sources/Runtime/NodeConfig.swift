@@ -18,6 +18,7 @@ public struct NodeConfig: Sendable {
     /// Consensus Δ in milliseconds.
     public var deltaMilliseconds: Int = 300
     public var logLevel: String = "info"
+    public var logFormat: LogFormat = .text
 
     public init(
         keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,
@@ -78,6 +79,7 @@ public struct NodeConfig: Sendable {
             throw reader.fault("delta_milliseconds", "must be 10 to 60000")
         }
         config.logLevel = try reader.string("log_level") ?? config.logLevel
+        try config.readWatching(&reader)
         try reader.finish()
         return config
     }
@@ -97,6 +99,6 @@ public struct NodeConfig: Sendable {
         if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
         if let radio { text += "radio = \"\(radio)\"\n" }
         if let gateway { text += "gateway = \"\(gateway)\"\n" }
-        return text
+        return text + watchingText
     }
 }
