@@ -65,6 +65,7 @@ struct NodeCommand: AsyncParsableCommand {
               roles = ["validator", "hotspot"]
               listen = "127.0.0.1:21000"  # gossip
               radio = "127.0.0.1:21001"   # where the packet forwarder sends to
+              admin = "127.0.0.1:9101"    # /metrics, /health and /status; this machine only
               log_format = "json"         # one object a line; else text
 
             Stop it with Ctrl-C or SIGTERM.

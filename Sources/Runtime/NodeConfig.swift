@@ -19,6 +19,8 @@ public struct NodeConfig: Sendable {
     public var deltaMilliseconds: Int = 300
     public var logLevel: String = "info"
     public var logFormat: LogFormat = .text
+    /// Where `/metrics`, `/health` and `/status` are, loopback only; nil for nowhere.
+    public var admin: Endpoint?
 
     public init(
         keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,

@@ -40,7 +40,8 @@ public final class NodeService: Service {
             isSoleCopy: soleCopyFrom != nil)
         say(right)
 
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // The admin port has a thread of its own, so that it answers when the node does not.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: config.admin == nil ? 1 : 2)
         let writer = NIOThreadPool(numberOfThreads: 1)
         let workers = NIOThreadPool(numberOfThreads: max(1, System.coreCount - 1))
         writer.start()
@@ -87,6 +88,8 @@ public final class NodeService: Service {
             }
         }
         let radio = radioChannel
+        let board = StatusBoard()
+        let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
         let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
         let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
@@ -94,8 +97,8 @@ public final class NodeService: Service {
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
         let watch = NodeWatch(
-            id: keys.signing.nodeID, endpoint: settings.endpoint, admin: nil, roles: config.roles,
-            epochMilliseconds: genesis.parameters.epochMilliseconds, board: StatusBoard(), at: Driver.now,
+            id: keys.signing.nodeID, endpoint: settings.endpoint, admin: admin?.endpoint, roles: config.roles,
+            epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
             wallTime: Driver.wallTime)
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
@@ -121,7 +124,7 @@ public final class NodeService: Service {
             metadata: [
                 "node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)",
                 "network": "\(genesis.name)",
-            ])
+            ].merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
 
         let fault = await Self.firstFailure(failures)
         try? await eventLoop.submit {
@@ -130,7 +133,15 @@ public final class NodeService: Service {
         }.get()
         try? await gossip.close()
         try? await radio?.close()
+        await admin?.stop()
         if let fault { throw fault }
+    }
+
+    private func startAdmin(
+        _ board: StatusBoard, network: String, on group: MultiThreadedEventLoopGroup
+    ) async throws -> AdminServer? {
+        guard let endpoint = config.admin else { return nil }
+        return try await AdminServer.start(at: endpoint, board: board, network: network, on: group.next())
     }
 
     /// Nil when a graceful shutdown came first.
