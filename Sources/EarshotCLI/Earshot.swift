@@ -13,7 +13,7 @@ import Runtime
             """,
         version: ProgramVersion.text,
         subcommands: [
-            TestnetCommand.self, NodeCommand.self, InspectCommand.self, KeysCommand.self,
+            TestnetCommand.self, NodeCommand.self, StatusCommand.self, InspectCommand.self, KeysCommand.self,
             GenesisCommand.self,
             TransactionCommand.self, PeersCommand.self, EtherCommand.self, SimulateCommand.self,
         ])

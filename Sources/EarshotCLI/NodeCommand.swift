@@ -68,7 +68,7 @@ struct NodeCommand: AsyncParsableCommand {
               admin = "127.0.0.1:9101"    # /metrics, /health and /status; this machine only
               log_format = "json"         # one object a line; else text
 
-            Stop it with Ctrl-C or SIGTERM.
+            Watch it with `earshot status FILE --watch`, FILE being its configuration. Stop it with Ctrl-C or SIGTERM.
             """)
 
     @Option(help: ArgumentHelp("The node's configuration file.", valueName: "file"))
