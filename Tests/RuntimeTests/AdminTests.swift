@@ -25,13 +25,14 @@ import Wire
     /// Runs `body` beside a server with this board.
     private func withServer(
         _ board: StatusBoard, patience: TimeAmount = .seconds(60),
-        _ body: @escaping @Sendable (UInt16) throws -> Void
+        _ body: (UInt16) throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = try await AdminServer.start(
             at: .loopback(port: 0), board: board, network: "here", on: group.next(), patience: patience)
         #expect(server.endpoint.port != 0 && server.endpoint.isLoopback)
-        let result = await Task.detached { Result { try body(server.endpoint.port) } }.value
+        // Its calls block this thread; the server has one of its own.
+        let result = Result { try body(server.endpoint.port) }
         await server.stop()
         try await group.shutdownGracefully()
         try result.get()
