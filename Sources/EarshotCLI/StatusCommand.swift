@@ -58,7 +58,7 @@ struct StatusSource: Sendable {
                 let said = String(decoding: body.prefix(200), as: UTF8.self)
                 throw RuntimeError("\(endpoint) answered \(code): \(said)")
             }
-            return StatusSnapshot(report: report, at: wallTime())
+            return StatusSnapshot(report: report, at: wallTime(), hasAnswered: true)
         case .store(let store):
             guard let live = try store.status() else {
                 throw RuntimeError(
@@ -97,12 +97,18 @@ struct StatusSnapshot: Sendable {
     let presence: Presence
     private let wallTime: UInt64
 
-    init(report: StatusReport, at wallTime: UInt64) {
+    /// - Parameter hasAnswered: its process said this just now, so it is there, on whatever machine.
+    init(report: StatusReport, at wallTime: UInt64, hasAnswered: Bool = false) {
         self.report = report
         self.wallTime = wallTime
-        presence = Presence(
+        let presence = Presence(
             hasStopped: report.hasStopped, updatedAt: report.updatedAt, processID: report.processID,
             at: wallTime)
+        if case .gone(let silence) = presence, hasAnswered {
+            self.presence = .hanging(milliseconds: silence)
+        } else {
+            self.presence = presence
+        }
     }
 
     private func age(of time: UInt64) -> UInt64 { wallTime > time ? wallTime - time : 0 }

@@ -10,7 +10,7 @@ import Wire
 @testable import Runtime
 
 /// The admin port by real connections; nothing here hangs on how long anything takes.
-@Suite(.serialized) struct `The admin port` {
+@Suite(.serialized) struct AdminTests {
     /// Of a moment to come, so that it is not silent however slowly the test runs.
     private func status(_ change: (inout LiveStatus) -> Void = { _ in }) -> LiveStatus {
         var status = LiveStatus(
