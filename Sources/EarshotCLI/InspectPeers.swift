@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Geo
 import Identity
 import Records
@@ -111,7 +112,8 @@ extension TextTable {
         add(
             peer.view + arrow, String(peer.node.prefix(16)),
             peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-",
-            age(peer.since), peer.roundTripMicroseconds.map { "\(Double($0 / 10) / 100)" } ?? "-",
+            age(peer.since),
+            peer.roundTripMicroseconds.map { String(format: "%.2f", Double($0) / 1_000) } ?? "-",
             peer.health ?? idle, age(peer.lastSeen), peer.metres.map { "\(Double($0 / 100) / 10)" } ?? "-",
             peer.octetsReceived.map { "\($0)" } ?? "-", peer.octetsSent.map { "\($0)" } ?? "-",
             peer.datagramsReceived.map { "\($0)" } ?? "-", peer.datagramsSent.map { "\($0)" } ?? "-")
@@ -121,20 +123,24 @@ extension TextTable {
 /// Where nodes are: by what they asserted in the ledger, else by the region on their cards.
 private struct Places {
     let store: NodeStore
-    private let own: Position?
+    /// Before the first block there is no state beside it.
+    private let genesis: Genesis?
+    private var own: Position?
 
     init(store: NodeStore, own: NodeID?) throws {
         self.store = store
-        self.own = try own.flatMap { try Self.asserted($0, in: store) }
+        genesis = try store.lastEpoch() == 0 ? try store.genesis() : nil
+        self.own = try own.flatMap { try asserted($0) }
     }
 
     func metres(to node: NodeID, _ region: Cell?) throws -> Int? {
-        guard let own, let place = try Self.asserted(node, in: store) ?? region?.centre else { return nil }
+        guard let own, let place = try asserted(node) ?? region?.centre else { return nil }
         return own.distanceMetres(to: place)
     }
 
-    private static func asserted(_ node: NodeID, in store: NodeStore) throws -> Position? {
-        try store.state(.device(node), as: Device.self)?.versions.last?.location?.position
+    private func asserted(_ node: NodeID) throws -> Position? {
+        if let genesis { return genesis.devices.first { $0.device == node }?.location?.position }
+        return try store.state(.device(node), as: Device.self)?.versions.last?.location?.position
     }
 }
 

@@ -24,13 +24,15 @@ import Wire
             ])
     }
 
-    @Test func `of who is no peer any more is forgotten`() {
+    @Test func `of who is no peer any more is forgotten, and of who moved begins anew`() {
         var traffic = Traffic()
         traffic.begin(endpoint(1))
         traffic.begin(endpoint(2))
-        traffic.keepOnly([endpoint(2)])
+        traffic.follow([endpoint(2), endpoint(3)])
+        traffic.received(5, from: endpoint(3))
         traffic.received(1, from: endpoint(1))
         traffic.received(1, from: endpoint(2))
         #expect(traffic[endpoint(1)] == nil && traffic[endpoint(2)]?.received.octets == 1)
+        #expect(traffic[endpoint(3)]?.received.octets == 5)
     }
 }

@@ -88,7 +88,7 @@ struct NodeWatch {
         status.witnessing = witnessing
         let known = node.contacts
         let peers = known.filter { $0.link != nil }
-        traffic.keepOnly(Set(peers.compactMap(\.endpoint)))
+        traffic.follow(Set(peers.compactMap(\.endpoint)))
         // Of the passive view those first that once answered: they are worth more than hearsay.
         let others =
             known.filter { $0.link == nil && $0.isProven } + known.filter { $0.link == nil && !$0.isProven }

@@ -18,8 +18,10 @@ struct Traffic {
 
     mutating func begin(_ endpoint: Endpoint) { byPeer[endpoint] = Pair() }
 
-    mutating func keepOnly(_ peers: Set<Endpoint>) {
+    /// Forgets who is no peer any more; a peer that moved is counted anew.
+    mutating func follow(_ peers: Set<Endpoint>) {
         for endpoint in byPeer.keys where !peers.contains(endpoint) { byPeer[endpoint] = nil }
+        for endpoint in peers where byPeer[endpoint] == nil { byPeer[endpoint] = Pair() }
     }
 
     mutating func received(_ byteCount: Int, from endpoint: Endpoint) {
