@@ -49,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
@@ -79,13 +80,15 @@ let package = Package(
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
             "Membership", "Rules", "Session", "Wire"),
-        room("Records", "Bytes", "Identity", "Store", "Wire"),
+        room("Records", "Bytes", "Geo", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
             "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node",
             "Radio", "Records", "Session",
-            "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "DequeModule", package: "swift-collections"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"), "TOMLKit"),
@@ -139,7 +142,10 @@ let package = Package(
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
-        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
+        tests(
+            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Wire", "WireSamples",
+            nio("NIOCore"), nio("NIOPosix"), .product(name: "CoreMetrics", package: "swift-metrics"),
+            .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests(

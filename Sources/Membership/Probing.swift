@@ -25,6 +25,9 @@ struct RoundTrip: Equatable, Sendable {
     private var smooth: Duration?
     private var variation: Duration = .zero
 
+    /// Nil before the first sample.
+    var estimate: Duration? { smooth }
+
     var timeout: Duration {
         guard let smooth else { return .milliseconds(500) }
         return min(max(smooth + variation * 4, Self.timeoutMin), Self.timeoutMax)

@@ -22,6 +22,9 @@ public struct NodeConfig: Sendable {
     public var logLevel: String = "info"
     /// A file for the keys of every session, for a dissector; nil, as it should be, for none.
     public var keyLogFile: String?
+    public var logFormat: LogFormat = .text
+    /// Where `/metrics`, `/health` and `/status` are, loopback only; nil for nowhere.
+    public var admin: Endpoint?
 
     public init(
         keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,
@@ -94,6 +97,7 @@ public struct NodeConfig: Sendable {
             throw reader.fault("delta_milliseconds", "must be 10 to 60000")
         }
         config.logLevel = try reader.string("log_level") ?? config.logLevel
+        try config.readWatching(&reader)
         try reader.finish()
         return config
     }
@@ -117,6 +121,6 @@ public struct NodeConfig: Sendable {
         if let radio { text += "radio = \"\(radio)\"\n" }
         if let gateway { text += "gateway = \"\(gateway)\"\n" }
         if let keyLogFile { text += "key_log = \"\(keyLogFile)\"\n" }
-        return text
+        return text + watchingText
     }
 }

@@ -41,7 +41,8 @@ public final class NodeService: Service {
             isSoleCopy: soleCopyFrom != nil)
         say(right)
 
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // The admin port has a thread of its own, so that it answers when the node does not.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: config.admin == nil ? 1 : 2)
         let writer = NIOThreadPool(numberOfThreads: 1)
         let workers = NIOThreadPool(numberOfThreads: max(1, System.coreCount - 1))
         writer.start()
@@ -88,6 +89,8 @@ public final class NodeService: Service {
             }
         }
         let radio = radioChannel
+        let board = StatusBoard()
+        let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
         let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
         let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
@@ -96,6 +99,10 @@ public final class NodeService: Service {
         let logger = logger
         let config = config
         let keyLogFile = config.keyLogFile
+        let watch = NodeWatch(
+            id: keys.signing.nodeID, endpoint: config.listen, admin: admin?.endpoint, roles: config.roles,
+            epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
+            wallTime: Driver.wallTime)
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
             let port = radio.map {
@@ -121,9 +128,8 @@ public final class NodeService: Service {
                 secrets: SecretSource { Entropy.octets($0) }, wallNanoseconds: Driver.wallTime * 1_000_000,
                 now: Driver.now)
             box.value = Driver(
-                node: node, carrier: carrier, first: actions, settings: settings, listen: config.listen,
-                store: store, eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip,
-                radio: port,
+                node: node, carrier: carrier, first: actions, watch: watch, store: store,
+                eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip, radio: port,
                 keyLog: keyLog, logger: logger, onFailure: { failure.yield($0) })
         }.get()
         logger.info(
@@ -131,7 +137,7 @@ public final class NodeService: Service {
             metadata: [
                 "node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)",
                 "network": "\(genesis.name)",
-            ])
+            ].merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
 
         let list = BootstrapWatch(file: config.bootstrapFile, workers: workers, logger: logger)
         let watching = Task {
@@ -148,7 +154,15 @@ public final class NodeService: Service {
         }.get()
         try? await gossip.close()
         try? await radio?.close()
+        await admin?.stop()
         if let fault { throw fault }
+    }
+
+    private func startAdmin(
+        _ board: StatusBoard, network: String, on group: MultiThreadedEventLoopGroup
+    ) async throws -> AdminServer? {
+        guard let endpoint = config.admin else { return nil }
+        return try await AdminServer.start(at: endpoint, board: board, network: network, on: group.next())
     }
 
     /// Nil when a graceful shutdown came first.

@@ -66,6 +66,7 @@ enum Ports {
     static let launching: UInt16 = 30_400
     static let lifetimes: UInt16 = 30_500
     static let lists: UInt16 = 30_600
+    static let watching: UInt16 = 30_700
 }
 
 /// `earshot` with some arguments, and what it says.
