@@ -98,26 +98,8 @@ public struct Dissemination: Sendable {
     /// Between two looks for what has expired.
     static let sweepPeriod: Duration = .seconds(1)
 
-    struct Peer: Sendable {
-        var outbox = Outbox()
-        /// To be announced at `haveDue`, which is never while there are none.
-        var haves: [ShortID] = []
-        var haveDue: Instant = .never
-        /// When the host said something to it last.
-        var asked: Instant?
-
-        var due: Instant { min(outbox.deadline, haveDue) }
-
-        func wasAsked(after since: Instant, at now: Instant) -> Bool {
-            guard let asked else { return false }
-            return since <= asked && now - asked < Dissemination.questionPatience
-        }
-    }
-
     var chance: Chance
-    var peers: [NodeID: Peer] = [:]
-    /// The keys of `peers`, ascending: no walk over peers depends on a hash.
-    var order: [NodeID] = []
+    var peers = Peers()
     /// No later than the first moment at which something is due for a peer: kept, because it is asked for at every
     /// event. It may be earlier than that, until the next wake.
     var peersDue: Instant = .never
@@ -164,11 +146,11 @@ public struct Dissemination: Sendable {
         case .publish(let octets, let spread): publish(octets, spread, at: now, &actions)
         case .sendDirect(let octets, let peer):
             checkSize(octets)
-            guard peers[peer] != nil else { return count(.droppedStranger) }
-            peers[peer]!.asked = now
-            enqueue(octets, Digest(of: octets), to: peer, at: now, &actions)
+            guard let place = peers.place(of: peer) else { return count(.droppedStranger) }
+            peers.list[place].asked = now
+            enqueue(octets, Digest(of: octets), to: place, at: now, &actions)
         case .frame(let frame, let peer):
-            guard peers[peer] != nil else { return count(.droppedStranger) }
+            guard peers.place(of: peer) != nil else { return count(.droppedStranger) }
             receive(frame, from: peer, at: now, &actions)
         case .accepted(let id): accept(id, at: now, &actions)
         case .refused(let id):
@@ -191,9 +173,9 @@ public struct Dissemination: Sendable {
     public var gauges: [(name: String, value: Int, limit: Int)] {
         var outboxBytes = 0
         var haves = 0
-        for peer in order {
-            outboxBytes = max(outboxBytes, peers[peer]!.outbox.byteCount)
-            haves = max(haves, peers[peer]!.haves.count)
+        for place in peers.indices {
+            outboxBytes = max(outboxBytes, peers.list[place].outbox.byteCount)
+            haves = max(haves, peers.list[place].haves.count)
         }
         return [
             ("peers", peers.count, Self.peersMax),
@@ -212,12 +194,12 @@ public struct Dissemination: Sendable {
 
     /// Run after each event in debug builds; a simulation may run it at any time.
     public func assertInvariants() {
-        precondition(order.count == peers.count && order.count <= Self.peersMax)
+        precondition(peers.count <= Self.peersMax)
         precondition(seen.count <= SeenCache.countMax)
         precondition(missing.count <= MissingMessages.countMax)
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)
         precondition(havesAgain.count <= Self.havesMax)
-        precondition(peers.values.allSatisfy { peersDue <= $0.due }, "a peer would wait too long")
+        precondition(peersDue <= peers.due, "a peer would wait too long")
         precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
     }
 

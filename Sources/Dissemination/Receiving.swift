@@ -80,9 +80,13 @@ extension Dissemination {
         case .pending(let since): now - since < Self.judgementPatience
         case .accepted(let since):
             // A relay may push late, after repairs of its own; only whom we spoke to since may be answering.
-            now - since < Self.acceptedQuiet || !peers[peer]!.wasAsked(after: since, at: now)
+            now - since < Self.acceptedQuiet || !wasAsked(peer, after: since, at: now)
         case .refused(let since): now - since < Self.refusedQuiet
         }
+    }
+
+    private func wasAsked(_ peer: NodeID, after since: Instant, at now: Instant) -> Bool {
+        peers.place(of: peer).map { peers.list[$0].wasAsked(after: since, at: now) } ?? false
     }
 
     /// What was accepted is not asked for again; what was refused may have come too early.
