@@ -50,23 +50,21 @@ public struct Dissemination: Sendable {
         case deliver([UInt8], from: NodeID)
     }
 
-    /// What happened, by kind; the raw values are the names of counters.
-    public enum Tally: String, CaseIterable, Sendable {
+    /// What happened, by kind; the raw values are the places of counters.
+    public enum Tally: Int, CaseIterable, Sendable {
         case published, delivered, accepted, refused, pushed, announced, wanted, served, chunksSent
-        case droppedDuplicate = "dropped.duplicate"
-        case droppedStranger = "dropped.stranger"
-        case droppedMalformed = "dropped.malformed"
-        case droppedUnjudged = "dropped.unjudged"
-        case droppedPendingFull = "dropped.pendingFull"
-        case droppedChunkDuplicate = "dropped.chunkDuplicate"
-        case droppedChunkFull = "dropped.chunkFull"
-        case droppedWrongDigest = "dropped.wrongDigest"
-        case droppedIncomplete = "dropped.incomplete"
-        case droppedQueueFull = "dropped.queueFull"
-        case droppedAlreadyQueued = "dropped.alreadyQueued"
-        case droppedHaveFull = "dropped.haveFull"
-        case droppedAnnouncementFull = "dropped.announcementFull"
-        case droppedUnservable = "dropped.unservable"
+        case droppedDuplicate, droppedStranger, droppedMalformed, droppedUnjudged, droppedPendingFull
+        case droppedChunkDuplicate, droppedChunkFull, droppedWrongDigest, droppedIncomplete
+        case droppedQueueFull, droppedAlreadyQueued, droppedHaveFull, droppedAnnouncementFull
+        case droppedUnservable
+
+        /// Of the counter: `published`, `dropped.queueFull`.
+        public var name: String {
+            let name = "\(self)"
+            guard name.hasPrefix("dropped") else { return name }
+            let reason = name.dropFirst("dropped".count)
+            return "dropped." + reason.prefix(1).lowercased() + reason.dropFirst()
+        }
     }
 
     /// Above any active view.
@@ -128,15 +126,12 @@ public struct Dissemination: Sendable {
 
     /// Every counter with its name, in a fixed order.
     public var counters: [(name: String, value: UInt64)] {
-        zip(Tally.allCases, tallies).map { ($0.rawValue, $1) }
+        zip(Tally.allCases, tallies).map { ($0.name, $1) }
     }
 
-    public subscript(tally: Tally) -> UInt64 { tallies[Self.places[tally]!] }
+    public subscript(tally: Tally) -> UInt64 { tallies[tally.rawValue] }
 
-    private static let places: [Tally: Int] = Dictionary(
-        uniqueKeysWithValues: Tally.allCases.enumerated().map { ($1, $0) })
-
-    mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[Self.places[tally]!] += UInt64(amount) }
+    mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[tally.rawValue] += UInt64(amount) }
 
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         switch event {
