@@ -110,6 +110,8 @@ public struct Dissemination: Sendable {
     /// Second announcements, ascending by time.
     var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
+    /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
+    public private(set) var deadline: Instant = .never
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
     public init(chance: Chance, now: Instant) {
@@ -117,11 +119,9 @@ public struct Dissemination: Sendable {
         nextSweep = now + Self.sweepPeriod
     }
 
-    /// When to send `woke`, at the latest.
-    public var deadline: Instant {
-        var deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
+    private mutating func reckon() {
+        deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
         if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
-        return deadline
     }
 
     /// Every counter with its name, in a fixed order.
@@ -134,6 +134,7 @@ public struct Dissemination: Sendable {
     mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[tally.rawValue] += UInt64(amount) }
 
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        defer { reckon() }
         switch event {
         case .woke: wake(at: now, &actions)
         case .connected(let peer): connect(peer, at: now)

@@ -64,7 +64,7 @@ public final class Node {
     var leaders: [Int] = []
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
-    /// The machines' deadlines, as they were when each last did something: asking a machine copies it.
+    /// The machines' deadlines, as they were when each last did something.
     var due = Due()
 
     struct Due {
