@@ -234,7 +234,8 @@ public struct Membership: Equatable, Sendable {
 // MARK: Time
 
 extension Membership {
-    /// What is due next. By index: a copy of a contact for each costs more than the look at it.
+    /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
+    /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
         var due = min(persistAt, nextRenewal)
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
@@ -243,17 +244,22 @@ extension Membership {
         isSmall = appetite.isSmall
         var retry = Instant.never
         let round = probeRound
-        for index in contacts.list.indices {
-            switch contacts.list[index].phase {
-            case .idle(let retryAt, _):
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .dialled(_, let at, let retryAt, _):
-                // Until then it counts as a peer to come.
-                let hopeEnds = min(at + Self.dialPatience, retryAt)
-                if hopeEnds > now { due = min(due, hopeEnds) }
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .active(let link):
-                due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
+            due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        }
+        for index in contacts.dialled {
+            guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }
+            // Until then it counts as a peer to come.
+            let hopeEnds = min(at + Self.dialPatience, retryAt)
+            if hopeEnds > now { due = min(due, hopeEnds) }
+        }
+        if appetite.isHungry {
+            for index in contacts.list.indices {
+                guard appetite.any > 0 || contacts.list[index].isOfCommittee,
+                    let retryAt = contacts.list[index].retryAt
+                else { continue }
+                retry = min(retry, retryAt)
             }
         }
         if retry < .never { due = min(due, max(retry, nextDial)) }

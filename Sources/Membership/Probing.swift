@@ -120,8 +120,9 @@ extension Membership {
         prober.relays.removeAll { $0.until <= now }
         var stalest: (index: Int, at: Instant)?
         let round = probeRound
-        for index in contacts.list.indices {
-            guard let link = contacts.list[index].link else { continue }
+        // Somebody may be given up on the way: the places of those after it stay the same.
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
             if let question = link.question {
                 if question.due <= now { advance(index, at: now, &actions) }
             } else {
@@ -205,11 +206,8 @@ extension Membership {
     // MARK: What comes in
 
     mutating func hear(_ sender: NodeID, _ endpoint: Endpoint, at now: Instant) {
-        guard let index = contacts.index(of: sender), var link = contacts.list[index].link,
-            link.endpoint == endpoint
-        else { return }
-        link.hear(at: now)
-        contacts.update(link, at: index)
+        guard let index = contacts.index(of: sender) else { return }
+        contacts.hear(endpoint, at: index, now)
     }
 
     /// Whether it came from a peer.
