@@ -87,14 +87,17 @@ extension Membership {
     /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others; each at random,
     /// so that neither a part of the list nor a crowded prefix is preferred.
     private mutating func candidates(at now: Instant, where isWanted: (Contact) -> Bool) -> [Int] {
-        var counts: [Prefix: Int] = [:]
         var due: [Int] = []
         for index in contacts.list.indices {
-            if let retryAt = contacts.list[index].retryAt {
-                if retryAt <= now, isWanted(contacts.list[index]) { due.append(index) }
-            } else if let prefix = settings.prefix(of: contacts.list[index].home) {
-                counts[prefix, default: 0] += 1
-            }
+            guard let retryAt = contacts.list[index].retryAt, retryAt <= now else { continue }
+            if isWanted(contacts.list[index]) { due.append(index) }
+        }
+        // In a small network that is the rule: everybody is a peer.
+        guard !due.isEmpty else { return [] }
+        var counts: [Prefix: Int] = [:]
+        for index in contacts.active {
+            guard let prefix = settings.prefix(of: contacts.list[index].home) else { continue }
+            counts[prefix, default: 0] += 1
         }
         chance.shuffle(&due)
         let isFellow = committee.contains(own.node)
