@@ -21,9 +21,9 @@ struct Agenda<Element> {
         static func == (left: Far, right: Far) -> Bool { left.entry.serial == right.entry.serial }
     }
 
-    /// A slot is 2¹⁸ ns, about a quarter of a millisecond.
-    private static var slotShift: Int64 { 18 }
-    private static var slotCount: Int64 { 4_096 }
+    /// A slot is 2²⁰ ns, about a millisecond: more and shorter ones would not stay in the processor's cache.
+    private static var slotShift: Int64 { 20 }
+    private static var slotCount: Int64 { 1_024 }
 
     private var serial: UInt64 = 0
     /// The slot that is being emptied.
@@ -37,6 +37,8 @@ struct Agenda<Element> {
     private var wheelCount = 0
     /// Entries beyond the wheel's turn.
     private var far = Heap<Far>()
+    /// The slot of the first of them: a look into the heap copies what it finds.
+    private var farSlot = Int64.max
 
     var count: Int { open.count + wheelCount + far.count }
 
@@ -67,14 +69,15 @@ struct Agenda<Element> {
             wheelCount += 1
         } else {
             far.insert(Far(entry: entry))
+            farSlot = min(farSlot, slot)
         }
     }
 
     /// Opens the next slot that has entries; false if nothing waits anywhere.
     private mutating func turn() -> Bool {
         if wheelCount == 0 {
-            guard let first = far.min else { return false }
-            cursor = first.entry.at.nanoseconds >> Self.slotShift
+            guard !far.isEmpty else { return false }
+            cursor = farSlot
         } else {
             cursor = nextFilled()
             let index = Int(cursor % Self.slotCount)
@@ -83,9 +86,9 @@ struct Agenda<Element> {
             wheelCount -= open.count
             open.sort { $0.isLater(than: $1) }
         }
-        while let first = far.min, first.entry.at.nanoseconds >> Self.slotShift < cursor + Self.slotCount {
-            far.removeMin()
-            place(first.entry)
+        while farSlot < cursor + Self.slotCount {
+            place(far.removeMin().entry)
+            farSlot = far.min.map { $0.entry.at.nanoseconds >> Self.slotShift } ?? .max
         }
         return true
     }
