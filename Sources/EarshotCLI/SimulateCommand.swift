@@ -50,6 +50,12 @@ struct SimulateRun: ParsableCommand {
             """)
     var record: String?
     @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
+    @Flag(
+        help: """
+            Consensus and coverage only: nodes find their peers, and from then on neither probe nor replace them. In a plan: \
+            quietMembership.
+            """)
+    var quietMembership = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -89,7 +95,9 @@ struct SimulateRun: ParsableCommand {
         return plan
     }
 
-    private var replayLine: String {
+    private var replayLine: String { drawnLine + (quietMembership ? " --quiet-membership" : "") }
+
+    private var drawnLine: String {
         if let scenario { return "earshot simulate --scenario \(scenario)" }
         if let plan { return "earshot simulate --plan \(plan)" }
         if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
@@ -103,6 +111,7 @@ struct SimulateRun: ParsableCommand {
     func run() throws {
         var plan = try drawn()
         plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime
+        plan.quietMembership = plan.quietMembership || quietMembership
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)

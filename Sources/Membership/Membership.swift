@@ -57,6 +57,8 @@ public struct Membership: Equatable, Sendable {
         public var refusalDelayMin: Duration = .seconds(2)
         public var refusalDelayMax: Duration = .seconds(300)
         public var probePeriod: Duration = .seconds(1)
+        /// In which a small network asks every silent peer once, if that is sooner.
+        public var smallRound: Duration = .seconds(2)
         public var suspicion: Duration = .seconds(3)
         public var shufflePeriodMin: Duration = .milliseconds(500)
         public var shufflePeriodMax: Duration = .seconds(300)
@@ -66,12 +68,27 @@ public struct Membership: Equatable, Sendable {
 
         public init() {}
 
+        /// For simulations of everything else: a node finds its peers, and takes them for alive from then on. It does not
+        /// replace them either; cards are exchanged ever more seldom.
+        public static var quiet: Settings {
+            var settings = Settings()
+            settings.probePeriod = longTime
+            settings.smallRound = longTime
+            settings.renewalPeriod = longTime
+            settings.shufflePeriodMax = longTime
+            return settings
+        }
+
+        /// A year.
+        private static var longTime: Duration { .seconds(31_536_000) }
+
         func check() {
             precondition(0 < activeMin && activeMin <= activeTarget && activeTarget <= activeMax)
             precondition(0 <= outboundMin && outboundMin < activeTarget && passiveMax > 0)
             precondition(.zero < dialDelayMin && dialDelayMin <= dialDelayMax)
             precondition(.zero < refusalDelayMin && refusalDelayMin <= refusalDelayMax)
-            precondition(.zero < probePeriod && .zero < suspicion && .zero < renewalPeriod)
+            precondition(.zero < probePeriod && .zero < smallRound)
+            precondition(.zero < suspicion && .zero < renewalPeriod)
             precondition(.zero < shufflePeriodMin && shufflePeriodMin <= shufflePeriodMax)
             precondition(.zero <= persistDelay && .zero <= swapPeriod)
         }

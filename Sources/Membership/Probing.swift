@@ -87,7 +87,6 @@ struct Prober: Equatable, Sendable {
     static let relayPatience: Duration = .milliseconds(400)
     static let helpPatience: Duration = .milliseconds(500)
     static let tickMin: Duration = .milliseconds(250)
-    static let smallRound: Duration = .seconds(2)
     static let suspicionPings = 4
     /// Woken later than this, we are the slow one.
     static let latenessMax: Duration = .milliseconds(500)
@@ -105,7 +104,7 @@ struct Prober: Equatable, Sendable {
 extension Membership {
     var probeTick: Duration {
         guard isSmall, contacts.activeCount > 0 else { return settings.probePeriod }
-        return min(max(Prober.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
+        return min(max(settings.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
     }
 
     var probeRound: Duration { probeTick * contacts.activeCount }

@@ -167,6 +167,10 @@ public struct NodeSettings: Sendable {
         self.region = region
         self.recordSequence = recordSequence
     }
+
+    /// Neither probes, nor replaces, nor often asks a peer once it has some: where consensus and coverage are to be measured
+    /// or watched alone.
+    public mutating func quietMembership() { membership = .quiet }
 }
 
 /// What a node remembers from its last life.

@@ -45,6 +45,7 @@ extension World {
         settings.delta = .milliseconds(plan.deltaMilliseconds)
         settings.votesFrom = host.votesFrom
         settings.softwareVersion = host.softwareVersion
+        if plan.quietMembership { settings.quietMembership() }
         return settings
     }
 
