@@ -47,7 +47,8 @@ public struct Dissemination: Sendable {
 
     public enum Action: Sendable, Equatable {
         case send(NodeID, Frame)
-        case deliver([UInt8], from: NodeID)
+        /// With the digest of the octets, so that nobody computes it again.
+        case deliver([UInt8], Digest, from: NodeID)
     }
 
     /// What happened, by kind; the raw values are the places of counters.

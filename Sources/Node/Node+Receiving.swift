@@ -98,8 +98,9 @@ extension Node {
     }
 
     /// A message that dissemination delivered, each gossip message once.
-    func deliver(_ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        let digest = Digest(of: octets)
+    func deliver(
+        _ octets: [UInt8], _ digest: Digest, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
         let short = ShortID(digest)
         guard let message = decode(octets, digest) else {
             count(.malformedMessage)

@@ -235,7 +235,8 @@ public final class Node {
             case .send(let peer, let frame):
                 if packers[peer] == nil { order.append(peer) }
                 packers[peer, default: FramePacker(network: networkPrefix, sender: id)].add(frame)
-            case .deliver(let octets, let peer): deliver(octets, from: peer, at: now, &actions)
+            case .deliver(let octets, let digest, let peer):
+                deliver(octets, digest, from: peer, at: now, &actions)
             }
         }
         for peer in order {
