@@ -103,6 +103,16 @@ public enum Check: Hashable, Sendable {
     /// Whether a registered VRF key is a point that proofs can be checked with.
     case vrfKey(VRFPublicKey)
 
+    /// By what is short and differs: the signature or proof, not the message under it. Whoever repeats one signature under
+    /// many messages slows down a simulation of themselves; no real node keeps a table of checks.
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .signature(_, _, let signature): hasher.combine(signature)
+        case .vrf(_, _, let proof): hasher.combine(proof)
+        case .vrfKey(let key): hasher.combine(key)
+        }
+    }
+
     /// Whether this check alone holds.
     public var holds: Bool {
         Verification(of: [self]).holdsEntirely
