@@ -43,6 +43,8 @@ public struct Dissemination: Sendable {
         /// The host found a delivered gossip message valid.
         case accepted(ShortID)
         case refused(ShortID)
+        /// The host has these very octets of a delivered message already: they are held in place of what came.
+        case shared([UInt8], ShortID)
     }
 
     public enum Action: Sendable, Equatable {
@@ -154,6 +156,7 @@ public struct Dissemination: Sendable {
             guard pending.remove(id) != nil else { return }
             seen.set(id, .refused(now))
             count(.refused)
+        case .shared(let octets, let id): pending.share(octets, of: id)
         }
         assert(
             {

@@ -107,6 +107,9 @@ extension Node {
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard !isHalted else { return }
+        if message.isGossip, let shared = sharedWork?.octets(octets, digest, of: chain.openEpoch) {
+            run(dissemination: .shared(shared, short), at: now, &actions)
+        }
         switch message {
         case .bundle(let bundle): receive(bundle, short, from: peer, at: now, &actions)
         case .transaction(let transaction): receive(transaction, short, replyTo: nil, at: now, &actions)
