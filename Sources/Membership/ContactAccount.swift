@@ -42,7 +42,7 @@ public struct ContactAccount: Equatable, Sendable {
     init(_ contact: Contact) {
         node = contact.node
         record = contact.record
-        endpoint = contact.home
+        endpoint = contact.link?.endpoint ?? contact.home
         isListed = contact.listed != nil
         isOfCommittee = contact.isOfCommittee
         isAnchor = contact.isAnchor

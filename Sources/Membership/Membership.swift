@@ -59,6 +59,8 @@ public struct Membership: Equatable, Sendable {
         public var refusalDelayMin: Duration = .seconds(2)
         public var refusalDelayMax: Duration = .seconds(300)
         public var probePeriod: Duration = .seconds(1)
+        /// In which a small network asks every silent peer once, if that is sooner.
+        public var smallRound: Duration = .seconds(2)
         public var suspicion: Duration = .seconds(3)
         public var shufflePeriodMin: Duration = .milliseconds(500)
         public var shufflePeriodMax: Duration = .seconds(300)
@@ -68,12 +70,27 @@ public struct Membership: Equatable, Sendable {
 
         public init() {}
 
+        /// For simulations of everything else: a node finds its peers, and takes them for alive from then on. It does not
+        /// replace them either; cards are exchanged ever more seldom.
+        public static var quiet: Settings {
+            var settings = Settings()
+            settings.probePeriod = longTime
+            settings.smallRound = longTime
+            settings.renewalPeriod = longTime
+            settings.shufflePeriodMax = longTime
+            return settings
+        }
+
+        /// A year.
+        private static var longTime: Duration { .seconds(31_536_000) }
+
         func check() {
             precondition(0 < activeMin && activeMin <= activeTarget && activeTarget <= activeMax)
             precondition(0 <= outboundMin && outboundMin < activeTarget && passiveMax > 0)
             precondition(.zero < dialDelayMin && dialDelayMin <= dialDelayMax)
             precondition(.zero < refusalDelayMin && refusalDelayMin <= refusalDelayMax)
-            precondition(.zero < probePeriod && .zero < suspicion && .zero < renewalPeriod)
+            precondition(.zero < probePeriod && .zero < smallRound)
+            precondition(.zero < suspicion && .zero < renewalPeriod)
             precondition(.zero < shufflePeriodMin && shufflePeriodMin <= shufflePeriodMax)
             precondition(.zero <= persistDelay && .zero <= swapPeriod)
         }
@@ -278,7 +295,8 @@ public struct Membership: Equatable, Sendable {
 // MARK: Time
 
 extension Membership {
-    /// What is due next. By index: a copy of a contact for each costs more than the look at it.
+    /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
+    /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
         var due = min(persistAt, nextRenewal)
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
@@ -287,17 +305,22 @@ extension Membership {
         isSmall = appetite.isSmall
         var retry = Instant.never
         let round = probeRound
-        for index in contacts.list.indices {
-            switch contacts.list[index].phase {
-            case .idle(let retryAt, _):
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .dialled(_, let at, let retryAt, _):
-                // Until then it counts as a peer to come.
-                let hopeEnds = min(at + Self.dialPatience, retryAt)
-                if hopeEnds > now { due = min(due, hopeEnds) }
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .active(let link):
-                due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
+            due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        }
+        for index in contacts.dialled {
+            guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }
+            // Until then it counts as a peer to come.
+            let hopeEnds = min(at + Self.dialPatience, retryAt)
+            if hopeEnds > now { due = min(due, hopeEnds) }
+        }
+        if appetite.isHungry {
+            for index in contacts.list.indices {
+                guard appetite.any > 0 || contacts.list[index].isOfCommittee,
+                    let retryAt = contacts.list[index].retryAt
+                else { continue }
+                retry = min(retry, retryAt)
             }
         }
         if retry < .never { due = min(due, max(retry, nextDial)) }

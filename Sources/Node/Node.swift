@@ -65,7 +65,7 @@ public final class Node {
     var leaders: [Int] = []
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
-    /// The machines' deadlines, as they were when each last did something: asking a machine copies it.
+    /// The machines' deadlines, as they were when each last did something.
     var due = Due()
 
     struct Due {
@@ -262,7 +262,8 @@ public final class Node {
             case .send(let peer, let frame):
                 if packers[peer] == nil { order.append(peer) }
                 packers[peer, default: FramePacker()].add(frame)
-            case .deliver(let octets, let peer): deliver(octets, from: peer, at: now, &actions)
+            case .deliver(let octets, let digest, let peer):
+                deliver(octets, digest, from: peer, at: now, &actions)
             }
         }
         for peer in order {

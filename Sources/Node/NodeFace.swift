@@ -132,6 +132,16 @@ public enum Check: Hashable, Sendable {
     /// Whether a registered VRF key is a point that proofs can be checked with.
     case vrfKey(VRFPublicKey)
 
+    /// By what is short and differs: the signature or proof, not the message under it. Whoever repeats one signature under
+    /// many messages slows down a simulation of themselves; no real node keeps a table of checks.
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .signature(_, _, let signature): hasher.combine(signature)
+        case .vrf(_, _, let proof): hasher.combine(proof)
+        case .vrfKey(let key): hasher.combine(key)
+        }
+    }
+
     /// Whether this check alone holds.
     public var holds: Bool {
         Verification(of: [self]).holdsEntirely
@@ -199,6 +209,10 @@ public struct NodeSettings: Sendable {
         self.region = region
         self.recordSequence = recordSequence
     }
+
+    /// Neither probes, nor replaces, nor often asks a peer once it has some: where consensus and coverage are to be measured
+    /// or watched alone.
+    public mutating func quietMembership() { membership = .quiet }
 }
 
 /// What a node remembers from its last life.

@@ -48,6 +48,7 @@ extension World {
         settings.learnsEndpoint = true
         settings.votesFrom = host.votesFrom
         settings.softwareVersion = host.softwareVersion
+        if plan.quietMembership { settings.quietMembership() }
         return settings
     }
 
