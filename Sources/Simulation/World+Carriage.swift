@@ -45,6 +45,7 @@ extension World {
     ) {
         guard !isHidden(frames, to: destination.endpoint) else { return }
         guard plan.sealed else {
+            if population.numbers[speaker] == nil, inventors[speaker] == nil { inventors[speaker] = index }
             let bytes = Datagram.close(payload, network: network.prefix, sender: speaker)
             return transport(bytes, to: destination.endpoint, from: index)
         }
@@ -88,9 +89,9 @@ extension World {
 
     private static func number(of endpoint: Endpoint) -> Int { Int(endpoint.ipv4 ?? 0) >> 8 & 0xFFFF }
 
-    /// Nobody speaks for a host but itself; what does not exist, anybody may pretend to be.
+    /// Nobody speaks for a host but itself, nor for one that a host has made up.
     private func isGenuine(_ sender: NodeID, at source: Endpoint) -> Bool {
-        guard let owner = population.numbers[sender] else { return true }
+        guard let owner = population.numbers[sender] ?? inventors[sender] else { return true }
         return Network.host(at: source)?.host == owner
     }
 

@@ -52,6 +52,8 @@ public final class World {
     /// For those who are no hosts: what they draw leaves the hosts' chances alone.
     var strangersChance: Chance
     var spoofers: [Int: Spoofer] = [:]
+    /// In the clear, whose key each is that is no host's: of the first who spoke with it.
+    var inventors: [NodeID: Int] = [:]
     /// Sealed datagrams that a host took for new.
     var taken: Set<UInt64> = []
     /// Executions are shared in large worlds only: in small ones every node executes every block itself.
