@@ -23,6 +23,8 @@ struct SimulateRun: ParsableCommand {
 
     @Option(help: "Hotspots, of which the first are validators.") var nodes = 8
     @Option(help: "Validators; half of the nodes and at least four if not said.") var validators: Int?
+    @Option(help: "Edge nodes besides: hotspots that follow validators and carry nobody else's bundles.")
+    var edges = 0
     @Option(help: "Run until every node has so many final epochs.") var epochs = 6
     @Option(help: "Length of an epoch in milliseconds.") var epochMilliseconds = 2_000
     @Option(
@@ -58,6 +60,9 @@ struct SimulateRun: ParsableCommand {
 
     func validate() throws {
         guard (1...20_000).contains(nodes) else { throw ValidationError("--nodes takes 1 to 20000") }
+        guard (0...20_000 - nodes).contains(edges) else {
+            throw ValidationError("--nodes and --edges are 20000 at most")
+        }
         guard (1...1_000_000).contains(epochs) else { throw ValidationError("--epochs takes 1 or more") }
         guard (500...86_400_000).contains(epochMilliseconds) else {
             throw ValidationError("--epoch-milliseconds takes 500 or more")
@@ -84,9 +89,10 @@ struct SimulateRun: ParsableCommand {
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))
         plan.hotspots = nodes - plan.validators
+        plan.edges = edges
         plan.epochs = epochs
         plan.epochMilliseconds = epochMilliseconds
-        plan.beaconPermille = beaconPermille ?? max(1, min(plan.beaconPermille, 20_000 / nodes))
+        plan.beaconPermille = beaconPermille ?? max(1, min(plan.beaconPermille, 20_000 / (nodes + edges)))
         plan.patience = max(plan.patience, 20 * epochMilliseconds)
         if faults != "none" { try plan.add(spec: faults) }
         try plan.check("plan")
@@ -100,7 +106,8 @@ struct SimulateRun: ParsableCommand {
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"
-        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons)"
+        let edges = edges > 0 ? " --edges \(edges)" : ""
+        return "earshot simulate --nodes \(nodes)\(validators)\(edges) --epochs \(epochs)\(length)\(beacons)"
             + " --seed \(seed)" + (sealed ? " --sealed" : "")
             + (faults == "none" ? "" : " --faults \(faults)")
     }
@@ -279,6 +286,13 @@ extension Outcome {
             "\(hosts) hosts, \(events) events, \(deliveries) datagrams delivered, \(lost) lost, "
                 + "\(bytesSent / UInt64(max(1, hosts * max(1, epochsFinal)))) octets a node and epoch",
         ]
+        if edges > 0 {
+            let each = UInt64(edges * max(1, epochsFinal))
+            lines.append(
+                "edge nodes: \(edges), each and epoch \(bytesByEdges / each) octets sent and "
+                    + "\(bytesToEdges / each) received, datagrams' heads not counted")
+            lines.append("edge nodes together: " + Self.list(edgeCounters))
+        }
         let sorted = finalityMilliseconds.sorted()
         if !sorted.isEmpty {
             let median = sorted[sorted.count / 2]

@@ -33,6 +33,7 @@ public final class SharedWork {
         var executed: [Place: Executed] = [:]
         var after: [Place: After] = [:]
         var bundles: [Digest: Bundle] = [:]
+        var evidence: [Digest: EdgeDesk.Evidence] = [:]
     }
 
     /// By the epoch that was open.
@@ -100,6 +101,16 @@ public final class SharedWork {
         guard makeRoom(for: bundle.epoch), shelves[bundle.epoch]!.bundles.count < Self.bundlesMax
         else { return }
         shelves[bundle.epoch]!.bundles[message] = bundle
+    }
+
+    /// The evidence of a final block, ready for proofs.
+    func evidence(of block: Block) -> EdgeDesk.Evidence? {
+        guard makeRoom(for: block.header.epoch) else { return nil }
+        let root = block.header.evidence.root
+        if let known = hit(shelves[block.header.epoch]!.evidence[root]) { return known }
+        let made = EdgeDesk.Evidence(block)
+        shelves[block.header.epoch]!.evidence[root] = made
+        return made
     }
 
     private func hit<Result>(_ result: Result?) -> Result? {

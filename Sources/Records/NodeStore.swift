@@ -58,7 +58,7 @@ public final class NodeStore: Sendable {
 
     /// Names of what is stored once.
     enum Single: String {
-        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
+        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence, following
     }
 
     static func key(_ epoch: Epoch) -> [UInt8] {
@@ -86,6 +86,10 @@ public enum RecordWrite: Sendable {
         verdicts: [BeaconVerdict],
         rewards: [Reward], EpochSummary)
     case peers([NodeRecord])
+    /// The one bundle that an edge node signed last.
+    case outbox(Bundle)
+    /// What an edge node follows the chain from, sealed.
+    case following([UInt8])
     case status(LiveStatus)
 }
 
@@ -137,6 +141,11 @@ extension NodeStore {
                 try transaction.put(
                     record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
             }
+        case .outbox(let bundle): try put(bundle.encoded(), .ownBundle, &transaction)
+        case .following(let bytes):
+            try put(bytes, .following, &transaction)
+            // The mark is good for the first epochs, until there is this.
+            try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
         case .status(let status): try put(status.encoded(), .status, &transaction)
         }
     }

@@ -267,6 +267,14 @@ final class Driver {
                 this node is not registered: its bundles are not accepted and it earns nothing; register it with \
                 `earshot tx register`
                 """)
+        case .uplinkSilent(let validator, let epoch):
+            logger.warning(
+                "a validator kept this node's bundle to itself; others have it now",
+                metadata: ["validator": "\(validator)", "epoch": "\(epoch)"])
+        case .uplinkLied(let validator, let what):
+            logger.warning(
+                "a validator says what is not so; others are asked",
+                metadata: ["validator": "\(validator)", "what": "\(what)"])
         case .transactionRefused(let id, let fault):
             logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
         }
@@ -322,6 +330,8 @@ extension RecordWrite {
         case .bundle(let bundle, let isOwn): self = .bundle(bundle, isOwn: isOwn)
         case .candidate(let contents, let dropped): self = .candidate(contents, dropping: dropped)
         case .peers(let records): self = .peers(records)
+        case .outbox(let bundle): self = .outbox(bundle)
+        case .following(let bytes, _): self = .following(bytes)
         case .final(let block):
             let record = BlockRecord(final: block.final, body: block.body, items: block.items)
             self = .final(

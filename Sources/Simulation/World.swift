@@ -46,6 +46,7 @@ public final class World {
     var chance: Chance
     var injected: [String: UInt64] = [:]
     var finality: [Int] = []
+    var edgeProgress: EdgeProgress
     var tracer: ((TraceEvent) -> Void)?
     let isLarge: Bool
     /// Executions are shared in large worlds only: in small ones every node executes every block itself.
@@ -53,6 +54,7 @@ public final class World {
     private var audit: UInt64 = 0xCBF2_9CE4_8422_2325
     private var events: UInt64 = 0
     private var deliveries: UInt64 = 0
+    private var bytesToEdges: UInt64 = 0
     private var lastProgress = Instant.origin
 
     private static let sharingHostsMin = 50
@@ -74,6 +76,7 @@ public final class World {
         population = Population(plan: plan)
         network = population.genesis.network
         witness = Witness(genesis: population.genesis)
+        edgeProgress = EdgeProgress(hosts: plan.fullHosts..<plan.hosts)
         isLarge = plan.hosts >= Self.sharingHostsMin
         sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
         var chance = Chance(seed: plan.seed)
@@ -134,7 +137,8 @@ public final class World {
         }
         if witness.violations.isEmpty { compareWithExpectations() }
         let honest = hosts.indices.filter { hosts[$0].isHonest }
-        for host in isLarge ? Array(honest.suffix(Self.auditsOfLarge)) : honest {
+        let full = honest.filter { !isEdge($0) }
+        for host in isLarge ? Array(full.suffix(Self.auditsOfLarge)) : full {
             witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
             // It executes with the same code that the nodes do.
             withEveryRule { witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork) }
@@ -155,13 +159,16 @@ public final class World {
     var viewsMax: Int { (plan.validators - 1) / 3 + 2 }
 
     var commonEpoch: Int {
-        hosts.lazy.filter(\.isSound).map { Int($0.disk.lastEpoch) }.min() ?? 0
+        let full =
+            hosts.indices.lazy.filter { !self.isEdge($0) && self.hosts[$0].isSound }
+            .map { Int(self.hosts[$0].disk.lastEpoch) }.min() ?? 0
+        return plan.edges > 0 ? min(full, edgeProgress.least) : full
     }
 
     /// How far every host is, for whoever looks into a stall.
     private var standing: String {
         hosts.enumerated().map { index, host in
-            guard let view = host.node?.view else { return "\(index) down" }
+            guard let view = host.machine?.view else { return "\(index) down" }
             let voter = host.node?.isVoter == true ? "" : " observes"
             let honest = host.isHonest ? "" : " dishonest"
             return "\(index) epoch \(view.openEpoch) \(view.peers.count) peers\(voter)\(honest)"
@@ -183,6 +190,14 @@ public final class World {
         outcome.deltaMilliseconds = plan.deltaMilliseconds
         outcome.bytesSent = links.bytesSent
         outcome.hosts = plan.hosts
+        outcome.edges = plan.edges
+        outcome.bytesByEdges = links.bytesSentBy[plan.fullHosts..<plan.hosts].reduce(0, +)
+        outcome.bytesToEdges = bytesToEdges
+        for host in hosts {
+            for (name, value) in host.edge?.counters ?? [] where value > 0 {
+                outcome.edgeCounters[name, default: 0] += value
+            }
+        }
         outcome.injected = injected.merging(links.injected) { $0 + $1 }
         outcome.verdicts = hosts.first(where: \.isHonest)?.disk.verdicts ?? [:]
         outcome.lost = links.lost
@@ -244,6 +259,7 @@ public final class World {
         switch arrival {
         case .datagram(let bytes, let source):
             deliveries += 1
+            if isEdge(index) { bytesToEdges += UInt64(bytes.count) }
             note(Self.mixture(bytes))
             receive(bytes, from: source, at: index)
         case .event(let event):
@@ -273,11 +289,16 @@ public final class World {
 
     func handle(_ event: NodeEvent, at index: Int) {
         let host = hosts[index]
-        guard let node = host.node else { return }
+        guard host.isUp else { return }
         events += 1
         note(UInt64(bitPattern: now.nanoseconds) &+ UInt64(index) << 48)
         var actions: [NodeAction] = []
-        node.handle(event, at: host.clock.reading(at: now), actions: &actions)
+        let reading = host.clock.reading(at: now)
+        if let node = host.node {
+            node.handle(event, at: reading, actions: &actions)
+        } else {
+            host.edge!.handle(event, at: reading, actions: &actions)
+        }
         carryOut(actions, of: index)
     }
 
