@@ -168,6 +168,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case falseForker
         /// What others would say, with bad signatures, and strangers' bundles.
         case forger
+        /// Answers edge nodes with what is not so.
+        case lyingUplink
+        /// Takes edge nodes' bundles and keeps them to itself.
+        case hoardingUplink
+
+        /// Those that a swarm draws from: it has no edge nodes, and its seeds mean what they meant.
+        static let swarm = allCases.filter { $0 != .lyingUplink && $0 != .hoardingUplink }
     }
 
     public var host: Int

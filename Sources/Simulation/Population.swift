@@ -23,8 +23,8 @@ struct Population {
     init(plan: Plan) {
         var chance = Chance(seed: plan.seed &+ 0x706F_7075)
         let seeds = (0..<plan.hosts).map { _ in chance.octets(32) }
-        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes) }
-        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes) }
+        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes, isGuarded: false) }
+        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes, isGuarded: false) }
         let devices = plan.validators + plan.hotspots
         let edge = max(1, Int(Double(plan.hosts).squareRoot().rounded(.up)))
         let positions = keys.indices.map { index in

@@ -188,7 +188,7 @@ public struct VotesPage: Canonical, Hashable, Sendable {
     /// Strictly ascending by voter, never empty.
     public let entries: [Entry]
 
-    init(ballot: Ballot, page: UInt8, pages: UInt8, entries: [Entry]) {
+    package init(ballot: Ballot, page: UInt8, pages: UInt8, entries: [Entry]) {
         self.ballot = ballot
         self.page = page
         self.pages = pages

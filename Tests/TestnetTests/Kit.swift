@@ -65,6 +65,7 @@ enum Ports {
     static let flood: UInt16 = 30_300
     static let launching: UInt16 = 30_400
     static let lifetimes: UInt16 = 30_500
+    static let edges: UInt16 = 30_600
 }
 
 /// `earshot` with some arguments, and what it says.
