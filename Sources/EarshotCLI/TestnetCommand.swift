@@ -178,7 +178,8 @@ struct TestnetCommand: AsyncParsableCommand {
             let bundles = testnet.edgeBundles(through: goal, at: names[0])
             say("of \(edges) edge nodes, \(bundles.included) of \(bundles.possible) bundles are in blocks")
         }
-        say("\(full.intersection(names).count) nodes hold the same state after each of \(goal) epochs, and the books balance")
+        let count = full.intersection(names).count
+        say("\(count) nodes hold the same state after each of \(goal) epochs, and the books balance")
     }
 
     private struct Conclusion: Encodable {

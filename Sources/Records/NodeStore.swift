@@ -58,7 +58,8 @@ public final class NodeStore: Sendable {
 
     /// Names of what is stored once.
     enum Single: String {
-        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence, following, followed
+        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
+        case following, followed
     }
 
     static func key(_ epoch: Epoch) -> [UInt8] {

@@ -49,7 +49,8 @@ final class Driver {
     private var datagrams: UInt64 = 0
 
     init(
-        node: any NodeMachine, carrier: Carrier, first: [NodeAction], settings: NodeSettings, store: NodeStore,
+        node: any NodeMachine, carrier: Carrier, first: [NodeAction], settings: NodeSettings,
+        store: NodeStore,
         eventLoop: any EventLoop,
         writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?,
         keyLog: KeyLog?,

@@ -79,10 +79,12 @@ public struct NodeConfig: Sendable {
         config.isEdge = try reader.bool("edge") ?? false
         let isDevice = !roles.isEmpty && roles.isSubset(of: [.hotspot, .sensor])
         guard !config.isEdge || isDevice else {
-            throw reader.fault("edge", "is for roles hotspot and sensor: validators and observers carry everything")
+            throw reader.fault(
+                "edge", "is for roles hotspot and sensor: validators and observers carry everything")
         }
         guard !config.isEdge || config.bootstrapFile != nil else {
-            throw reader.fault("edge", "needs a bootstrap list: an edge node begins with the validators in it")
+            throw reader.fault(
+                "edge", "needs a bootstrap list: an edge node begins with the validators in it")
         }
         config.keyLogFile = try reader.string("key_log").map(resolve)
         config.gateway = try reader.string("gateway")

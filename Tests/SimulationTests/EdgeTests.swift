@@ -41,7 +41,8 @@ import Testing
     @Test(arguments: [false, true]) func `a fifth of all datagrams is lost, and no epoch is`(sealed: Bool) {
         var plan = plan()
         plan.sealed = sealed
-        plan.epochMilliseconds = 8_000
+        plan.epochMilliseconds = 20_000
+        plan.epochs = 4
         plan.links.lossPermille = 200
         plan.expects.everyBundle = true
         clean(World(plan: plan).run(), of: plan)

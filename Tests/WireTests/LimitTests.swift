@@ -122,7 +122,8 @@ struct Field: Sendable, CustomTestStringConvertible {
 
 /// A node must not take what the other side tells any wallet for a sign that it is a peer.
 @Suite struct AudienceTests {
-    @Test(arguments: 0..<Message.count) func `only the answers to wallets and edge nodes are for anybody`(tag: Int) {
+    @Test(arguments: 0..<Message.count)
+    func `only the answers to wallets and edge nodes are for anybody`(tag: Int) {
         var chance = Chance(seed: UInt64(tag))
         let message = Message.any(from: &chance, tag: tag)
         let isForAnybody =
