@@ -47,9 +47,12 @@ struct Disk {
         case .final(let final):
             precondition(final.final.header.epoch == lastEpoch + 1, "an epoch is final once, in order")
             blocks.append((final.block, final.certificate))
+            // Names are made once a reason: a large world's blocks judge hundreds of thousands of reports.
+            var counts: [Reason: UInt64] = [:]
             for verdict in final.verdicts {
-                for report in verdict.reports { verdicts["\(report.reason)", default: 0] += 1 }
+                for report in verdict.reports { counts[report.reason, default: 0] += 1 }
             }
+            for (reason, count) in counts { verdicts["\(reason)", default: 0] += count }
             changes.append(final.changes)
             open = []
             candidates = []

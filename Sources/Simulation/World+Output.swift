@@ -56,7 +56,7 @@ extension World {
         // Every bound and every invariant of the host's machines; ends the process where one is broken. In large worlds at
         // some of the commits only: the walk through all tables costs more than all that changes them.
         host.commits += 1
-        if !isLarge || host.commits % Self.commitsBetweenChecks == 0 { host.machine?.assertInvariants() }
+        if host.commits % checkEvery == 0 { host.machine?.assertInvariants() }
         tell(batch, of: index)
         host.outputs.committed()
         pump(index)

@@ -59,6 +59,10 @@ public final class World {
 
     private static let sharingHostsMin = 50
     static let commitsBetweenChecks = 64
+    /// In worlds of thousands fewer, as each walk is through thousands of bundles.
+    var checkEvery: Int { isLarge ? max(Self.commitsBetweenChecks, plan.hosts / 4) : 1 }
+    /// Above it, copies of bundles are not counted.
+    private static let spreadHostsMax = 1_000
     /// Chains that are executed again at the end of a large world, where all have the same blocks.
     private static let auditsOfLarge = 3
     private static let tickPeriod: Duration = .milliseconds(100)
@@ -78,6 +82,7 @@ public final class World {
         witness = Witness(genesis: population.genesis)
         edgeProgress = EdgeProgress(hosts: plan.fullHosts..<plan.hosts)
         isLarge = plan.hosts >= Self.sharingHostsMin
+        spread.isOn = plan.hosts <= Self.spreadHostsMax
         sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
