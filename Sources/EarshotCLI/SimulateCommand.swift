@@ -36,11 +36,11 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
-            "none; swarm: the seed draws hosts and faults too; or faults.",
+            "none; swarm, or edge-swarm: the seed draws hosts and faults too; or faults.",
             discussion: """
                 Faults are separated by commas: KIND:HOSTS@FROM-UNTIL=AMOUNT with milliseconds, BEHAVIOUR:HOST, or a rate \
                 in a thousand for all links. For example crash:1+2@3000-9000,flooder:3,loss=200.
-                """, valueName: "none|swarm|spec")) var faults = "none"
+                """, valueName: "none|swarm|edge-swarm|spec")) var faults = "none"
     @Option(help: "A named scenario instead; `earshot simulate scenarios` lists them.") var scenario: String?
     @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
     @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.")
@@ -85,6 +85,7 @@ struct SimulateRun: ParsableCommand {
             return try Plan(reading: text, name: plan)
         }
         if faults == "swarm" { return Plan.swarm(seed: seed) }
+        if faults == "edge-swarm" { return Plan.edgeSwarm(seed: seed) }
         var plan = Plan()
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))
@@ -102,7 +103,7 @@ struct SimulateRun: ParsableCommand {
     private var replayLine: String {
         if let scenario { return "earshot simulate --scenario \(scenario)" }
         if let plan { return "earshot simulate --plan \(plan)" }
-        if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
+        if faults.hasSuffix("swarm") { return "earshot simulate --faults \(faults) --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"

@@ -114,6 +114,11 @@ import Testing
         #expect(outcome.bundlesIncluded * 10 >= outcome.bundlesSigned * 9)
     }
 
+    @Test(arguments: UInt64(1)..<7) func `no fault of the swarm tricks or loses an edge node`(seed: UInt64) {
+        let plan = Plan.edgeSwarm(seed: seed)
+        clean(World(plan: plan).run(), of: plan)
+    }
+
     @Test func `validators that keep bundles to themselves are found out`() {
         var plan = plan()
         plan.validators = 7
