@@ -23,6 +23,8 @@ struct SimulateRun: ParsableCommand {
 
     @Option(help: "Hotspots, of which the first are validators.") var nodes = 8
     @Option(help: "Validators; half of the nodes and at least four if not said.") var validators: Int?
+    @Option(help: "Edge nodes besides: hotspots that follow validators and carry nobody else's bundles.")
+    var edges = 0
     @Option(help: "Run until every node has so many final epochs.") var epochs = 6
     @Option(help: "Length of an epoch in milliseconds.") var epochMilliseconds = 2_000
     @Option(
@@ -34,11 +36,11 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
-            "none; swarm: the seed draws hosts and faults too; or faults.",
+            "none; swarm, or edge-swarm: the seed draws hosts and faults too; or faults.",
             discussion: """
                 Faults are separated by commas: KIND:HOSTS@FROM-UNTIL=AMOUNT with milliseconds, BEHAVIOUR:HOST, or a rate \
                 in a thousand for all links. For example crash:1+2@3000-9000,flooder:3,loss=200.
-                """, valueName: "none|swarm|spec")) var faults = "none"
+                """, valueName: "none|swarm|edge-swarm|spec")) var faults = "none"
     @Option(help: "A named scenario instead; `earshot simulate scenarios` lists them.") var scenario: String?
     @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
     @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.")
@@ -64,6 +66,9 @@ struct SimulateRun: ParsableCommand {
 
     func validate() throws {
         guard (1...20_000).contains(nodes) else { throw ValidationError("--nodes takes 1 to 20000") }
+        guard (0...20_000 - nodes).contains(edges) else {
+            throw ValidationError("--nodes and --edges are 20000 at most")
+        }
         guard (1...1_000_000).contains(epochs) else { throw ValidationError("--epochs takes 1 or more") }
         guard (500...86_400_000).contains(epochMilliseconds) else {
             throw ValidationError("--epoch-milliseconds takes 500 or more")
@@ -86,13 +91,15 @@ struct SimulateRun: ParsableCommand {
             return try Plan(reading: text, name: plan)
         }
         if faults == "swarm" { return Plan.swarm(seed: seed) }
+        if faults == "edge-swarm" { return Plan.edgeSwarm(seed: seed) }
         var plan = Plan()
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))
         plan.hotspots = nodes - plan.validators
+        plan.edges = edges
         plan.epochs = epochs
         plan.epochMilliseconds = epochMilliseconds
-        plan.beaconPermille = beaconPermille ?? max(1, min(plan.beaconPermille, 20_000 / nodes))
+        plan.beaconPermille = beaconPermille ?? max(1, min(plan.beaconPermille, 20_000 / (nodes + edges)))
         plan.patience = max(plan.patience, 20 * epochMilliseconds)
         if faults != "none" { try plan.add(spec: faults) }
         try plan.check("plan")
@@ -104,11 +111,12 @@ struct SimulateRun: ParsableCommand {
     private var drawnLine: String {
         if let scenario { return "earshot simulate --scenario \(scenario)" }
         if let plan { return "earshot simulate --plan \(plan)" }
-        if faults == "swarm" { return "earshot simulate --faults swarm --seed \(seed)" }
+        if faults.hasSuffix("swarm") { return "earshot simulate --faults \(faults) --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"
-        return "earshot simulate --nodes \(nodes)\(validators) --epochs \(epochs)\(length)\(beacons)"
+        let edges = edges > 0 ? " --edges \(edges)" : ""
+        return "earshot simulate --nodes \(nodes)\(validators)\(edges) --epochs \(epochs)\(length)\(beacons)"
             + " --seed \(seed)" + (sealed ? " --sealed" : "")
             + (faults == "none" ? "" : " --faults \(faults)")
     }
@@ -288,6 +296,13 @@ extension Outcome {
             "\(hosts) hosts, \(events) events, \(deliveries) datagrams delivered, \(lost) lost, "
                 + "\(bytesSent / UInt64(max(1, hosts * max(1, epochsFinal)))) octets a node and epoch",
         ]
+        if edges > 0 {
+            let each = UInt64(edges * max(1, epochsFinal))
+            lines.append(
+                "edge nodes: \(edges), each and epoch \(bytesByEdges / each) octets sent and "
+                    + "\(bytesToEdges / each) received, datagrams' heads not counted")
+            lines.append("edge nodes together: " + Self.list(edgeCounters))
+        }
         let sorted = finalityMilliseconds.sorted()
         if !sorted.isEmpty {
             let median = sorted[sorted.count / 2]

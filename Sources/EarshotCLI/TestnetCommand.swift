@@ -27,6 +27,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "Sensors, which only listen.")
     var sensors = 2
 
+    @Option(help: "Hotspots besides that are edge nodes: light clients of the validators.")
+    var edges = 0
+
     @Option(help: "Sites with a radio and no node, for nodes that you start by hand.")
     var spares = 1
 
@@ -93,6 +96,7 @@ struct TestnetCommand: AsyncParsableCommand {
         var options = TestnetPlan.Options()
         options.nodes = nodes
         options.sensors = sensors
+        options.edges = edges
         options.spares = spares
         options.epochMilliseconds = try milliseconds(epoch)
         options.validators = validators
@@ -158,7 +162,8 @@ struct TestnetCommand: AsyncParsableCommand {
     }
 
     private func conclude(_ testnet: Testnet, _ names: [String], _ goal: Epoch) throws {
-        let faults = testnet.faults(through: goal, of: names)
+        let full = Set(testnet.plan.members.filter { !$0.isEdge }.map(\.name))
+        let faults = testnet.faults(through: goal, of: names.filter { full.contains($0) })
         let reasons = testnet.reasons(at: names[0])
         if output.json {
             try printJSONLine(
@@ -169,7 +174,12 @@ struct TestnetCommand: AsyncParsableCommand {
             print("reports by verdict: " + reasons.map { "\($0.reason) \($0.count)" }.joined(separator: ", "))
         }
         guard faults.isEmpty else { throw RuntimeError(faults.joined(separator: "\n")) }
-        say("\(names.count) nodes hold the same state after each of \(goal) epochs, and the books balance")
+        if edges > 0 {
+            let bundles = testnet.edgeBundles(through: goal, at: names[0])
+            say("of \(edges) edge nodes, \(bundles.included) of \(bundles.possible) bundles are in blocks")
+        }
+        let count = full.intersection(names).count
+        say("\(count) nodes hold the same state after each of \(goal) epochs, and the books balance")
     }
 
     private struct Conclusion: Encodable {

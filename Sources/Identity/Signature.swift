@@ -78,36 +78,26 @@ extension NodeID {
 ///
 /// A class, because machines, runtime and simulator share the one secret; libsodium guards its page (locked,
 /// fenced, not dumped) and wipes it when the last owner goes.
-@safe public final class SigningKey: @unchecked Sendable {
-    // @unchecked: the page is written once, before the initialiser returns, and only read afterwards.
+public final class SigningKey: Sendable {
     public static let seedByteCount = 32
     private static let secretByteCount = 64
 
     public let nodeID: NodeID
-    private let secret: UnsafeMutablePointer<UInt8>
+    private let secret: Guarded
 
     /// Derives the key pair of a 32-byte seed (RFC 8032).
-    public init(seed: RawSpan) {
+    /// - Parameter isGuarded: False only where nothing is at stake: in simulations of more nodes than a process can
+    ///   guard pages for.
+    public init(seed: RawSpan, isGuarded: Bool = true) {
         precondition(seed.byteCount == Self.seedByteCount)
-        Sodium.start()
-        guard let page = unsafe sodium_malloc(Self.secretByteCount) else {
-            fatalError("the system refuses to lock a page for a secret key; raise the limit on locked memory")
-        }
-        let secret = unsafe page.assumingMemoryBound(to: UInt8.self)
-        let key = unsafe [UInt8](unsafeUninitializedCapacity: 32) { key, count in
-            count = 32
+        var key = [UInt8](repeating: 0, count: 32)
+        secret = unsafe Guarded(byteCount: Self.secretByteCount, isGuarded: isGuarded) { page in
             let status = unsafe seed.withUnsafeBytes { seed in
-                unsafe crypto_sign_seed_keypair(key.baseAddress!, secret, seed.octets!)
+                unsafe crypto_sign_seed_keypair(&key, page, seed.octets!)
             }
             precondition(status == 0)
         }
-        _ = unsafe sodium_mprotect_readonly(page)
-        unsafe self.secret = secret
         nodeID = NodeID(octets: key.octetBytes)
-    }
-
-    deinit {
-        unsafe sodium_free(secret)
     }
 
     /// Signs the domain's preimage of the message; deterministic (RFC 8032).
@@ -119,8 +109,10 @@ extension NodeID {
         let signature = unsafe [UInt8](unsafeUninitializedCapacity: Signature.byteCount) { signature, count in
             count = Signature.byteCount
             let status = unsafe preimage.withUnsafeBytes { message in
-                unsafe crypto_sign_detached(
-                    signature.baseAddress!, nil, message.octets, UInt64(message.count), secret)
+                unsafe secret.read { secret in
+                    unsafe crypto_sign_detached(
+                        signature.baseAddress!, nil, message.octets, UInt64(message.count), secret)
+                }
             }
             precondition(status == 0)
         }

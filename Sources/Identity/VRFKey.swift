@@ -16,9 +16,10 @@ public final class VRFKey: Sendable {
     private let secret: Guarded
 
     /// Derives the key of a 32-byte seed as RFC 8032 does (RFC 9381, section 5.5).
-    public init(seed: RawSpan) {
+    /// - Parameter isGuarded: See `SigningKey`.
+    public init(seed: RawSpan, isGuarded: Bool = true) {
         precondition(seed.byteCount == Self.seedByteCount)
-        let secret = unsafe Guarded(byteCount: 64) { page in
+        let secret = unsafe Guarded(byteCount: 64, isGuarded: isGuarded) { page in
             var hash = SHA512()
             hash.update(seed)
             var expanded = hash.finish()
@@ -41,16 +42,16 @@ public final class VRFKey: Sendable {
     /// The VRF key that belongs to a node's Ed25519 seed, so that one file holds both keys.
     ///
     /// Its own seed is the keyed BLAKE2b-256 of a constant under the node's: neither tells of the other.
-    public static func derived(fromNodeSeed seed: RawSpan) -> VRFKey {
+    public static func derived(fromNodeSeed seed: RawSpan, isGuarded: Bool = true) -> VRFKey {
         precondition(seed.byteCount == SecretSeed.byteCount)
-        let own = unsafe Guarded(byteCount: seedByteCount) { page in
+        let own = unsafe Guarded(byteCount: seedByteCount, isGuarded: isGuarded) { page in
             let status = unsafe seed.withUnsafeBytes { seed in
                 unsafe crypto_generichash(
                     page, seedByteCount, derivation, UInt64(derivation.count), seed.octets, seed.count)
             }
             precondition(status == 0)
         }
-        return SecretSeed(guarded: own).read { VRFKey(seed: $0) }
+        return SecretSeed(guarded: own).read { VRFKey(seed: $0, isGuarded: isGuarded) }
     }
 
     public func prove(_ alpha: RawSpan) -> VRFProof {

@@ -302,6 +302,7 @@ extension Node {
     func open(at now: Instant, _ actions: inout [NodeAction]) {
         let epoch = chain.openEpoch
         let committee = chain.committee
+        noteOpenForEdges(epoch, at: now)
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
         windowEnds = now + .milliseconds(Int64(genesis.parameters.epochMilliseconds))
         run(membership: .committee(Set(committee.seats.map(\.key))), at: now, &actions)

@@ -62,6 +62,8 @@ extension Node {
                     membership: .indirectPong(
                         nonce: nonce, isAlive: isAlive, from: sender, place),
                     at: now, &actions)
+            case .chunk(let chunk) where !isPeer:
+                receive(pieceOfBundle: chunk, from: Destination(sender, place), at: now, &actions)
             case .message, .chunk, .have, .want:
                 guard isPeer else { count(.strangersFrame); continue }
                 run(dissemination: .frame(frame, from: sender), at: now, &actions)
@@ -89,6 +91,8 @@ extension Node {
             let answer = Message.account(
                 id, chain.ledger.account(id), lastFinal: chain.openEpoch - 1)
             send([.message(answer.encoded())], to: source, &actions)
+        case .question(let question): answer(question, to: source, at: now, &actions)
+        case .handIn(let bundle): receive(bundleOfEdge: bundle, from: source, at: now, &actions)
         default: count(.strangersFrame)
         }
     }
@@ -146,7 +150,8 @@ extension Node {
             run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
         case .transactionStatusRequest(let id):
             sendDirect(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
-        case .accountRequest, .account, .transactionStatus: count(.unasked)
+        case .accountRequest, .account, .transactionStatus, .question, .answer, .handIn:
+            count(.unasked)
         }
     }
 
@@ -201,6 +206,14 @@ extension Node {
             count(.thirdBundle)
             return run(dissemination: .refused(short), at: now, &actions)
         }
+        verify(bundle, short, replyTo: nil, at: now, &actions)
+    }
+
+    /// Hands a bundle's signature and the proofs of its reveals to workers.
+    func verify(
+        _ bundle: Bundle, _ short: ShortID?, replyTo: Destination?, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
         var checks = [
             Check.signature(
                 bundle.author,
@@ -218,7 +231,7 @@ extension Node {
             checks.append(.vrf(version.vrfKey, alpha: alpha, reveal.proof))
             keys.append(Chain.VRFCheckKey(key: version.vrfKey, proof: reveal.proof, alpha: alpha))
         }
-        verify(.bundle(bundle, short, vrf: keys), checks, at: now, &actions)
+        verify(.bundle(bundle, short, vrf: keys, replyTo: replyTo), checks, at: now, &actions)
     }
 
     func receive(
@@ -275,18 +288,23 @@ extension Node {
     ) {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
         strangersTickets.remove(ticket)
+        edges.tickets.remove(ticket)
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
         case .membership(let event): run(membership: event, at: now, &actions)
-        case .bundle(let bundle, let short, let keys):
+        case .bundle(let bundle, let short, let keys, let replyTo):
             guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
-            if pool.insert(bundle, at: now) {
+            let isNew = pool.insert(bundle, at: now)
+            if isNew {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
             } else if candidates.name(bundle.id), pool.insertAsked(bundle) {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
             }
             if let short { run(dissemination: .accepted(short), at: now, &actions) }
+            if let replyTo {
+                accept(bundleOfEdge: bundle, from: replyTo, isNew: isNew, at: now, &actions)
+            }
             advanceCandidates(at: now, &actions)
         case .transaction(let transaction, let short, let replyTo):
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
@@ -316,7 +334,7 @@ extension Node {
         case .membership: break
         // The rest of a range with one forged certificate is not worth asking for.
         case .finality: fetched.removeAll()
-        case .bundle(_, let short, _):
+        case .bundle(_, let short, _, _):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
         case .transaction(let transaction, let short, let replyTo):
             if let short { run(dissemination: .refused(short), at: now, &actions) }

@@ -33,7 +33,7 @@ public final class Node {
     enum Purpose {
         /// Contact cards are in it.
         case membership(Membership.Event)
-        case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey])
+        case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey], replyTo: Destination?)
         case transaction(Transaction, ShortID?, replyTo: Destination?)
         case consensus(Message, ShortID, from: NodeID)
         case finality(FinalHeader)
@@ -95,6 +95,8 @@ public final class Node {
     /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
     var knownFinal: (epoch: Epoch, at: NodeID)?
     var hasSaidUnregistered = false
+    /// What it does for edge nodes.
+    var edges: EdgeDesk
     var hasFinalised = false
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
@@ -148,6 +150,9 @@ public final class Node {
             settings: CoverageMachine.Settings(network: network, parameters: genesis.parameters),
             node: key.nodeID, vrfKey: vrfKey, chance: chance.split(),
             restored: BootFault.restore(boot.coverage, "the radio's record"))
+        // By chances of its own, so that all else is drawn as it would be without edge nodes.
+        var desk = chance
+        edges = EdgeDesk(chance: Chance(seed: desk.bits() ^ 0x6564_6765))
         self.chance = chance
         due = Due(
             membership: membership.deadline, dissemination: dissemination.deadline, simplex: simplex.deadline,
@@ -178,6 +183,10 @@ public final class Node {
         case .bootstrap(let list):
             run(membership: .bootstrap(list.map { Membership.Listed($0, $1) }), at: now, &actions)
         case .served(let messages, let peer):
+            guard endpoints[peer] != nil else {
+                served(messages, toEdge: peer, at: now, &actions)
+                break
+            }
             for message in messages { sendDirect(message, to: peer, at: now, &actions) }
         case .woke: break
         }

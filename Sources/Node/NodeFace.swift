@@ -76,6 +76,10 @@ public enum Persisted: Sendable {
     case final(FinalBlock)
     /// Contact cards by which a restarted node rejoins.
     case peers([NodeRecord])
+    /// The one bundle that an edge node signed for the open epoch, in place of the last.
+    case outbox(Bundle)
+    /// What an edge node follows the chain from (`EdgeRecord`), encoded and sealed (`Seal`).
+    case following([UInt8], last: Header?)
 }
 
 /// A block that is final and executed here, with everything that follows from it.
@@ -123,6 +127,10 @@ public enum Notice: Sendable {
     case transactionRefused(Digest, TransactionFault)
     /// Its role is a device's, but the registry does not know it.
     case unregistered
+    /// A validator to which this edge node gave its bundle kept it to itself.
+    case uplinkSilent(NodeID, Epoch)
+    /// What a validator told this edge node is not so.
+    case uplinkLied(NodeID, String)
 }
 
 /// One check for a worker.
@@ -230,11 +238,13 @@ public struct BootRecords: Sendable {
     /// What stands behind headers of the open epoch.
     public var candidates: [Contents]
     public var peers: [NodeRecord]
+    /// What an edge node followed the chain to, sealed.
+    public var following: [UInt8]?
 
     public init(
         recent: [Block] = [], lastCertificate: Certificate? = nil, state: [(StateKey, [UInt8])] = [],
         safety: [UInt8]? = nil, coverage: [UInt8]? = nil, bundles: [Bundle] = [], ownBundle: Bundle? = nil,
-        candidates: [Contents] = [], peers: [NodeRecord] = []
+        candidates: [Contents] = [], peers: [NodeRecord] = [], following: [UInt8]? = nil
     ) {
         self.recent = recent
         self.lastCertificate = lastCertificate
@@ -245,6 +255,7 @@ public struct BootRecords: Sendable {
         self.ownBundle = ownBundle
         self.candidates = candidates
         self.peers = peers
+        self.following = following
     }
 }
 
@@ -253,6 +264,8 @@ public enum Drop: Int, CaseIterable, Sendable {
     case malformed, strangersFrame, malformedMessage, wrongEpoch
     case unregisteredAuthor, thirdBundle, badSignature, verificationBacklog, refusedTransaction, unasked
     case inconsistentContents
+    /// Strangers ask more than a node has time for.
+    case edgeAllowance
     /// Nothing that consensus could learn from.
     case superfluous
 }

@@ -36,6 +36,7 @@ public final class SharedWork {
         var after: [Place: After] = [:]
         var bundles: [Digest: Bundle] = [:]
         var octets: [Digest: [UInt8]] = [:]
+        var evidence: [Digest: EdgeDesk.Evidence] = [:]
     }
 
     /// By the epoch that was open.
@@ -114,6 +115,16 @@ public final class SharedWork {
         if let known = shelves[epoch]!.octets[message] { return known }
         if shelves[epoch]!.octets.count < Self.octetsMax { shelves[epoch]!.octets[message] = octets }
         return nil
+    }
+
+    /// The evidence of a final block, ready for proofs.
+    func evidence(of block: Block) -> EdgeDesk.Evidence? {
+        guard makeRoom(for: block.header.epoch) else { return nil }
+        let root = block.header.evidence.root
+        if let known = hit(shelves[block.header.epoch]!.evidence[root]) { return known }
+        let made = EdgeDesk.Evidence(block)
+        shelves[block.header.epoch]!.evidence[root] = made
+        return made
     }
 
     private func hit<Result>(_ result: Result?) -> Result? {

@@ -59,6 +59,7 @@ public final class NodeStore: Sendable {
     /// Names of what is stored once.
     enum Single: String {
         case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
+        case following, followed
     }
 
     static func key(_ epoch: Epoch) -> [UInt8] {
@@ -86,6 +87,10 @@ public enum RecordWrite: Sendable {
         verdicts: [BeaconVerdict],
         rewards: [Reward], EpochSummary)
     case peers([NodeRecord])
+    /// The one bundle that an edge node signed last.
+    case outbox(Bundle)
+    /// What an edge node follows the chain from, sealed.
+    case following([UInt8], Epoch)
     case status(LiveStatus)
 }
 
@@ -137,6 +142,12 @@ extension NodeStore {
                 try transaction.put(
                     record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
             }
+        case .outbox(let bundle): try put(bundle.encoded(), .ownBundle, &transaction)
+        case .following(let bytes, let epoch):
+            try put(bytes, .following, &transaction)
+            try put(Self.key(epoch), .followed, &transaction)
+            // The mark is good for the first epochs, until there is this.
+            try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
         case .status(let status): try put(status.encoded(), .status, &transaction)
         }
     }

@@ -14,6 +14,8 @@ public struct StoredLife: Sendable {
     public var ownBundle: Bundle?
     public var candidates: [Contents] = []
     public var peers: [NodeRecord] = []
+    /// What an edge node followed the chain to.
+    public var following: [UInt8]?
 }
 
 extension NodeStore {
@@ -36,12 +38,18 @@ extension NodeStore {
             life.bundles = try openBundles(transaction)
             life.candidates = try candidates(transaction)
             life.peers = try peerRecords(transaction)
+            life.following = try single(.following, transaction)
             return life
         }
     }
 
     /// Consensus' memory of its own votes, encoded; nil before the first.
     public func safety() throws(StoreError) -> [UInt8]? { try single(.safety) }
+
+    /// The last epoch that an edge node knows to be final; 0 on a full node.
+    public func followedEpoch() throws(StoreError) -> Epoch {
+        try single(.followed).map { Self.epoch($0) } ?? 0
+    }
 
     /// The last bundle that this node signed.
     public func ownBundle() throws(StoreError) -> Bundle? {

@@ -39,7 +39,10 @@ extension NodeStore {
                 if isVoter, let recorded, recorded != place {
                     return .copied(recorded: String(decoding: recorded, as: UTF8.self))
                 }
-                let hasVotes = try single(.safety, transaction) != nil
+                // An edge node signs no votes; what it followed to it remembers together with its bundles.
+                let hasFollowed = try single(.following, transaction) != nil
+                let hasSaid = try single(.safety, transaction) != nil
+                let hasVotes = hasSaid || hasFollowed
                 let isVirgin = try single(.virgin, transaction) == key.octets
                 guard isVoter && hasVotes || isVirgin else { return .unknownHistory }
             }

@@ -12,7 +12,7 @@ internal import Records
 internal import Store
 internal import Wire
 
-/// Drives one `Node` with real sockets, clock, workers and store; lives on one event loop.
+/// Drives one `Node` or `EdgeNode` with real sockets, clock, workers and store; lives on one event loop.
 ///
 /// Sends leave in the order in which the node asked for them, and none overtakes a `persist` before it: what is
 /// asked for while a commit runs waits, and one commit takes everything that waits (group commit).
@@ -23,7 +23,7 @@ final class Driver {
     static let statusPeriod: TimeAmount = .seconds(1)
 
     private let eventLoop: any EventLoop
-    private let node: Node
+    private let node: any NodeMachine
     private let carrier: Carrier
     private let store: NodeStore
     private let writer: NIOThreadPool
@@ -48,7 +48,7 @@ final class Driver {
     private var datagrams: UInt64 = 0
 
     init(
-        node: Node, carrier: Carrier, first: [NodeAction], watch: NodeWatch, store: NodeStore,
+        node: any NodeMachine, carrier: Carrier, first: [NodeAction], watch: NodeWatch, store: NodeStore,
         eventLoop: any EventLoop, writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel,
         radio: RadioPort?, keyLog: KeyLog?, logger: Logger,
         onFailure: @escaping @Sendable (RuntimeError) -> Void
@@ -272,6 +272,14 @@ final class Driver {
                 this node is not registered: its bundles are not accepted and it earns nothing; register it with \
                 `earshot tx register`
                 """)
+        case .uplinkSilent(let validator, let epoch):
+            logger.warning(
+                "a validator kept this node's bundle to itself; others have it now",
+                metadata: ["validator": "\(validator)", "epoch": "\(epoch)"])
+        case .uplinkLied(let validator, let what):
+            logger.warning(
+                "a validator says what is not so; others are asked",
+                metadata: ["validator": "\(validator)", "what": "\(what)"])
         case .transactionRefused(let id, let fault):
             logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
         }
@@ -324,6 +332,8 @@ extension RecordWrite {
         case .bundle(let bundle, let isOwn): self = .bundle(bundle, isOwn: isOwn)
         case .candidate(let contents, let dropped): self = .candidate(contents, dropping: dropped)
         case .peers(let records): self = .peers(records)
+        case .outbox(let bundle): self = .outbox(bundle)
+        case .following(let bytes, let last): self = .following(bytes, last?.epoch ?? 0)
         case .final(let block):
             let record = BlockRecord(final: block.final, body: block.body, items: block.items)
             self = .final(

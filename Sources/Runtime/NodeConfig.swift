@@ -9,6 +9,8 @@ public struct NodeConfig: Sendable {
     public var genesisFile: String
     public var bootstrapFile: String?
     public var roles: Roles
+    /// Follows validators as a light client instead of carrying everything: for hotspots and sensors only.
+    public var isEdge = false
     /// Where gossip is heard; 0.0.0.0 and [::] are all addresses of the machine.
     public var listen: Endpoint
     /// Where others are told to find the node; nil: `listen`, and where others agree to see it.
@@ -90,6 +92,16 @@ public struct NodeConfig: Sendable {
                 "is \(radio ?? ""), but packet forwarders speak without any proof of who they are: use 127.0.0.1 or "
                     + "[::1], and a tunnel to a forwarder elsewhere")
         }
+        config.isEdge = try reader.bool("edge") ?? false
+        let isDevice = !roles.isEmpty && roles.isSubset(of: [.hotspot, .sensor])
+        guard !config.isEdge || isDevice else {
+            throw reader.fault(
+                "edge", "is for roles hotspot and sensor: validators and observers carry everything")
+        }
+        guard !config.isEdge || config.bootstrapFile != nil else {
+            throw reader.fault(
+                "edge", "needs a bootstrap list: an edge node begins with the validators in it")
+        }
         config.keyLogFile = try reader.string("key_log").map(resolve)
         config.gateway = try reader.string("gateway")
         config.deltaMilliseconds = try reader.integer("delta_milliseconds") ?? config.deltaMilliseconds
@@ -114,6 +126,7 @@ public struct NodeConfig: Sendable {
             log_level = "\(logLevel)"
 
             """
+        if isEdge { text += "edge = true\n" }
         if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
         if let announce {
             text += "announce = [\(announce.map { "\"\($0)\"" }.joined(separator: ", "))]\n"

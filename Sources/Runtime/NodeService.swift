@@ -103,19 +103,29 @@ public final class NodeService: Service {
             id: keys.signing.nodeID, endpoint: config.listen, admin: admin?.endpoint, roles: config.roles,
             epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
             wallTime: Driver.wallTime)
+        let isEdge = config.isEdge
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
             let port = radio.map {
                 RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split())
             }
             var actions: [NodeAction] = []
-            let node = try Node(
-                genesis: genesis, key: keys.signing, vrfKey: keys.vrf, settings: settings,
-                boot: BootRecords(
-                    recent: life.recent, lastCertificate: life.lastCertificate, state: life.state,
-                    safety: life.safety, coverage: life.coverage, bundles: life.bundles,
-                    ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers),
-                chance: chance.split(), now: Driver.now, actions: &actions)
+            let boot = BootRecords(
+                recent: life.recent, lastCertificate: life.lastCertificate, state: life.state,
+                safety: life.safety, coverage: life.coverage, bundles: life.bundles,
+                ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers,
+                following: life.following)
+            let node: any NodeMachine
+            if isEdge {
+                node = try EdgeNode(
+                    genesis: genesis, network: genesis.network, key: keys.signing, vrfKey: keys.vrf,
+                    settings: settings, boot: boot, chance: chance.split(), now: Driver.now,
+                    actions: &actions)
+            } else {
+                node = try Node(
+                    genesis: genesis, key: keys.signing, vrfKey: keys.vrf, settings: settings, boot: boot,
+                    chance: chance.split(), now: Driver.now, actions: &actions)
+            }
             let keyLog = try keyLogFile.map(KeyLog.init(path:))
             if let keyLogFile {
                 logger.warning(

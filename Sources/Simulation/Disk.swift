@@ -15,12 +15,15 @@ struct Disk {
     private(set) var own: Bundle?
     private var candidates: [Contents] = []
     private(set) var peers: [NodeRecord] = []
+    private var following: [UInt8]?
+    /// The last header that an edge node followed to.
+    private(set) var followed: Header?
     private(set) var verdicts: [String: UInt64] = [:]
     /// A bit has changed where that can be found when the host starts, or where the store itself cannot read it.
     private(set) var isFlipped = false
     private(set) var isUnreadable = false
 
-    var lastEpoch: Epoch { Epoch(blocks.count) }
+    var lastEpoch: Epoch { followed?.epoch ?? Epoch(blocks.count) }
 
     mutating func commit(_ batch: [Persisted]) {
         for persisted in batch { commit(persisted) }
@@ -37,12 +40,19 @@ struct Disk {
             candidates.removeAll { $0.header.digest == dropped }
             candidates.append(contents)
         case .peers(let records): peers = records
+        case .outbox(let bundle): own = bundle
+        case .following(let bytes, let last):
+            following = bytes
+            followed = last
         case .final(let final):
             precondition(final.final.header.epoch == lastEpoch + 1, "an epoch is final once, in order")
             blocks.append((final.block, final.certificate))
+            // Names are made once a reason: a large world's blocks judge hundreds of thousands of reports.
+            var counts: [Reason: UInt64] = [:]
             for verdict in final.verdicts {
-                for report in verdict.reports { verdicts["\(report.reason)", default: 0] += 1 }
+                for report in verdict.reports { counts[report.reason, default: 0] += 1 }
             }
+            for (reason, count) in counts { verdicts["\(reason)", default: 0] += count }
             changes.append(final.changes)
             open = []
             candidates = []
@@ -53,7 +63,7 @@ struct Disk {
         BootRecords(
             recent: blocks.suffix(2).map(\.block), lastCertificate: blocks.last?.certificate,
             state: stateEntries, safety: safety, coverage: coverage, bundles: open, ownBundle: own,
-            candidates: candidates, peers: peers)
+            candidates: candidates, peers: peers, following: following)
     }
 
     /// Ordered, as a store's tables are.
@@ -105,6 +115,7 @@ struct Disk {
     mutating func flip(ofVotes: Bool, _ chance: inout Chance) {
         isFlipped = true
         if ofVotes, flipSafety(&chance) { return }
+        if flipFollowing(&chance) { return }
         var kinds = Array(0..<7)
         chance.shuffle(&kinds)
         for kind in kinds {
@@ -134,6 +145,13 @@ struct Disk {
         let changed = try? Value(decoding: Self.flipped(value.encoded(), &chance).octetBytes)
         if changed == nil { isUnreadable = true }
         return changed
+    }
+
+    /// Half of the time, on an edge node's disk.
+    private mutating func flipFollowing(_ chance: inout Chance) -> Bool {
+        guard let bytes = following, chance.happens(1, in: 2) else { return false }
+        following = Self.flipped(bytes, &chance)
+        return true
     }
 
     private mutating func flipSafety(_ chance: inout Chance) -> Bool {

@@ -10,6 +10,8 @@ final class Host {
     }
 
     var node: Node?
+    /// In place of `node`, where the host is an edge node.
+    var edge: EdgeNode?
     /// Its sessions, in a sealed world.
     var carrier: Carrier?
     /// Sessions of those for whom its adversary speaks too.
@@ -48,6 +50,8 @@ final class Host {
 
     init(chance: Chance) { self.chance = chance }
 
+    var machine: (any NodeMachine)? { node ?? edge }
+    var isUp: Bool { node != nil || edge != nil }
     var isHonest: Bool { adversary == nil }
     /// Honest and sound: the others can count on it.
     var isSound: Bool { isHonest && !isOdd }
@@ -59,6 +63,7 @@ final class Host {
     /// A power cut: what is not on the disk is gone.
     func cut() {
         node = nil
+        edge = nil
         carrier = nil
         aliases = []
         workSince = (0, 0)

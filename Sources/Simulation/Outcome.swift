@@ -15,6 +15,12 @@ public struct Outcome: Codable, Sendable {
     public var deltaMilliseconds = 0
     public var bytesSent: UInt64 = 0
     public var hosts = 0
+    /// Of them edge nodes, what they sent, and what reached them, in octets.
+    public var edges = 0
+    public var bytesByEdges: UInt64 = 0
+    public var bytesToEdges: UInt64 = 0
+    /// Counters of all edge nodes that are up at the end, added.
+    public var edgeCounters: [String: UInt64] = [:]
     /// Faults by name; Byzantine hosts as `byzantine.flooder`.
     public var injected: [String: UInt64] = [:]
     /// Reports by verdict reason.

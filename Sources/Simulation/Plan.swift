@@ -1,7 +1,7 @@
 /// Everything that one simulated run is made of. Equal plans give equal runs, byte for byte.
 ///
 /// Times are milliseconds of virtual time since the run began; shares are per thousand. Hosts are numbered: first
-/// the validators (which are hotspots too), then further hotspots, then sensors, then observers.
+/// the validators (which are hotspots too), then further hotspots, then sensors, then observers, then edge nodes.
 public struct Plan: Codable, Equatable, Sendable {
     public var name = "plain"
     /// What a run of it shows, in one sentence.
@@ -11,6 +11,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var hotspots = 0
     public var sensors = 0
     public var observers = 0
+    /// Hotspots that are edge nodes: they follow validators and carry nobody else's bundles.
+    public var edges = 0
     /// The run succeeds when every honest host that is up has this epoch final.
     public var epochs = 6
     public var epochMilliseconds = 2_000
@@ -47,7 +49,9 @@ public struct Plan: Codable, Equatable, Sendable {
 
     public init() {}
 
-    public var hosts: Int { validators + hotspots + sensors + observers }
+    public var hosts: Int { validators + hotspots + sensors + observers + edges }
+    /// The hosts that are full nodes: the first ones.
+    public var fullHosts: Int { hosts - edges }
 }
 
 /// What one datagram meets on its way.
@@ -173,6 +177,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case falseForker
         /// What others would say, with bad signatures, and strangers' bundles.
         case forger
+        /// Answers edge nodes with what is not so.
+        case lyingUplink
+        /// Takes edge nodes' bundles and keeps them to itself.
+        case hoardingUplink
+
+        /// Those that a swarm draws from: it has no edge nodes, and its seeds mean what they meant.
+        static let swarm = allCases.filter { $0 != .lyingUplink && $0 != .hoardingUplink }
     }
 
     public var host: Int

@@ -91,7 +91,7 @@ extension Plan {
             if !holds { throw PlanError(description: "\(name): \(what)") }
         }
         try require(
-            validators > 0 && hotspots >= 0 && sensors >= 0 && observers >= 0 && hosts <= 20_000,
+            validators > 0 && [hotspots, sensors, observers, edges].allSatisfy { $0 >= 0 } && hosts <= 20_000,
             "takes 1 to 20000 hosts, of which one validator at least")
         try require(
             epochs > 0 && epochMilliseconds >= 500 && deltaMilliseconds > 0,

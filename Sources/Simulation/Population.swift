@@ -23,8 +23,8 @@ struct Population {
     init(plan: Plan) {
         var chance = Chance(seed: plan.seed &+ 0x706F_7075)
         let seeds = (0..<plan.hosts).map { _ in chance.octets(32) }
-        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes) }
-        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes) }
+        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes, isGuarded: false) }
+        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes, isGuarded: false) }
         let devices = plan.validators + plan.hotspots
         let edge = max(1, Int(Double(plan.hosts).squareRoot().rounded(.up)))
         let positions = keys.indices.map { index in
@@ -42,9 +42,10 @@ struct Population {
             name: "simulated", isTest: true, parameters: parameters,
             randomness0: Digest(of: chance.octets(32)), randomness1: Digest(of: chance.octets(32)),
             accounts: keys.map { GenesisAccount(account: $0.nodeID, balance: 10_000 * token) },
-            devices: (0..<(devices + plan.sensors)).map { index in
-                GenesisDevice(
-                    device: keys[index].nodeID, kind: index < devices ? .hotspot : .sensor,
+            devices: (Array(0..<(devices + plan.sensors)) + Array(plan.fullHosts..<plan.hosts)).map { index in
+                let isSensor = index >= devices && index < plan.fullHosts
+                return GenesisDevice(
+                    device: keys[index].nodeID, kind: isSensor ? .sensor : .hotspot,
                     owner: keys[index].nodeID, vrfKey: vrfKeys[index].publicKey,
                     profile: RadioProfile(region: .eu868, gain: 20),
                     location: Location(
@@ -60,6 +61,7 @@ struct Population {
         let roles: [Roles] = keys.indices.map { index in
             if index < plan.validators { return [.hotspot, .validator] }
             if index < devices { return .hotspot }
+            if index >= plan.fullHosts { return .hotspot }
             return index < devices + plan.sensors ? .sensor : []
         }
         places = positions.indices.map { index in

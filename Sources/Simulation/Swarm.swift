@@ -38,8 +38,8 @@ extension Plan {
         let bad = Array(validators.prefix((plan.validators - 1) / 3))
         let byzantine = chance.happens(4, in: 5) ? Array(bad.prefix(1 + chance.below(bad.count))) : []
         for host in byzantine {
-            let habits = Byzantine.Behaviour.allCases.filter { _ in chance.happens(1, in: 3) }
-            let used = habits.isEmpty ? [chance.pick(Byzantine.Behaviour.allCases)!] : habits
+            let habits = Byzantine.Behaviour.swarm.filter { _ in chance.happens(1, in: 3) }
+            let used = habits.isEmpty ? [chance.pick(Byzantine.Behaviour.swarm)!] : habits
             plan.byzantine += used.map { Byzantine(host: host, $0) }
         }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)

@@ -101,6 +101,23 @@ extension World {
         case .proposalRequest(let epoch, let view): "asks for the proposal of \(epoch), view \(view)"
         case .transactionStatusRequest, .transactionStatus: "transaction status"
         case .accountRequest, .account: "account"
+        case .question(let question): "asks \(question)"
+        case .answer(let answer): describe(answer)
+        case .handIn(let bundle): "hands in its bundle for epoch \(bundle.epoch)"
+        }
+    }
+
+    private static func describe(_ answer: Answer) -> String {
+        switch answer {
+        case .open(let lastFinal, _): "answers: only \(lastFinal) is final"
+        case .header(let header, _, _): "answers: header \(header.epoch)"
+        case .votes(let page): "answers: page \(page.page + 1) of \(page.pages) of \(page.ballot)"
+        case .inclusion(let epoch, let proof):
+            "answers: \(proof == nil ? "no place" : "a place") in epoch \(epoch)"
+        case .device(let epoch, _), .deviceProof(let epoch, _): "answers: a device after \(epoch)"
+        case .committee(_, let page, _): "answers: seats, page \(page + 1)"
+        case .bundle(_, let standing): "answers: bundle is \(standing)"
+        case .cards(let records): "answers: \(records.count) cards"
         }
     }
 
@@ -112,6 +129,8 @@ extension World {
         case .candidate(let contents, _): "contents of \(contents.header.digest)"
         case .final(let final): "block \(final.final.header.epoch)"
         case .peers: "peers"
+        case .outbox: "own bundle"
+        case .following(_, let last): "follows to \(last?.epoch ?? 0)"
         }
     }
 }

@@ -19,6 +19,8 @@ struct Witness {
     }
 
     private var decided: [Epoch: Digest] = [:]
+    /// What edge nodes took for final.
+    private var followed: [Epoch: Digest] = [:]
     private var said: [Turn: [Ballot]] = [:]
     private var bundles: [Turn: Digest] = [:]
     private(set) var views: [Int] = []
@@ -58,12 +60,24 @@ struct Witness {
     mutating func final(_ final: FinalHeader, at now: Instant, host: Int) {
         let epoch = final.header.epoch
         let digest = final.header.digest
+        if let known = followed[epoch], known != digest {
+            report("agreement", "epoch \(epoch) is another at edge nodes", at: now, host: host)
+        }
         if let first = decided[epoch] {
             if first != digest { report("agreement", "epoch \(epoch) has two blocks", at: now, host: host) }
         } else {
             decided[epoch] = digest
             views.append(Int(final.certificate.ballot.view))
         }
+    }
+
+    /// What an edge node takes for final is what the others decided.
+    mutating func followed(_ header: Header, at now: Instant, host: Int) {
+        let digest = header.digest
+        if let known = decided[header.epoch] ?? followed[header.epoch], known != digest {
+            report("followed", "epoch \(header.epoch) has another block", at: now, host: host)
+        }
+        followed[header.epoch] = digest
     }
 
     /// An honest host has said this on the network: it must remember it, and never contradict it.
@@ -80,7 +94,7 @@ struct Witness {
                 octets = whole
             default: continue
             }
-            guard let tag = octets.first, tag == 0 || tag == 2 || tag == 3 || tag == 4,
+            guard let tag = octets.first, tag == 0 || tag == 2 || tag == 3 || tag == 4 || tag == 18,
                 let message = try? Message(decoding: octets)
             else { continue }
             let disk = machine.disk
@@ -90,7 +104,7 @@ struct Witness {
                 let turn = Turn(host: host, epoch: proposal.header.epoch, view: proposal.view)
                 if said[turn] == nil { checkJustification(of: proposal, at: now, host: host) }
                 note(proposal.vote.ballot, host: host, disk: disk, at: now)
-            case .bundle(let bundle) where bundle.author == id:
+            case .bundle(let bundle) where bundle.author == id, .handIn(let bundle) where bundle.author == id:
                 note(bundle, host: host, disk: disk, at: now)
                 checkReveals(of: bundle, disk: disk, at: now, host: host)
             case .certificate(let certificate):

@@ -120,8 +120,8 @@ extension World {
 
     // MARK: Sessions
 
-    /// Peers, and as many strangers.
-    private static let sessionsMax = 64
+    /// Peers, and as many strangers; more where edge nodes are strangers to all validators.
+    private var sessionsMax: Int { 64 + 16 * plan.edges / plan.validators }
 
     func carrier(of index: Int, card: NodeRecord) -> Carrier {
         let seed = population.seeds[index]
@@ -131,8 +131,9 @@ extension World {
     private func carrier(_ seed: SecretSeed, card: NodeRecord, of index: Int) -> Carrier {
         let host = hosts[index]
         var settings = Session.Settings()
-        settings.sessionsMax = Self.sessionsMax
-        settings.slotsKeptForDials = Self.sessionsMax / 4
+        let sessionsMax = isEdge(index) ? 64 : sessionsMax
+        settings.sessionsMax = sessionsMax
+        settings.slotsKeptForDials = sessionsMax / 4
         // Any time that rises over a host's lives.
         return Carrier(
             key: seed.exchangeKey, record: card, network: network, settings: settings,

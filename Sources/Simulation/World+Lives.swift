@@ -16,12 +16,20 @@ extension World {
         do {
             guard !host.disk.isUnreadable else { throw Unreadable() }
             var actions: [NodeAction] = []
-            host.node = try Node(
-                genesis: population.genesis, key: population.keys[index], vrfKey: population.vrfKeys[index],
-                settings: settings(of: index), boot: host.disk.boot, chance: chance.split(),
-                now: host.clock.reading(at: now), sharedWork: sharedWork, actions: &actions)
+            if isEdge(index) {
+                host.edge = try EdgeNode(
+                    genesis: population.genesis, network: network, key: population.keys[index],
+                    vrfKey: population.vrfKeys[index], settings: settings(of: index), boot: host.disk.boot,
+                    chance: chance.split(), now: host.clock.reading(at: now), actions: &actions)
+            } else {
+                host.node = try Node(
+                    genesis: population.genesis, key: population.keys[index],
+                    vrfKey: population.vrfKeys[index], settings: settings(of: index), boot: host.disk.boot,
+                    chance: chance.split(), now: host.clock.reading(at: now), sharedWork: sharedWork,
+                    actions: &actions)
+            }
             host.carrier = nil
-            if plan.sealed { host.carrier = carrier(of: index, card: host.node!.card) }
+            if plan.sealed { host.carrier = carrier(of: index, card: host.machine!.card) }
             carryOut(actions, of: index)
         } catch  where host.disk.isFlipped {
             // What its operator then does: moves the store away. The node cannot know what it signed before.
@@ -32,6 +40,9 @@ extension World {
             witness.report("boot", "\(error)", at: now, host: index)
         }
     }
+
+    /// Second machines are never edge nodes.
+    func isEdge(_ index: Int) -> Bool { index >= plan.fullHosts && index < plan.hosts }
 
     private struct Unreadable: Error {}
 
@@ -55,6 +66,7 @@ extension World {
     /// The disk is empty now, and its node must not sign until its operator says from when on.
     private func lose(_ index: Int) {
         hosts[index].disk = Disk()
+        edgeProgress.note(index, epoch: 0)
         hasFinal = true
         hosts[index].votesFrom = .max
     }
@@ -118,7 +130,7 @@ extension World {
                 host.softwareVersion += 1
                 revive(index)
             case .bitFlip:
-                if host.node == nil, !isHeldDown(index) {
+                if !host.isUp, !isHeldDown(index) {
                     host.disk.flip(ofVotes: fault.amount == 1, &host.chance)
                 }
                 revive(index)
@@ -126,6 +138,7 @@ extension World {
                 guard let backup = host.backup else { continue }
                 cut(index)
                 host.disk = backup
+                edgeProgress.note(index, epoch: backup.lastEpoch)
                 host.backup = nil
                 host.votesFrom = .max
                 revive(index)
@@ -157,7 +170,7 @@ extension World {
     }
 
     private func revive(_ index: Int) {
-        if hosts[index].node == nil, !isHeldDown(index) { start(index) }
+        if !hosts[index].isUp, !isHeldDown(index) { start(index) }
     }
 
     /// Says from which epoch on hosts may vote again whose stores were lost or put back: one that nobody has

@@ -59,7 +59,7 @@ extension World {
         // Every bound and every invariant of the host's machines; ends the process where one is broken. In large worlds at
         // some of the commits only: the walk through all tables costs more than all that changes them.
         host.commits += 1
-        if !isLarge || host.commits % Self.commitsBetweenChecks == 0 { host.node?.assertInvariants() }
+        if host.commits % checkEvery == 0 { host.machine?.assertInvariants() }
         tell(batch, of: index)
         host.outputs.committed()
         pump(index)
@@ -67,6 +67,7 @@ extension World {
 
     /// Tells the witness what is durable now.
     func tell(_ batch: [Persisted], of index: Int) {
+        if isEdge(index) { tell(batch, ofEdge: index) }
         for case .final(let final) in batch {
             hasFinal = true
             if final.final.header.epoch >= newestFinal {
@@ -86,6 +87,15 @@ extension World {
                     host: index)
             }
             if final.millisecondsToFinal > 0 { finality.append(Int(final.millisecondsToFinal)) }
+        }
+    }
+
+    private func tell(_ batch: [Persisted], ofEdge index: Int) {
+        for case .following(_, let last?) in batch {
+            if edgeProgress.note(index, epoch: last.epoch) { hasFinal = true }
+            guard hosts[index].isHonest else { continue }
+            trace(index) { .init("followed", "epoch \(last.epoch) \(last.digest)") }
+            witness.followed(last, at: now, host: index)
         }
     }
 
@@ -118,8 +128,8 @@ extension World {
 
     func rearm(_ index: Int) {
         let host = hosts[index]
-        guard let node = host.node else { return }
-        var deadline = min(node.deadline, host.carrier?.deadline ?? .never)
+        guard let machine = host.machine else { return }
+        var deadline = min(machine.deadline, host.carrier?.deadline ?? .never)
         for alias in host.aliases { deadline = min(deadline, alias.deadline) }
         guard deadline < .never else { return }
         let at = max(now, host.clock.world(at: deadline))

@@ -47,6 +47,7 @@ public final class World {
     var chance: Chance
     var injected: [String: UInt64] = [:]
     var finality: [Int] = []
+    var edgeProgress: EdgeProgress
     var tracer: ((TraceEvent) -> Void)?
     let isLarge: Bool
     /// For those who are no hosts: what they draw leaves the hosts' chances alone.
@@ -61,10 +62,15 @@ public final class World {
     private var audit: UInt64 = 0xCBF2_9CE4_8422_2325
     private var events: UInt64 = 0
     private var deliveries: UInt64 = 0
+    private var bytesToEdges: UInt64 = 0
     private var lastProgress = Instant.origin
 
     private static let sharingHostsMin = 50
     static let commitsBetweenChecks = 64
+    /// In worlds of thousands fewer, as each walk is through thousands of bundles.
+    var checkEvery: Int { isLarge ? max(Self.commitsBetweenChecks, plan.hosts / 4) : 1 }
+    /// Above it, copies of bundles are not counted.
+    private static let spreadHostsMax = 1_000
     /// Chains that are executed again at the end of a large world, where all have the same blocks.
     private static let auditsOfLarge = 3
     private static let tickPeriod: Duration = .milliseconds(100)
@@ -82,7 +88,9 @@ public final class World {
         population = Population(plan: plan)
         network = population.genesis.network
         witness = Witness(genesis: population.genesis)
+        edgeProgress = EdgeProgress(hosts: plan.fullHosts..<plan.hosts)
         isLarge = plan.hosts >= Self.sharingHostsMin
+        spread.isOn = plan.hosts <= Self.spreadHostsMax
         sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
@@ -143,7 +151,8 @@ public final class World {
         }
         if witness.violations.isEmpty { compareWithExpectations() }
         let honest = hosts.indices.filter { hosts[$0].isHonest }
-        for host in isLarge ? Array(honest.suffix(Self.auditsOfLarge)) : honest {
+        let full = honest.filter { !isEdge($0) }
+        for host in isLarge ? Array(full.suffix(Self.auditsOfLarge)) : full {
             witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
             // It executes with the same code that the nodes do.
             withEveryRule { witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork) }
@@ -164,13 +173,16 @@ public final class World {
     var viewsMax: Int { (plan.validators - 1) / 3 + 2 }
 
     var commonEpoch: Int {
-        hosts.lazy.filter(\.isSound).map { Int($0.disk.lastEpoch) }.min() ?? 0
+        let full =
+            hosts.indices.lazy.filter { !self.isEdge($0) && self.hosts[$0].isSound }
+            .map { Int(self.hosts[$0].disk.lastEpoch) }.min() ?? 0
+        return plan.edges > 0 ? min(full, edgeProgress.least) : full
     }
 
     /// How far every host is, for whoever looks into a stall.
     private var standing: String {
         hosts.enumerated().map { index, host in
-            guard let view = host.node?.view else { return "\(index) down" }
+            guard let view = host.machine?.view else { return "\(index) down" }
             let voter = host.node?.isVoter == true ? "" : " observes"
             let honest = host.isHonest ? "" : " dishonest"
             return "\(index) epoch \(view.openEpoch) \(view.peers.count) peers\(voter)\(honest)"
@@ -192,6 +204,14 @@ public final class World {
         outcome.deltaMilliseconds = plan.deltaMilliseconds
         outcome.bytesSent = links.bytesSent
         outcome.hosts = plan.hosts
+        outcome.edges = plan.edges
+        outcome.bytesByEdges = links.bytesSentBy[plan.fullHosts..<plan.hosts].reduce(0, +)
+        outcome.bytesToEdges = bytesToEdges
+        for host in hosts {
+            for (name, value) in host.edge?.counters ?? [] where value > 0 {
+                outcome.edgeCounters[name, default: 0] += value
+            }
+        }
         outcome.injected = injected.merging(links.injected) { $0 + $1 }
         outcome.verdicts = hosts.first(where: \.isHonest)?.disk.verdicts ?? [:]
         outcome.lost = links.lost
@@ -254,6 +274,7 @@ public final class World {
         switch arrival {
         case .datagram(let bytes, let source):
             deliveries += 1
+            if isEdge(index) { bytesToEdges += UInt64(bytes.count) }
             note(Self.mixture(bytes))
             receive(bytes, from: source, at: index)
         case .event(let event):
@@ -283,11 +304,16 @@ public final class World {
 
     func handle(_ event: NodeEvent, at index: Int) {
         let host = hosts[index]
-        guard let node = host.node else { return }
+        guard host.isUp else { return }
         events += 1
         note(UInt64(bitPattern: now.nanoseconds) &+ UInt64(index) << 48)
         var actions: [NodeAction] = []
-        node.handle(event, at: host.clock.reading(at: now), actions: &actions)
+        let reading = host.clock.reading(at: now)
+        if let node = host.node {
+            node.handle(event, at: reading, actions: &actions)
+        } else {
+            host.edge!.handle(event, at: reading, actions: &actions)
+        }
         carryOut(actions, of: index)
     }
 

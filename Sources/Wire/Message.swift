@@ -27,6 +27,11 @@ public enum Message: Canonical, Hashable, Sendable {
     /// Asks what an account holds, as of the last final block.
     case accountRequest(NodeID)
     case account(NodeID, Account, lastFinal: Epoch)
+    /// What an edge node asks, and what it is told.
+    case question(Question)
+    case answer(Answer)
+    /// An edge node's own bundle, for a validator who tells it what becomes of it.
+    case handIn(Bundle)
 
     /// Bundles asked for at once; each may be 8 KiB.
     public static let bundlesRequestMax = 32
@@ -55,6 +60,9 @@ public enum Message: Canonical, Hashable, Sendable {
         case 15:
             self = .account(
                 try NodeID(from: &reader), try Account(from: &reader), lastFinal: try reader.integer())
+        case 16: self = .question(try Question(from: &reader))
+        case 17: self = .answer(try Answer(from: &reader))
+        case 18: self = .handIn(try Bundle(from: &reader))
         default: throw .unknown
         }
     }
@@ -90,11 +98,14 @@ public enum Message: Canonical, Hashable, Sendable {
             write(15, id, &writer)
             account.encode(to: &writer)
             writer.integer(lastFinal)
+        case .question(let question): write(16, question, &writer)
+        case .answer(let answer): write(17, answer, &writer)
+        case .handIn(let bundle): write(18, bundle, &writer)
         }
     }
 
-    /// Whether a message of this first octet is an answer to a wallet, who is no peer.
-    public static func isForAnybody(tag: UInt8?) -> Bool { tag == 13 || tag == 15 }
+    /// Whether a message of this first octet is an answer to a wallet or an edge node, who are no peers.
+    public static func isForAnybody(tag: UInt8?) -> Bool { tag == 13 || tag == 15 || tag == 17 }
 
     private func write(_ tag: UInt32, _ value: some Canonical, _ writer: inout ByteWriter) {
         writer.uleb128(tag)

@@ -52,6 +52,8 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Validator.self), Format(Totals.self), Format(Reward.self),
         Format(Endpoint.self), Format(Roles.self), Format(NodeRecord.self), Format(Summary.self),
         Format(Contents.self), Format(TransactionFault.self), Format(TransactionStatus.self),
+        Format(MerkleProof.self), Format(VotesPage.self), Format(BundleStanding.self), Format(Question.self),
+        Format(Answer.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
         Format(payload: ()),
     ]

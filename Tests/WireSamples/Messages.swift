@@ -70,7 +70,7 @@ extension TransactionStatus: Sample {
 
 extension Message: Sample {
     /// Of cases there are.
-    public static let count = 16
+    public static let count = 19
 
     public static func any(from chance: inout Chance) -> Message {
         any(from: &chance, tag: chance.below(count))
@@ -93,7 +93,10 @@ extension Message: Sample {
         case 12: .transactionStatusRequest(.any(from: &chance))
         case 13: .transactionStatus(.any(from: &chance), .any(from: &chance))
         case 14: .accountRequest(.any(from: &chance))
-        default: .account(.any(from: &chance), .any(from: &chance), lastFinal: chance.word())
+        case 15: .account(.any(from: &chance), .any(from: &chance), lastFinal: chance.word())
+        case 16: .question(.any(from: &chance))
+        case 17: .answer(.any(from: &chance))
+        default: .handIn(.any(from: &chance))
         }
     }
 }

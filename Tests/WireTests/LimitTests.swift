@@ -66,6 +66,13 @@ struct Field: Sendable, CustomTestStringConvertible {
             Field(Contents.self, "items", max: Block.entriesMax, after: header + [0, 0]),
             Field(Message.self, "finality", max: Message.finalityMax, after: [7]),
             Field(Message.self, "bundlesRequest", max: Message.bundlesRequestMax, after: [10]),
+            Field(MerkleProof.self, "siblings", max: MerkleProof.siblingsMax, after: half),
+            Field(
+                VotesPage.self, "entries", max: VotesPage.entriesMax, after: [1] + word + half + [0, 1]),
+            Field(Answer.self, "device", max: Answer.deviceByteCountMax, after: [4] + word + [1]),
+            Field(Answer.self, "proof", max: Answer.proofByteCountMax, after: [5] + word),
+            Field(Answer.self, "seats", max: Answer.seatsOfPageMax, after: [6] + id + [0]),
+            Field(Answer.self, "cards", max: Answer.cardsMax, after: [8]),
             Field(Chunk.self, "octets", max: Chunk.byteCountMax, after: id + [0, 0, 1, 0]),
             Field(Frame.self, "records", max: Frame.recordsMax, after: [0]),
             Field(Frame.self, "message", max: Frame.messageByteCountMax, after: [1]),
@@ -115,12 +122,13 @@ struct Field: Sendable, CustomTestStringConvertible {
 
 /// A node must not take what the other side tells any wallet for a sign that it is a peer.
 @Suite struct AudienceTests {
-    @Test(arguments: 0..<16) func `only the answers to wallets are for anybody`(tag: Int) {
+    @Test(arguments: 0..<Message.count)
+    func `only the answers to wallets and edge nodes are for anybody`(tag: Int) {
         var chance = Chance(seed: UInt64(tag))
         let message = Message.any(from: &chance, tag: tag)
         let isForAnybody =
             switch message {
-            case .transactionStatus, .account: true
+            case .transactionStatus, .account, .answer: true
             default: false
             }
         #expect(Message.isForAnybody(tag: message.encoded().first) == isForAnybody)

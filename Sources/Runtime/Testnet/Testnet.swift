@@ -92,7 +92,8 @@ public final class Testnet {
     }
 
     public func lastEpoch(of name: String) -> Epoch {
-        (try? store(of: name)?.lastEpoch()) ?? 0
+        guard let store = store(of: name) else { return 0 }
+        return max((try? store.lastEpoch()) ?? 0, (try? store.followedEpoch()) ?? 0)
     }
 
     /// The highest epoch that every one of `names` holds.
@@ -156,6 +157,18 @@ public final class Testnet {
         let held = sum + totals.staked + totals.unbonding + totals.treasury
         return held == totals.supply
             ? nil : "\(name): accounts, stakes and treasury hold \(held), supply is \(totals.supply)"
+    }
+
+    /// Of the epochs that edge nodes can have had a whole window of, bundles of theirs that are in blocks, and how many
+    /// there could be.
+    public func edgeBundles(through epoch: Epoch, at name: String) -> (included: Int, possible: Int) {
+        let edges = Set(plan.members.filter(\.isEdge).map(\.id))
+        guard epoch > 1, let store = store(of: name) else { return (0, 0) }
+        let included = (2...epoch).reduce(0) { sum, epoch in
+            let items = (try? store.blockRecord(epoch))?.items ?? []
+            return sum + items.count { edges.contains($0.author) }
+        }
+        return (included, edges.count * Int(epoch - 1))
     }
 
     /// Reports by their verdict in everything `name` holds.

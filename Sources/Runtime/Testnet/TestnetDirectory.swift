@@ -69,6 +69,7 @@ public struct TestnetDirectory: Sendable {
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
             bootstrapFile: "../testnet.peers", roles: member.roles, listen: member.gossip, radio: member.radio
         )
+        config.isEdge = member.isEdge
         config.gateway = member.gateway
         config.deltaMilliseconds = deltaMilliseconds
         try write(config.text, to: configFile(member.name))

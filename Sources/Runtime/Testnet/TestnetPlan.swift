@@ -14,6 +14,8 @@ public struct TestnetPlan: Sendable {
         /// The first so many nodes; half of them, and at least `validatorsMin`, if not said.
         public var validators: Int?
         public var sensors = 2
+        /// Hotspots besides that are edge nodes: they follow validators and carry nobody else's bundles.
+        public var edges = 0
         /// Sites with a radio but without a node: for those that somebody starts by hand.
         public var spares = 1
         public var epochMilliseconds: UInt32 = 2_000
@@ -37,6 +39,7 @@ public struct TestnetPlan: Sendable {
         public let id: NodeID
         public let vrfKey: VRFPublicKey
         public let roles: Roles
+        public let isEdge: Bool
         public let kind: DeviceKind
         /// Where its antenna is.
         public let position: Position
@@ -69,9 +72,11 @@ public struct TestnetPlan: Sendable {
     public let genesis: Genesis
 
     public init(_ options: Options) throws {
-        guard (1...Self.nodesMax).contains(options.nodes), (0...Self.nodesMax).contains(options.sensors)
+        guard (1...Self.nodesMax).contains(options.nodes), (0...Self.nodesMax).contains(options.sensors),
+            (0...Self.nodesMax).contains(options.edges)
         else {
-            throw RuntimeError("a testnet has 1 to \(Self.nodesMax) nodes and 0 to \(Self.nodesMax) sensors")
+            throw RuntimeError(
+                "a testnet has 1 to \(Self.nodesMax) nodes, and 0 to \(Self.nodesMax) sensors and edge nodes")
         }
         guard options.epochMilliseconds >= 500 else { throw RuntimeError("an epoch lasts at least 500ms") }
         guard (0...Self.nodesMax).contains(options.spares) else {
@@ -84,7 +89,7 @@ public struct TestnetPlan: Sendable {
             throw RuntimeError("of \(options.nodes) nodes, 1 to \(options.nodes) may be validators")
         }
         precondition((1...1000).contains(options.beaconPermille))
-        let count = options.nodes + options.sensors
+        let count = options.nodes + options.sensors + options.edges
         guard Int(options.portBase) + 2 * (count + options.spares) < 65_536 else {
             throw RuntimeError("ports from \(options.portBase) on do not suffice for \(count) nodes")
         }
@@ -101,18 +106,21 @@ public struct TestnetPlan: Sendable {
         var members: [Member] = []
         for index in 0..<count {
             let quirks = options.scenario.quirks(of: index + 1)
-            let isSensor = index >= options.nodes
+            let isEdge = index >= options.nodes + options.sensors
+            let isSensor = index >= options.nodes && !isEdge
             let claimed = places[index].moved(
                 eastMetres: quirks.claimsEastMetres, northMetres: quirks.claimsNorthMetres)
             let cell = Cell(containing: claimed, resolution: Location.resolution)
             let owner = quirks.sameOwnerAs.map { keys[min($0, count) - 1] } ?? keys[index]
             members.append(
                 Member(
-                    name: isSensor ? "sensor\(index - options.nodes + 1)" : "node\(index + 1)",
+                    name: isEdge
+                        ? "edge\(index - options.nodes - options.sensors + 1)"
+                        : isSensor ? "sensor\(index - options.nodes + 1)" : "node\(index + 1)",
                     seed: seeds[index],
                     id: keys[index].signing.nodeID, vrfKey: keys[index].vrf.publicKey,
                     roles: isSensor ? .sensor : index < validators ? [.hotspot, .validator] : .hotspot,
-                    kind: isSensor ? .sensor : .hotspot, position: places[index],
+                    isEdge: isEdge, kind: isSensor ? .sensor : .hotspot, position: places[index],
                     location: Location(position: claimed, cell: cell), owner: owner.signing.nodeID,
                     profile: RadioProfile(region: quirks.region, gain: 20),
                     gossip: .loopback(port: options.portBase + UInt16(2 * index)),

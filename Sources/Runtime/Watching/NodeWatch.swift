@@ -45,7 +45,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .transactionRefused:
+            .transactionRefused, .uplinkLied, .uplinkSilent:
             break
         }
     }
@@ -68,7 +68,7 @@ struct NodeWatch {
 
     /// The snapshot of this moment; the board has it too.
     mutating func status(
-        of node: Node, driverCounters: [(String, UInt64)], at now: Instant, wallTime: UInt64
+        of node: any NodeMachine, driverCounters: [(String, UInt64)], at now: Instant, wallTime: UInt64
     ) -> LiveStatus {
         let view = node.view
         var status = LiveStatus(

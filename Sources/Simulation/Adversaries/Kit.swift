@@ -31,6 +31,8 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .forker: Forker(isFalse: false)
     case .falseForker: Forker(isFalse: true)
     case .forger: Forger(chance: chance)
+    case .lyingUplink: LyingUplink(chance: chance)
+    case .hoardingUplink: HoardingUplink()
     }
 }
 

@@ -1,0 +1,371 @@
+import Bytes
+import Chance
+import Consensus
+import Coverage
+import Identity
+import Ledger
+import Wire
+
+/// The one question about the chain that is out, and what of its answer is here.
+struct Exchange {
+    let epoch: Epoch
+    let uplink: NodeID
+    var deadline: Instant
+    var attempts = 1
+    var header: Header?
+    var digest: Digest?
+    /// When the validator said it became final there.
+    var age: UInt32 = .max
+    /// Who must have voted for the header, once that is known.
+    var committee: Committee?
+    var output: VRFOutput?
+    /// Seats whose votes are verified.
+    var voters: Set<UInt16> = []
+    var ballot: Ballot?
+    /// The page that is waited for.
+    var page: UInt8 = 0
+    var pages: UInt8 = 1
+    /// A page that came before its header.
+    var early: VotesPage?
+    /// What was said of the own bundle's place before the header was final.
+    var inclusion: MerkleProof??
+    /// Seats of a committee that has to be known first.
+    var seats: [Seat] = []
+    var seatsPage: UInt8?
+}
+
+/// A final header whose evidence may hold the own bundle.
+struct Settling {
+    let header: Header
+    let age: UInt32
+    let bundle: Digest
+    /// Whom it was asked of.
+    var asked: [NodeID]
+    var deadline: Instant
+}
+
+/// Following the chain.
+///
+/// - Upon opening e: the next question is due when the validators' window has ended and a little later by chance.
+/// - Upon "not yet": again after a 64th of the window, then half as much longer every time, up to an eighth.
+/// - Upon a header: examined, its committee fetched if it is new; upon a page of votes: verified, and the next asked for.
+///   Upon a quorum: final.
+/// - Upon silence: once more for what is missing, then another uplink.
+/// - Upon a header that is final: if the own bundle was of its epoch, its place is proven, by another uplink if the first
+///   has no proof; two that have none are believed, as a bundle that is handed in twice harms nobody.
+/// - Upon a validator that is further on: straight to the last epoch that known committees can vouch for.
+extension EdgeNode {
+    /// Whom to ask about an inclusion, at most.
+    static let placesMax = 3
+    static let attemptsMax = 2
+
+    static func pollDelayMin(_ parameters: Parameters) -> Duration {
+        max(.milliseconds(100), .milliseconds(Int64(parameters.epochMilliseconds)) / 64)
+    }
+
+    private var pollDelayMax: Duration { max(pollDelay, window / 8) }
+
+    func follow(at now: Instant, _ actions: inout [NodeAction]) {
+        if let settling {
+            if settling.deadline <= now {
+                if settling.asked.count > 1 { uplinks.failed(settling.asked.last!, at: now) }
+                placeElsewhere(at: now, &actions)
+            }
+        } else if let exchange {
+            if exchange.deadline <= now { insist(at: now, &actions) }
+        } else if nextPoll <= now {
+            poll(at: now, &actions)
+        }
+    }
+
+    private func poll(excluding excluded: [NodeID] = [], at now: Instant, _ actions: inout [NodeAction]) {
+        var destination: Destination?
+        var epoch = chain.openEpoch
+        if let tip, tip.epoch > epoch {
+            // Whoever said so shall show it.
+            destination = uplinks.destination(of: tip.at)
+            epoch = min(tip.epoch, chain.reach)
+        }
+        tip = nil
+        guard let destination = destination ?? uplinks.pick(excluding: excluded, at: now) else {
+            return nextPoll = now + jittered(max(pollDelay, .seconds(1)))
+        }
+        count(.polls)
+        exchange = Exchange(epoch: epoch, uplink: destination.node, deadline: now + patience)
+        ask(.follow(epoch), destination, &actions)
+    }
+
+    private func jittered(_ duration: Duration) -> Duration {
+        chance.duration(in: (duration * 4 / 5)...(duration * 6 / 5))
+    }
+
+    /// Again after a while that grows.
+    private func pollLater(at now: Instant) {
+        exchange = nil
+        nextPoll = now + jittered(pollDelay)
+        pollDelay = min(pollDelay * 3 / 2, pollDelayMax)
+    }
+
+    /// Something did not come: asks once more for that, then elsewhere.
+    private func insist(at now: Instant, _ actions: inout [NodeAction]) {
+        guard var current = exchange else { return }
+        guard current.attempts < Self.attemptsMax, let destination = uplinks.destination(of: current.uplink)
+        else { return askElsewhere(at: now, &actions) }
+        current.attempts += 1
+        current.deadline = now + patience
+        if current.header == nil {
+            ask(.follow(current.epoch), destination, &actions)
+        } else if let page = current.seatsPage {
+            ask(.committee(chain.nextDigest, page: page), destination, &actions)
+        } else {
+            ask(.votes(current.epoch, page: current.page), destination, &actions)
+        }
+        exchange = current
+    }
+
+    private func askElsewhere(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let current = exchange else { return }
+        uplinks.failed(current.uplink, at: now)
+        exchange = nil
+        // All of them are silent: no busier than when nothing has happened.
+        guard uplinks.ready(at: now).isEmpty else {
+            return poll(excluding: [current.uplink], at: now, &actions)
+        }
+        pollLater(at: now)
+    }
+
+    private func refute(_ what: String, at now: Instant, _ actions: inout [NodeAction]) {
+        guard let current = exchange else { return }
+        lied(current.uplink, what, at: now, &actions)
+        exchange = nil
+        nextPoll = now + jittered(Self.pollDelayMin(genesis.parameters) / 2)
+    }
+
+    // MARK: Answers
+
+    func advance(by answer: Answer, from sender: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+        guard let current = exchange, current.uplink == sender else { return count(.unasked) }
+        switch answer {
+        case .open(let lastFinal, let age): wait(lastFinal, age, current, at: now, &actions)
+        case .header(let header, let lastFinal, let age):
+            guard header.epoch == current.epoch, current.header == nil else { return count(.unasked) }
+            if lastFinal > header.epoch { tip = (lastFinal, sender) }
+            exchange!.header = header
+            exchange!.digest = header.digest
+            exchange!.age = age
+            examine(header, at: now, &actions)
+        case .votes(let page):
+            guard current.header != nil, current.committee != nil else { return exchange!.early = page }
+            check(page, at: now, &actions)
+        case .committee(let digest, let page, let seats):
+            guard digest == chain.nextDigest, page == current.seatsPage else { return count(.unasked) }
+            learn(seats, page, at: now, &actions)
+        default: preconditionFailure("not an answer about the chain")
+        }
+    }
+
+    private func wait(
+        _ lastFinal: Epoch, _ age: UInt32, _ current: Exchange, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        guard current.header == nil, lastFinal < current.epoch else { return count(.unasked) }
+        exchange = nil
+        if current.epoch > chain.openEpoch || lastFinal + 1 < chain.openEpoch {
+            // It is behind, or it has not what it spoke of: somebody else may know more.
+            uplinks.failed(current.uplink, at: now)
+            return nextPoll = now + jittered(Self.pollDelayMin(genesis.parameters) / 2)
+        }
+        if !isAligned, age != .max {
+            // Started in the middle of an epoch.
+            isAligned = true
+            begin(since: min(openedAt, now + .milliseconds(-Int64(age))), at: now, &actions)
+        }
+        let ends = openedAt + window
+        if now < ends { return nextPoll = ends + jittered(pollDelay) / 2 }
+        pollLater(at: now)
+    }
+
+    private func examine(_ header: Header, at now: Instant, _ actions: inout [NodeAction]) {
+        let committee: Committee
+        do throws(LightChain.Fault) { committee = try chain.examine(header) } catch {
+            guard case .needs(let digest) = error, let current = exchange,
+                let destination = uplinks.destination(of: current.uplink)
+            else { return refute("header of epoch \(header.epoch): \(error)", at: now, &actions) }
+            exchange!.seats = []
+            exchange!.seatsPage = 0
+            exchange!.attempts = 1
+            exchange!.deadline = now + patience
+            return ask(.committee(digest, page: 0), destination, &actions)
+        }
+        exchange!.committee = committee
+        verify(
+            .randomness(header.digest), [chain.randomnessCheck(of: header, in: committee)], &actions)
+        if let early = exchange!.early {
+            exchange!.early = nil
+            check(early, at: now, &actions)
+        }
+    }
+
+    private func learn(_ seats: [Seat], _ page: UInt8, at now: Instant, _ actions: inout [NodeAction]) {
+        guard let header = exchange?.header, let destination = uplinks.destination(of: exchange!.uplink)
+        else { return }
+        exchange!.seats += seats
+        guard exchange!.seats.count <= Certificate.seatsMax else {
+            return refute("a committee without end", at: now, &actions)
+        }
+        exchange!.deadline = now + patience
+        if seats.count == Answer.seatsOfPageMax {
+            exchange!.seatsPage = page + 1
+            return ask(.committee(chain.nextDigest, page: page + 1), destination, &actions)
+        }
+        var writer = ByteWriter(capacity: 4_096)
+        writer.list(exchange!.seats)
+        guard let committee = try? Committee(decoding: writer.written), chain.learn(committee) else {
+            return refute("a committee that nobody named", at: now, &actions)
+        }
+        exchange!.seatsPage = nil
+        remember(&actions)
+        examine(header, at: now, &actions)
+    }
+
+    private func check(_ page: VotesPage, at now: Instant, _ actions: inout [NodeAction]) {
+        guard let current = exchange, let header = current.header, let committee = current.committee else {
+            return
+        }
+        guard page.page == current.page else { return count(.unasked) }
+        // Pages of two certificates do not add up.
+        guard let checks = chain.checks(of: page, for: header, in: committee),
+            current.ballot ?? page.ballot == page.ballot
+        else { return refute("votes for another header", at: now, &actions) }
+        exchange!.ballot = page.ballot
+        exchange!.pages = page.pages
+        exchange!.page += 1
+        exchange!.attempts = 1
+        exchange!.deadline = now + patience
+        verify(.votes(header.digest, page), checks, &actions)
+    }
+
+    // MARK: Verified
+
+    func reckoned(
+        _ output: VRFOutput?, of digest: Digest, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard let current = exchange, current.digest == digest else { return }
+        guard let output else { return refute("a proof of randomness", at: now, &actions) }
+        exchange!.output = output
+        finish(at: now, &actions)
+    }
+
+    func counted(
+        _ page: VotesPage, holds: Bool, of digest: Digest, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard let current = exchange, current.digest == digest, current.ballot == page.ballot,
+            let committee = current.committee
+        else { return }
+        guard holds else {
+            count(.badSignature)
+            return refute("a forged vote", at: now, &actions)
+        }
+        exchange!.voters.formUnion(page.entries.map(\.voter))
+        if chain.isQuorum(exchange!.voters, of: committee) { return finish(at: now, &actions) }
+        guard current.page < current.pages, let destination = uplinks.destination(of: current.uplink) else {
+            return refute("votes that are no quorum", at: now, &actions)
+        }
+        ask(.votes(current.epoch, page: current.page), destination, &actions)
+    }
+
+    private func finish(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let current = exchange, let header = current.header, let committee = current.committee,
+            let output = current.output, chain.isQuorum(current.voters, of: committee),
+            let ballot = current.ballot
+        else { return }
+        exchange = nil
+        guard !chain.contradicts(header) else {
+            isHalted = true
+            let known = chain.last.map { "\($0.digest.hex) of epoch \($0.epoch)" } ?? "genesis"
+            return actions.append(
+                .notice(
+                    .alarm(
+                        "two headers are certified that contradict each other: \(header.digest.hex) of epoch "
+                            + "\(header.epoch) does not follow from \(known)")))
+        }
+        let isNext = header.epoch == chain.openEpoch
+        count(isNext ? .headers : .skipped)
+        chain.advance(to: header, committee, output: output)
+        remember(&actions)
+        actions.append(.notice(.epochFinal(header.epoch, view: ballot.view, stateRoot: header.stateRoot)))
+        if !hasFinalised {
+            hasFinalised = true
+            actions.append(.notice(.ready(header.epoch)))
+        }
+        guard isNext, let ownBundle, ownBundle.epoch == header.epoch else {
+            return conclude(header, includesOwn: false, age: current.age, at: now, &actions)
+        }
+        settling = Settling(
+            header: header, age: current.age, bundle: ownBundle.id, asked: [current.uplink],
+            deadline: now + patience)
+        // It comes with the header, and may be on its way yet.
+        if let said = current.inclusion {
+            receive(inclusion: said, of: header.epoch, from: current.uplink, at: now, &actions)
+        }
+    }
+
+    // MARK: The own bundle's place
+
+    func receive(
+        inclusion proof: MerkleProof?, of epoch: Epoch, from sender: NodeID, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        guard let settling else {
+            // It came before its header was final.
+            if let current = exchange, current.uplink == sender, current.epoch == epoch {
+                exchange!.inclusion = .some(proof)
+            }
+            return
+        }
+        let header = settling.header
+        guard header.epoch == epoch, settling.asked.last == sender else { return }
+        guard let proof else { return placeElsewhere(at: now, &actions) }
+        func shows(_ item: Digest) -> Bool {
+            proof.verify(root: header.evidence.root, count: header.evidence.count, item: item)
+        }
+        if shows(settling.bundle) {
+            return conclude(header, includesOwn: true, age: settling.age, at: now, &actions)
+        }
+        guard shows(EvidenceEntry.conflictItem(author: id, epoch: epoch)) else {
+            lied(sender, "a place in the evidence of epoch \(epoch)", at: now, &actions)
+            return placeElsewhere(at: now, &actions)
+        }
+        actions.append(
+            .notice(.alarm("another machine signs bundles with this node's key: epoch \(epoch) is void")))
+        conclude(header, includesOwn: false, age: settling.age, at: now, &actions)
+    }
+
+    private func placeElsewhere(at now: Instant, _ actions: inout [NodeAction]) {
+        guard var current = settling else { return }
+        guard current.asked.count < Self.placesMax,
+            let destination = uplinks.pick(excluding: current.asked, at: now)
+        else { return conclude(current.header, includesOwn: false, age: current.age, at: now, &actions) }
+        current.asked.append(destination.node)
+        current.deadline = now + patience
+        settling = current
+        ask(.inclusion(current.header.epoch), destination, &actions)
+    }
+
+    /// Closes an epoch for the radio and opens the next.
+    private func conclude(
+        _ header: Header, includesOwn: Bool, age: UInt32, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        settling = nil
+        if ownBundle?.epoch == header.epoch { count(includesOwn ? .bundlesIncluded : .bundlesMissed) }
+        run(coverage: .final(epoch: header.epoch, includesOwnBundle: includesOwn), at: now, &actions)
+        // A validator's word on how long ago the next epoch opened; from one that is believed it moves this node's window
+        // by no more than an eighth, so that a liar costs no more than some reports.
+        var since = age == .max ? now : min(now, now + .milliseconds(-Int64(age)))
+        if isAligned { since = min(now, max(since, openedAt + window * 7 / 8)) }
+        isAligned = age != .max
+        open(since: since, at: now, &actions)
+        // Whoever gave the header may be further on: at once, then.
+        if tip.map({ $0.epoch >= chain.openEpoch }) ?? false { poll(at: now, &actions) }
+    }
+}

@@ -1,0 +1,179 @@
+import Chance
+import Identity
+import Wire
+
+/// The validators that an edge node speaks to: whom it knows, which three it has chosen, and whom it leaves alone for a
+/// while.
+///
+/// - Known are the nodes of the bootstrap list for ever, and those of whom a signed card came, up to `contactsMax`; of
+///   these, only who has a seat is used, as long as anybody with a seat is known.
+/// - Three of them are uplinks, drawn by the node's own chance; with every epoch one is drawn anew, so that nobody stands
+///   between a node and the network for long.
+/// - Who does not answer, or lies, is left alone for 2 s, 4 s, … 5 min, half of it jitter, and gives way to another;
+///   if all are, the one whose time comes first is asked, for ever.
+struct Uplinks {
+    static let count = 3
+    /// Cards of 200 octets: more validators than any node needs, so that whoever comes first is no rule.
+    static let contactsMax = 64
+    private static let pauseMin: Duration = .seconds(2)
+    private static let pauseMax: Duration = .seconds(300)
+
+    struct Contact {
+        let node: NodeID
+        var endpoint: Endpoint
+        var record: NodeRecord?
+        /// Of the bootstrap list.
+        let isListed: Bool
+        /// Since it last answered.
+        var failures = 0
+        var pausedUntil: Instant = .origin
+    }
+
+    /// Ascending by key.
+    private(set) var contacts: [Contact] = []
+    private(set) var chosen: [NodeID] = []
+    private var committee: Set<NodeID> = []
+    private var chance: Chance
+    private var turn = 0
+
+    init(own: NodeID, bootstrap: [(NodeID, Endpoint)], remembered: [NodeRecord], chance: Chance) {
+        self.chance = chance
+        for (node, endpoint) in bootstrap.prefix(Self.contactsMax) where node != own {
+            insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
+        }
+        for record in remembered where record.node != own { _ = learn(record, isSeated: true) }
+    }
+
+    /// The bootstrap list was read again: who is on it is worth a try at once.
+    mutating func relist(_ list: [(NodeID, Endpoint)], own: NodeID) {
+        for (node, endpoint) in list.prefix(Self.contactsMax) where node != own {
+            if let index = place(of: node) {
+                contacts[index].endpoint = endpoint
+                contacts[index].pausedUntil = .origin
+            } else if contacts.count < Self.contactsMax {
+                insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
+            }
+        }
+    }
+
+    /// Cards, for the next life.
+    var records: [NodeRecord] { contacts.compactMap(\.record) }
+
+    /// Who can be of use: whoever has a seat, if any of them is known.
+    private var useful: [Int] {
+        let seated = contacts.indices.filter { committee.contains(contacts[$0].node) }
+        return seated.isEmpty ? Array(contacts.indices) : seated
+    }
+
+    /// Useful contacts, and of them those that are not left alone now.
+    func ready(at now: Instant) -> [NodeID] {
+        useful.filter { contacts[$0].pausedUntil <= now }.map { contacts[$0].node }
+    }
+
+    /// How many of the committee are known.
+    var seatedCount: Int { contacts.count { committee.contains($0.node) } }
+
+    func destination(of node: NodeID) -> Destination? {
+        place(of: node).map { Destination(node, contacts[$0].endpoint, opens: true) }
+    }
+
+    /// An epoch opens: who has a seat, and one uplink is drawn anew.
+    mutating func open(committee seats: [NodeID], at now: Instant) {
+        committee = Set(seats)
+        if !chosen.isEmpty { chosen.remove(at: chance.below(chosen.count)) }
+        fill(at: now)
+    }
+
+    /// Makes up the three, with whoever is not left alone if that is possible.
+    mutating func fill(at now: Instant) {
+        let useful = Set(useful.map { contacts[$0].node })
+        chosen.removeAll { !useful.contains($0) }
+        var others = ready(at: now).filter { !chosen.contains($0) }
+        while chosen.count < Self.count, !others.isEmpty {
+            chosen.append(others.remove(at: chance.below(others.count)))
+        }
+    }
+
+    /// Whom to ask next: the uplinks in turn, else anybody, `excluded` only if there is nobody else.
+    mutating func pick(excluding excluded: [NodeID] = [], at now: Instant) -> Destination? {
+        fill(at: now)
+        let ready = ready(at: now)
+        turn += 1
+        let uplinks = chosen.filter { ready.contains($0) && !excluded.contains($0) }
+        if !uplinks.isEmpty { return destination(of: uplinks[turn % uplinks.count]) }
+        let others = ready.filter { !excluded.contains($0) }
+        if !others.isEmpty { return destination(of: others[chance.below(others.count)]) }
+        if !ready.isEmpty { return destination(of: ready[chance.below(ready.count)]) }
+        return useful.min { contacts[$0].pausedUntil < contacts[$1].pausedUntil }
+            .flatMap { destination(of: contacts[$0].node) }
+    }
+
+    /// Somebody who is none of these; nil if nobody is known.
+    mutating func stranger(to nodes: [NodeID], at now: Instant) -> NodeID? {
+        let others = ready(at: now).filter { !nodes.contains($0) }
+        return others.isEmpty ? nil : others[chance.below(others.count)]
+    }
+
+    mutating func answered(_ node: NodeID, at place: Endpoint) {
+        guard let index = self.place(of: node) else { return }
+        contacts[index].failures = 0
+        contacts[index].pausedUntil = .origin
+        contacts[index].endpoint = place
+    }
+
+    /// It did not answer, or said what is not so.
+    mutating func failed(_ node: NodeID, at now: Instant) {
+        guard let index = place(of: node) else { return }
+        contacts[index].failures = min(contacts[index].failures + 1, 16)
+        let pause = min(Self.pauseMin * (1 << (contacts[index].failures - 1)), Self.pauseMax)
+        contacts[index].pausedUntil = now + pause / 2 + chance.duration(in: .zero...(pause / 2))
+        // It may be elsewhere now: the card or the list knows.
+        if let home = contacts[index].record?.endpoints.first { contacts[index].endpoint = home }
+        guard !ready(at: now).isEmpty else { return }
+        chosen.removeAll { $0 == node }
+        fill(at: now)
+    }
+
+    func isKnown(_ node: NodeID) -> Bool { place(of: node) != nil }
+
+    /// Takes a card whose signature holds, if it is newer; true if it is worth remembering.
+    mutating func learn(_ record: NodeRecord, isSeated: Bool? = nil) -> Bool {
+        guard isSeated ?? committee.contains(record.node) || place(of: record.node) != nil,
+            let endpoint = record.endpoints.first
+        else { return false }
+        if let index = place(of: record.node) {
+            if let known = contacts[index].record, known.sequence >= record.sequence { return false }
+            contacts[index].record = record
+            contacts[index].endpoint = endpoint
+            return true
+        }
+        if contacts.count >= Self.contactsMax {
+            // Whoever lost its seat or fails most gives way, if anybody does.
+            let spare = contacts.indices.filter {
+                !contacts[$0].isListed && !chosen.contains(contacts[$0].node)
+                    && (!committee.contains(contacts[$0].node) || contacts[$0].failures > 2)
+            }
+            guard let worst = spare.max(by: { contacts[$0].failures < contacts[$1].failures }) else {
+                return false
+            }
+            contacts.remove(at: worst)
+        }
+        insert(Contact(node: record.node, endpoint: endpoint, record: record, isListed: false))
+        return true
+    }
+
+    private mutating func insert(_ contact: Contact) {
+        let index = contacts.firstIndex { contact.node < $0.node } ?? contacts.count
+        if let known = place(of: contact.node) { return contacts[known].endpoint = contact.endpoint }
+        contacts.insert(contact, at: index)
+    }
+
+    private func place(of node: NodeID) -> Int? { contacts.firstIndex { $0.node == node } }
+
+    func assertInvariants() {
+        precondition(contacts.count <= Self.contactsMax && chosen.count <= Self.count)
+        precondition(zip(contacts, contacts.dropFirst()).allSatisfy { $0.node < $1.node })
+        precondition(chosen.allSatisfy { node in contacts.contains { $0.node == node } })
+        precondition(Set(chosen).count == chosen.count)
+    }
+}

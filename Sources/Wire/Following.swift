@@ -1,0 +1,268 @@
+public import Bytes
+public import Identity
+
+/// What an edge node asks a validator, over a session of its own, as any stranger may.
+///
+/// Each question is answered by datagrams that need each other for nothing: what is lost is asked for again, here or
+/// elsewhere, and the one who answers keeps nothing between two questions. Tags are frozen.
+public enum Question: Canonical, Hashable, Sendable {
+    /// The final header of an epoch, the first page of the votes that made it final, and where in its evidence the
+    /// asker's own entry stands; of an epoch that is still open, only that.
+    case follow(Epoch)
+    /// A later page of those votes.
+    case votes(Epoch, page: UInt8)
+    /// Where in an epoch's evidence the asker's own entry stands.
+    case inclusion(Epoch)
+    /// What the registry holds of a device, as of the last final block.
+    case device(NodeID)
+    /// Seats of the committee with this digest.
+    case committee(Digest, page: UInt8)
+    /// What became of a bundle of the open epoch.
+    case bundle(Digest)
+    /// Contact cards of validators.
+    case cards
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .follow(try reader.integer())
+        case 1: self = .votes(try reader.integer(), page: try reader.integer())
+        case 2: self = .inclusion(try reader.integer())
+        case 3: self = .device(try NodeID(from: &reader))
+        case 4: self = .committee(try Digest(from: &reader), page: try reader.integer())
+        case 5: self = .bundle(try Digest(from: &reader))
+        case 6: self = .cards
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .follow(let epoch):
+            writer.uleb128(0)
+            writer.integer(epoch)
+        case .votes(let epoch, let page):
+            writer.uleb128(1)
+            writer.integer(epoch)
+            writer.integer(page)
+        case .inclusion(let epoch):
+            writer.uleb128(2)
+            writer.integer(epoch)
+        case .device(let id):
+            writer.uleb128(3)
+            id.encode(to: &writer)
+        case .committee(let digest, let page):
+            writer.uleb128(4)
+            digest.encode(to: &writer)
+            writer.integer(page)
+        case .bundle(let id):
+            writer.uleb128(5)
+            id.encode(to: &writer)
+        case .cards: writer.uleb128(6)
+        }
+    }
+}
+
+/// What a validator answers an edge node. Nothing of it is believed: headers by votes, everything else by a header or by
+/// a signature. Tags are frozen.
+public enum Answer: Canonical, Hashable, Sendable {
+    /// The epoch asked about is not final here: this one is the last that is.
+    /// - Parameter age: Milliseconds since the epoch after it opened here.
+    case open(lastFinal: Epoch, age: UInt32)
+    /// - Parameter age: Milliseconds since the epoch after the header's opened here.
+    case header(Header, lastFinal: Epoch, age: UInt32)
+    case votes(VotesPage)
+    /// Nil: the asker has no entry in this evidence, or this node does not keep a block so old.
+    case inclusion(Epoch, MerkleProof?)
+    /// The encoding of the registry's `Device` after a block; nil if it knows none. Its proof comes beside it.
+    case device(Epoch, [UInt8]?)
+    /// The encoding of the ledger's `StateProof` for the device, against the state root of this epoch's header.
+    case deviceProof(Epoch, [UInt8])
+    case committee(Digest, page: UInt8, [Seat])
+    case bundle(Digest, BundleStanding)
+    case cards([NodeRecord])
+
+    /// Pages keep an answer within one datagram.
+    public static let seatsOfPageMax = 14
+    public static let cardsMax = Frame.recordsMax
+    /// Eight versions of a device's facts.
+    public static let deviceByteCountMax = 960
+    /// Twenty-eight levels: a state of a hundred million values.
+    public static let proofByteCountMax = 960
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .open(lastFinal: try reader.integer(), age: try reader.integer())
+        case 1:
+            self = .header(
+                try Header(from: &reader), lastFinal: try reader.integer(), age: try reader.integer())
+        case 2: self = .votes(try VotesPage(from: &reader))
+        case 3: self = .inclusion(try reader.integer(), try reader.option())
+        case 4:
+            let epoch: Epoch = try reader.integer()
+            self = .device(epoch, try reader.bool() ? try reader.octets(max: Self.deviceByteCountMax) : nil)
+        case 5:
+            self = .deviceProof(try reader.integer(), try reader.octets(max: Self.proofByteCountMax))
+        case 6:
+            self = .committee(
+                try Digest(from: &reader), page: try reader.integer(),
+                try reader.list(max: Self.seatsOfPageMax))
+        case 7: self = .bundle(try Digest(from: &reader), try BundleStanding(from: &reader))
+        case 8: self = .cards(try reader.list(max: Self.cardsMax))
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .open(let lastFinal, let age):
+            writer.uleb128(0)
+            writer.integer(lastFinal)
+            writer.integer(age)
+        case .header(let header, let lastFinal, let age):
+            writer.uleb128(1)
+            header.encode(to: &writer)
+            writer.integer(lastFinal)
+            writer.integer(age)
+        case .votes(let page):
+            writer.uleb128(2)
+            page.encode(to: &writer)
+        case .inclusion(let epoch, let proof):
+            writer.uleb128(3)
+            writer.integer(epoch)
+            writer.option(proof)
+        case .device(let epoch, let value):
+            writer.uleb128(4)
+            writer.integer(epoch)
+            writer.bool(value != nil)
+            if let value { writer.octets(value) }
+        case .deviceProof(let epoch, let proof):
+            writer.uleb128(5)
+            writer.integer(epoch)
+            writer.octets(proof)
+        case .committee(let digest, let page, let seats):
+            writer.uleb128(6)
+            digest.encode(to: &writer)
+            writer.integer(page)
+            writer.list(seats)
+        case .bundle(let id, let standing):
+            writer.uleb128(7)
+            id.encode(to: &writer)
+            standing.encode(to: &writer)
+        case .cards(let records):
+            writer.uleb128(8)
+            writer.list(records)
+        }
+    }
+}
+
+/// Some of the votes of a certificate: each of them counts by itself, whatever became of the other pages.
+public struct VotesPage: Canonical, Hashable, Sendable {
+    public struct Entry: Canonical, Hashable, Sendable {
+        /// The voter's seat.
+        public let voter: UInt16
+        public let signature: Signature
+
+        public init(voter: UInt16, signature: Signature) {
+            self.voter = voter
+            self.signature = signature
+        }
+
+        public init(from reader: inout ByteReader) throws(DecodeError) {
+            voter = try reader.integer()
+            signature = try Signature(from: &reader)
+        }
+
+        public func encode(to writer: inout ByteWriter) {
+            writer.integer(voter)
+            signature.encode(to: &writer)
+        }
+    }
+
+    /// What fits a datagram.
+    public static let entriesMax = 15
+
+    public let ballot: Ballot
+    public let page: UInt8
+    /// How many there are.
+    public let pages: UInt8
+    /// Strictly ascending by voter, never empty.
+    public let entries: [Entry]
+
+    package init(ballot: Ballot, page: UInt8, pages: UInt8, entries: [Entry]) {
+        self.ballot = ballot
+        self.page = page
+        self.pages = pages
+        self.entries = entries
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        ballot = try Ballot(from: &reader)
+        page = try reader.integer()
+        pages = try reader.integer()
+        guard page < pages else { throw .unknown }
+        entries = try reader.list(max: Self.entriesMax)
+        guard !entries.isEmpty else { throw .nonCanonical }
+        for place in entries.indices.dropFirst() where entries[place - 1].voter >= entries[place].voter {
+            throw .nonCanonical
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        ballot.encode(to: &writer)
+        writer.integer(page)
+        writer.integer(pages)
+        writer.list(entries)
+    }
+}
+
+extension Certificate {
+    /// Nil beyond the last page.
+    public func page(_ page: UInt8) -> VotesPage? {
+        let start = Int(page) * VotesPage.entriesMax
+        guard start < voters.count else { return nil }
+        let places = start..<min(start + VotesPage.entriesMax, voters.count)
+        return VotesPage(
+            ballot: ballot, page: page,
+            pages: UInt8((voters.count + VotesPage.entriesMax - 1) / VotesPage.entriesMax),
+            entries: places.map { VotesPage.Entry(voter: voters[$0], signature: signatures[$0]) })
+    }
+}
+
+extension Committee {
+    /// Seats of one page; empty beyond the last.
+    public func page(_ page: UInt8) -> [Seat] {
+        Array(seats.dropFirst(Int(page) * Answer.seatsOfPageMax).prefix(Answer.seatsOfPageMax))
+    }
+}
+
+/// What became of a bundle that was handed to a validator.
+public enum BundleStanding: Canonical, Hashable, Sendable {
+    case unknown
+    /// Some of its pieces are here: one bit each.
+    case partial(UInt16)
+    /// Verified, durable, and on its way to the others.
+    case held
+    /// Of another epoch, or of an author that is not registered, or one too many.
+    case refused
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        switch try reader.uleb128() {
+        case 0: self = .unknown
+        case 1: self = .partial(try reader.integer())
+        case 2: self = .held
+        case 3: self = .refused
+        default: throw .unknown
+        }
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .unknown: writer.uleb128(0)
+        case .partial(let pieces):
+            writer.uleb128(1)
+            writer.integer(pieces)
+        case .held: writer.uleb128(2)
+        case .refused: writer.uleb128(3)
+        }
+    }
+}

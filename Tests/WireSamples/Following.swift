@@ -1,0 +1,80 @@
+internal import Bytes
+public import Chance
+internal import Identity
+public import Wire
+
+extension MerkleProof: Sample {
+    public static func any(from chance: inout Chance) -> MerkleProof {
+        MerkleProof(index: chance.word(), siblings: chance.list(max: siblingsMax))
+    }
+}
+
+extension VotesPage.Entry: Sample {
+    public static func any(from chance: inout Chance) -> VotesPage.Entry {
+        VotesPage.Entry(voter: chance.word(), signature: .any(from: &chance))
+    }
+}
+
+extension VotesPage: Sample {
+    public static func any(from chance: inout Chance) -> VotesPage {
+        let pages = UInt8(1 + chance.below(35))
+        var entries: [Entry] = []
+        while entries.isEmpty { entries = chance.ascending(max: entriesMax) { $0.voter } }
+        return VotesPage(
+            ballot: .any(from: &chance), page: UInt8(chance.below(Int(pages))), pages: pages, entries: entries
+        )
+    }
+}
+
+extension BundleStanding: Sample {
+    public static func any(from chance: inout Chance) -> BundleStanding {
+        switch chance.below(4) {
+        case 0: .unknown
+        case 1: .partial(chance.word())
+        case 2: .held
+        default: .refused
+        }
+    }
+}
+
+extension Question: Sample {
+    /// Of cases there are.
+    public static let count = 7
+
+    public static func any(from chance: inout Chance) -> Question {
+        switch chance.below(count) {
+        case 0: .follow(chance.word())
+        case 1: .votes(chance.word(), page: chance.word())
+        case 2: .inclusion(chance.word())
+        case 3: .device(.any(from: &chance))
+        case 4: .committee(.any(from: &chance), page: chance.word())
+        case 5: .bundle(.any(from: &chance))
+        default: .cards
+        }
+    }
+}
+
+extension Answer: Sample {
+    /// Of cases there are.
+    public static let count = 9
+
+    public static func any(from chance: inout Chance) -> Answer {
+        any(from: &chance, tag: chance.below(count))
+    }
+
+    public static func any(from chance: inout Chance, tag: Int) -> Answer {
+        switch tag {
+        case 0: return .open(lastFinal: chance.word(), age: chance.word())
+        case 1: return .header(.any(from: &chance), lastFinal: chance.word(), age: chance.word())
+        case 2: return .votes(.any(from: &chance))
+        case 3: return .inclusion(chance.word(), chance.maybe())
+        case 4:
+            let octets = chance.octets(chance.below(deviceByteCountMax + 1))
+            return .device(chance.word(), chance.bool() ? octets : nil)
+        case 5: return .deviceProof(chance.word(), chance.octets(chance.below(proofByteCountMax + 1)))
+        case 6: return .committee(.any(from: &chance), page: chance.word(), chance.list(max: seatsOfPageMax))
+        case 7: return .bundle(.any(from: &chance), .any(from: &chance))
+        default: return .cards(chance.list(max: cardsMax))
+        }
+    }
+}
