@@ -88,8 +88,10 @@ struct Inspector {
     func status() throws {
         let genesis = try store.genesis()
         let live = try store.status()
+        let followed = try store.followedEpoch()
         let document = StatusDocument(
-            network: genesis?.name, node: live?.node.text, lastFinalEpoch: try store.lastEpoch(),
+            network: genesis?.name, node: live?.node.text,
+            lastFinalEpoch: max(try store.lastEpoch(), followed),
             stateRoot: try store.summary(try store.lastEpoch())?.stateRoot.hex,
             live: live.map(LiveDocument.init))
         if json { return try printJSON(document) }
@@ -108,7 +110,7 @@ struct Inspector {
             state root       \(document.stateRoot ?? "-")
             open epoch       \(live.openEpoch), view \(live.view)
             waits for        \(live.waitsFor)
-            votes            \(live.mayVote ? "yes" : "no, it observes only")
+            votes            \(live.mayVote ? "yes" : followed > 0 ? "no, it is an edge node" : "no, it observes only")
             peers            \(live.peers.count)
             last words       \(Presence(of: live, at: wallTime()).text)
             """)

@@ -114,6 +114,20 @@ import Testing
         #expect(outcome.bundlesIncluded * 10 >= outcome.bundlesSigned * 9)
     }
 
+    @Test func `an edge node's traffic does not grow with the network`() {
+        let octets = [20, 160].map { edges in
+            var plan = plan(edges: edges)
+            plan.epochs = 3
+            plan.epochMilliseconds = 60_000
+            // As many beacons in the one as in the other.
+            plan.beaconPermille = 8_000 / plan.hosts
+            let outcome = World(plan: plan).run()
+            clean(outcome, of: plan)
+            return Int(outcome.bytesByEdges + outcome.bytesToEdges) / edges / outcome.epochsFinal
+        }
+        #expect(abs(octets[1] - octets[0]) * 10 <= octets[0], "\(octets)")
+    }
+
     @Test(arguments: UInt64(1)..<7) func `no fault of the swarm tricks or loses an edge node`(seed: UInt64) {
         let plan = Plan.edgeSwarm(seed: seed)
         clean(World(plan: plan).run(), of: plan)
