@@ -39,6 +39,9 @@ extension PeersCommand {
             let network = try GenesisFile.read(genesis).network
             let (entries, faults) = all ? try PeersFile.scan(target) : ([try PeersFile.entry(target)], [])
             for fault in faults { complain(fault) }
+            guard !entries.isEmpty else {
+                throw RuntimeError("\(target) names nobody: add a line earshot://<node id>@host:port")
+            }
             let isStopped = StopFlag()
             await isStopped.listen()
             let count = count
@@ -64,7 +67,7 @@ extension PeersCommand {
             } else {
                 show(reports[0])
             }
-            guard answering == reports.count, faults.isEmpty, !reports.isEmpty else { throw ExitCode.failure }
+            guard answering == reports.count, faults.isEmpty else { throw ExitCode.failure }
         }
 
         private func show(_ report: PingReport) {
