@@ -121,16 +121,19 @@ extension TestnetTests {
 
         @Test func `an independent implementation of Noise greets a running node`() async throws {
             let node = try await LoneNode(port: Ports.interop)
-            let log = node.scratch.path + "/greet.log"
-            // The first run fetches two Python packages; whoever has them waits for nothing.
-            let child = try ChildProcess(
-                name: "greet", executable: repository.appending(path: "tools/interop/greet").path,
-                arguments: [node.line, "--network", try GenesisFile.read(node.genesis).network.hex],
-                logFile: log)
-            defer { child.kill() }
-            let status = try await eventually("the greeting", within: .seconds(180)) { child.exitStatus }
-            let said = try String(contentsOfFile: log, encoding: .utf8)
-            #expect(status == 0 && said.contains("signed") && said.contains("pong"), "\(said)")
+            let network = try GenesisFile.read(node.genesis).network.hex
+            for options in [[], ["--under-load"]] {
+                let log = node.scratch.path + "/greet\(options.count).log"
+                // The first run fetches two Python packages; whoever has them waits for nothing.
+                let child = try ChildProcess(
+                    name: "greet", executable: repository.appending(path: "tools/interop/greet").path,
+                    arguments: [node.line, "--network", network] + options, logFile: log)
+                defer { child.kill() }
+                let status = try await eventually("the greeting", within: .seconds(180)) { child.exitStatus }
+                let said = try String(contentsOfFile: log, encoding: .utf8)
+                #expect(status == 0 && said.contains("signed") && said.contains("pong"), "\(said)")
+                #expect(said.contains("cookie") == !options.isEmpty, "\(said)")
+            }
             try await node.end()
         }
     }

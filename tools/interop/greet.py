@@ -1,18 +1,20 @@
 """Greets a running node with a Noise implementation that is not ours, and says what came of it.
 
-    tools/interop/greet earshot://<node id>@host:port --network <identity, from `earshot genesis check`>
+    tools/interop/greet earshot://<node id>@host:port --network <identity, from `earshot genesis check`> [--under-load]
 
 Noise is the PyPI package `noiseprotocol`, Ed25519 that of `cryptography`; BLAKE2b comes with Python. Everything else is
 written here from Session.md, Wire and the standards, in plain integers; no code of Earshot's is used, which is all that
 this script is for: what both sides of one program agree on may still be wrong.
 
 It makes a handshake (initiation of 1,200 octets with mac1, response), checks the node's card, sends a ping in the
-session, reads the pong, and sees that forged and replayed datagrams are met with silence. Exits with 0 if all holds.
+session, reads the pong, and sees that forged and replayed datagrams are met with silence. With --under-load it first
+burdens the node until it asks for proofs of address, and gives one. Exits with 0 if all holds.
 """
 
 import argparse
 import hashlib
 import os
+import select
 import socket
 import struct
 import sys
@@ -21,6 +23,7 @@ import time
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from noise.connection import Keypair, NoiseConnection
 
 PRIME = 2**255 - 19
@@ -133,6 +136,29 @@ def mac1(responder, message):
     return blake2b(message, 16, key=blake2b(b"mac1----" + responder, 32))
 
 
+def hchacha20(key, nonce):
+    """The key for the rest of a long nonce (draft-irtf-cfrg-xchacha-03, section 2.2)."""
+    x = list(struct.unpack("<4I8I4I", b"expand 32-byte k" + key + nonce))
+
+    def add(a, b, d, left):
+        x[a] = (x[a] + x[b]) & 0xFFFFFFFF
+        turned = x[d] ^ x[a]
+        x[d] = (turned << left | turned >> 32 - left) & 0xFFFFFFFF
+
+    for _ in range(10):
+        for slant in (0, 1):  # columns, then diagonals
+            for i in range(4):
+                a, b, c, d = (4 * row + (i + slant * row) % 4 for row in range(4))
+                add(a, b, d, 16), add(c, d, b, 12), add(a, b, d, 8), add(c, d, b, 7)
+    return struct.pack("<8I", *x[:4], *x[12:])
+
+
+def open_cookie(responder, reply, sent_mac1):
+    """XChaCha20-Poly1305; the initiation's mac1 is authenticated with it."""
+    key, nonce, box = blake2b(b"cookie--" + responder, 32), reply[8:32], reply[32:]
+    return ChaCha20Poly1305(hchacha20(key, nonce[:16])).decrypt(bytes(4) + nonce[16:], box, sent_mac1)
+
+
 class Session:
     def __init__(self, connection, remote_index, own_index):
         self.sealing = connection.noise_protocol.cipher_state_encrypt
@@ -180,7 +206,34 @@ class Greeting:
         expect(len(datagram) == 1200, "an initiation is 1,200 octets")
         return datagram
 
-    def handshake(self):
+    def burden(self):
+        """Initiations with nothing behind their mac1, until the node asks for proofs: it will for a second more."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for _ in range(60):
+                datagram = struct.pack("<I", INITIATION) + os.urandom(1164)
+                self.socket.send(datagram + mac1(self.responder, datagram) + bytes(16))
+            if select.select([self.socket], [], [], 0.2)[0]:
+                expect(self.receive()[0] == COOKIE, "an initiation with nothing in it was answered")
+                return
+        sys.exit("greet: the node does not ask for proofs of address, whatever it has to do")
+
+    def prove(self, datagram, reply):
+        """The same initiation with a mac2, by the cookie in the reply to it."""
+        expect(len(reply) == 64, "a cookie reply is 64 octets")
+        cookie = open_cookie(self.responder, reply, datagram[-32:-16])
+        return datagram[:-16] + blake2b(datagram[:-16], 16, key=cookie)
+
+    def answer(self, own_index):
+        """The next datagram that answers ours, and not one of the burden's."""
+        while True:
+            answer = self.receive()
+            kind, receiver = struct.unpack("<II", answer[:8])
+            if receiver == own_index:
+                return kind, answer
+            expect(kind == COOKIE, "an answer to nothing that was sent")
+
+    def handshake(self, under_load):
         connection = NoiseConnection.from_name(b"Noise_IK_25519_ChaChaPoly_BLAKE2b")
         connection.set_as_initiator()
         connection.set_prologue(b"earshot/1" + self.network)
@@ -189,16 +242,23 @@ class Greeting:
         connection.start_handshake()
         own_index = int.from_bytes(os.urandom(4), "little") | 1
         datagram = self.initiation(connection, own_index)
+        if under_load:
+            self.burden()
         # One octet changed under mac1, and one of mac1 itself: no answer to either.
         for place in (100, 1170):
             self.socket.send(datagram[:place] + bytes([datagram[place] ^ 1]) + datagram[place + 1 :])
         sent = time.monotonic()
         self.socket.send(datagram)
-        answer = self.receive()
+        kind, answer = self.answer(own_index)
+        expect(kind == COOKIE or not under_load, "it asked others for a proof of address, and not us")
+        if kind == COOKIE:
+            print("cookie     opened; the initiation goes again, with a mac2")
+            datagram = self.prove(datagram, answer)
+            self.socket.send(datagram)
+            kind, answer = self.answer(own_index)
         took = time.monotonic() - sent
-        kind, receiver, remote_index = struct.unpack("<III", answer[:12])
-        expect(kind != COOKIE, "the node is under load and asks for a proof of address, which this script has not")
-        expect(kind == RESPONSE and receiver == own_index, "that is no response to this initiation")
+        expect(kind == RESPONSE, "that is no response to this initiation")
+        remote_index = struct.unpack("<I", answer[8:12])[0]
         expect(len(answer) <= len(datagram), "the answer is larger than what it answers")
         own_static = exchange_public(self.identity.node)
         expect(answer[-16:] == mac1(own_static, answer[:-16]), "the response's mac1 is wrong")
@@ -238,14 +298,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("node", help="earshot://<node id>@host:port")
     parser.add_argument("--network", required=True, help="64 digits, from `earshot genesis check`")
+    parser.add_argument("--under-load", action="store_true", help="burden it first, and prove our address")
     options = parser.parse_args()
     expect(options.node.startswith("earshot://"), "the node begins with earshot://")
     text, _, place = options.node.removeprefix("earshot://").partition("@")
     host, _, port = place.rpartition(":")
     greeting = Greeting(bech32m(text), (host.strip("[]"), int(port)), bytes.fromhex(options.network))
-    session, record, observed, clock, took, initiation = greeting.handshake()
+    session, record, observed, clock, took, initiation = greeting.handshake(options.under_load)
     print(f"handshake  {took * 1000:.3f} ms")
-    print(f"record     sequence {record[1]}, roles {record[2]:#x}, at {', '.join(record[3])}, version {record[5]}: signed")
+    _, sequence, roles, endpoints, _, version = record
+    print(f"record     sequence {sequence}, roles {roles:#x}, at {', '.join(endpoints)}, version {version}: signed")
     print(f"observed   {observed}")
     print(f"clock      {(clock - time.time_ns()) / 1e6:.3f} ms ahead of ours, at most")
     greeting.socket.send(initiation)
