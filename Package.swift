@@ -95,7 +95,8 @@ let package = Package(
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"), "TOMLKit",
+            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"),
+            "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),
         // Floor 5: arguments to calls.
         .executableTarget(
@@ -143,8 +144,9 @@ let package = Package(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests(
-            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Wire", "WireSamples",
-            nio("NIOCore"), nio("NIOPosix"), .product(name: "CoreMetrics", package: "swift-metrics"),
+            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Session", "Wire",
+            "WireSamples", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
