@@ -26,7 +26,8 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 /// The simulator's named plans; in the binary, so that it finds them wherever it is.
 let scenarios = [
     "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud", "leader-only-partition",
-    "nondeterminism", "oversized-block", "retry-storm", "rolling-upgrade", "slow-disk", "third-gone-and-back",
+    "nondeterminism", "oversized-block", "retry-storm", "rolling-upgrade",
+    "sessions-for-hours", "slow-disk", "third-gone-and-back",
 ]
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
@@ -48,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
@@ -67,8 +69,8 @@ let package = Package(
         room("Wire", "Bytes", "Geo", "Identity"),
         room("Store", "Bytes", "CLMDB"),
         // Floor 2: protocol machines; none imports another.
-        room("Session", "Bytes", "Chance", "Identity", "Wire"),
-        room("Membership", "Bytes", "Chance", "Identity", "Wire"),
+        room("Session", "Bytes", "Chance", "Identity", "Rules", "Wire"),
+        room("Membership", "Bytes", "Chance", "Identity", "Rules", "Wire"),
         room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
         room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
         room("Consensus", "Bytes", "Chance", "Identity", "Rules", "Wire"),
@@ -78,15 +80,18 @@ let package = Package(
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
             "Membership", "Rules", "Session", "Wire"),
-        room("Records", "Bytes", "Identity", "Store", "Wire"),
+        room("Records", "Bytes", "Geo", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
             "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node",
             "Radio", "Records", "Session",
-            "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "DequeModule", package: "swift-collections"),
-            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), "TOMLKit"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"), "TOMLKit"),
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
@@ -133,11 +138,14 @@ let package = Package(
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Wire"),
+            "Session", "Wire"),
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
-        tests("RuntimeTests", "Bytes", "Geo", "Identity", "Runtime", "Wire"),
+        tests(
+            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Wire", "WireSamples",
+            nio("NIOCore"), nio("NIOPosix"), .product(name: "CoreMetrics", package: "swift-metrics"),
+            .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),
         tests(

@@ -36,12 +36,14 @@ public struct Chance: Equatable, Sendable {
     }
 
     /// True `numerator` times in `denominator`, on average.
+    @inlinable
     public mutating func happens(_ numerator: Int, in denominator: Int) -> Bool {
         precondition(0 <= numerator && numerator <= denominator)
         return below(denominator) < numerator
     }
 
     /// A duration drawn evenly from `range`, to the nanosecond.
+    @inlinable
     public mutating func duration(in range: ClosedRange<Duration>) -> Duration {
         let span = (range.upperBound - range.lowerBound).nanoseconds
         return range.lowerBound + .nanoseconds(below(Int(span) + 1))

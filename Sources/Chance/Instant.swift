@@ -9,37 +9,26 @@ public struct Instant: Hashable, Comparable, Sendable {
 
     public let nanoseconds: Int64
 
+    @inlinable
     public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
+    @inlinable
     public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
     /// Saturates at both ends: beyond the end of time lies `never`.
+    @inlinable
     public static func + (instant: Instant, duration: Duration) -> Instant {
         let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(duration.nanoseconds)
         if overflow { return duration < .zero ? Instant(nanoseconds: .min) : .never }
         return Instant(nanoseconds: sum)
     }
 
+    @inlinable
     public static func - (left: Instant, right: Instant) -> Duration {
         .nanoseconds(left.nanoseconds) - .nanoseconds(right.nanoseconds)
     }
-}
-
-extension Duration {
-    /// Whole nanoseconds, saturating at ±292 years.
-    public var nanoseconds: Int64 {
-        // Below nine seconds one word holds it, and a division of words is far cheaper.
-        if let word = Int64(exactly: attoseconds) { return word / 1_000_000_000 }
-        let (seconds, attoseconds) = components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        if overflow { return seconds < 0 ? .min : .max }
-        let (sum, overflowed) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return overflowed ? (seconds < 0 ? .min : .max) : sum
-    }
-
-    public var milliseconds: Int64 { nanoseconds / 1_000_000 }
 }

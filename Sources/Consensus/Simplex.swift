@@ -150,6 +150,8 @@ public struct Simplex: Sendable {
     private var restored: SafetyState?
     private var round: Round?
     private var pace: Pace
+    /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
+    public private(set) var deadline: Instant = .never
 
     public init(settings: Settings, signer: SigningKey, chance: Chance, restored: SafetyState?) {
         self.settings = settings
@@ -158,9 +160,6 @@ public struct Simplex: Sendable {
         self.restored = restored
         pace = Pace(floor: settings.delta)
     }
-
-    /// When to send `woke`, at the latest.
-    public var deadline: Instant { round?.deadline ?? .never }
 
     public var status: Status {
         round?.status
@@ -181,6 +180,7 @@ public struct Simplex: Sendable {
         // Everything that was signed in this step is in the state that stands before it.
         if let state = round?.takeUnsaved() { actions.append(.persist(state)) }
         actions += outbox
+        deadline = round?.deadline ?? .never
         assertInvariants()
     }
 

@@ -43,30 +43,31 @@ public struct Dissemination: Sendable {
         /// The host found a delivered gossip message valid.
         case accepted(ShortID)
         case refused(ShortID)
+        /// The host has these very octets of a delivered message already: they are held in place of what came.
+        case shared([UInt8], ShortID)
     }
 
     public enum Action: Sendable, Equatable {
         case send(NodeID, Frame)
-        case deliver([UInt8], from: NodeID)
+        /// With the digest of the octets, so that nobody computes it again.
+        case deliver([UInt8], Digest, from: NodeID)
     }
 
-    /// What happened, by kind; the raw values are the names of counters.
-    public enum Tally: String, CaseIterable, Sendable {
+    /// What happened, by kind; the raw values are the places of counters.
+    public enum Tally: Int, CaseIterable, Sendable {
         case published, delivered, accepted, refused, pushed, announced, wanted, served, chunksSent
-        case droppedDuplicate = "dropped.duplicate"
-        case droppedStranger = "dropped.stranger"
-        case droppedMalformed = "dropped.malformed"
-        case droppedUnjudged = "dropped.unjudged"
-        case droppedPendingFull = "dropped.pendingFull"
-        case droppedChunkDuplicate = "dropped.chunkDuplicate"
-        case droppedChunkFull = "dropped.chunkFull"
-        case droppedWrongDigest = "dropped.wrongDigest"
-        case droppedIncomplete = "dropped.incomplete"
-        case droppedQueueFull = "dropped.queueFull"
-        case droppedAlreadyQueued = "dropped.alreadyQueued"
-        case droppedHaveFull = "dropped.haveFull"
-        case droppedAnnouncementFull = "dropped.announcementFull"
-        case droppedUnservable = "dropped.unservable"
+        case droppedDuplicate, droppedStranger, droppedMalformed, droppedUnjudged, droppedPendingFull
+        case droppedChunkDuplicate, droppedChunkFull, droppedWrongDigest, droppedIncomplete
+        case droppedQueueFull, droppedAlreadyQueued, droppedHaveFull, droppedAnnouncementFull
+        case droppedUnservable
+
+        /// Of the counter: `published`, `dropped.queueFull`.
+        public var name: String {
+            let name = "\(self)"
+            guard name.hasPrefix("dropped") else { return name }
+            let reason = name.dropFirst("dropped".count)
+            return "dropped." + reason.prefix(1).lowercased() + reason.dropFirst()
+        }
     }
 
     /// Above any active view.
@@ -98,26 +99,8 @@ public struct Dissemination: Sendable {
     /// Between two looks for what has expired.
     static let sweepPeriod: Duration = .seconds(1)
 
-    struct Peer: Sendable {
-        var outbox = Outbox()
-        /// To be announced at `haveDue`, which is never while there are none.
-        var haves: [ShortID] = []
-        var haveDue: Instant = .never
-        /// When the host said something to it last.
-        var asked: Instant?
-
-        var due: Instant { min(outbox.deadline, haveDue) }
-
-        func wasAsked(after since: Instant, at now: Instant) -> Bool {
-            guard let asked else { return false }
-            return since <= asked && now - asked < Dissemination.questionPatience
-        }
-    }
-
     var chance: Chance
-    var peers: [NodeID: Peer] = [:]
-    /// The keys of `peers`, ascending: no walk over peers depends on a hash.
-    var order: [NodeID] = []
+    var peers = Peers()
     /// No later than the first moment at which something is due for a peer: kept, because it is asked for at every
     /// event. It may be earlier than that, until the next wake.
     var peersDue: Instant = .never
@@ -130,6 +113,8 @@ public struct Dissemination: Sendable {
     /// Second announcements, ascending by time.
     var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
+    /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
+    public private(set) var deadline: Instant = .never
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
     public init(chance: Chance, now: Instant) {
@@ -137,26 +122,22 @@ public struct Dissemination: Sendable {
         nextSweep = now + Self.sweepPeriod
     }
 
-    /// When to send `woke`, at the latest.
-    public var deadline: Instant {
-        var deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
+    private mutating func reckon() {
+        deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
         if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
-        return deadline
     }
 
     /// Every counter with its name, in a fixed order.
     public var counters: [(name: String, value: UInt64)] {
-        zip(Tally.allCases, tallies).map { ($0.rawValue, $1) }
+        zip(Tally.allCases, tallies).map { ($0.name, $1) }
     }
 
-    public subscript(tally: Tally) -> UInt64 { tallies[Self.places[tally]!] }
+    public subscript(tally: Tally) -> UInt64 { tallies[tally.rawValue] }
 
-    private static let places: [Tally: Int] = Dictionary(
-        uniqueKeysWithValues: Tally.allCases.enumerated().map { ($1, $0) })
-
-    mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[Self.places[tally]!] += UInt64(amount) }
+    mutating func count(_ tally: Tally, _ amount: Int = 1) { tallies[tally.rawValue] += UInt64(amount) }
 
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        defer { reckon() }
         switch event {
         case .woke: wake(at: now, &actions)
         case .connected(let peer): connect(peer, at: now)
@@ -164,17 +145,18 @@ public struct Dissemination: Sendable {
         case .publish(let octets, let spread): publish(octets, spread, at: now, &actions)
         case .sendDirect(let octets, let peer):
             checkSize(octets)
-            guard peers[peer] != nil else { return count(.droppedStranger) }
-            peers[peer]!.asked = now
-            enqueue(octets, Digest(of: octets), to: peer, at: now, &actions)
+            guard let place = peers.place(of: peer) else { return count(.droppedStranger) }
+            peers.list[place].asked = now
+            enqueue(octets, Digest(of: octets), to: place, at: now, &actions)
         case .frame(let frame, let peer):
-            guard peers[peer] != nil else { return count(.droppedStranger) }
+            guard peers.place(of: peer) != nil else { return count(.droppedStranger) }
             receive(frame, from: peer, at: now, &actions)
         case .accepted(let id): accept(id, at: now, &actions)
         case .refused(let id):
             guard pending.remove(id) != nil else { return }
             seen.set(id, .refused(now))
             count(.refused)
+        case .shared(let octets, let id): pending.share(octets, of: id)
         }
         assert(
             {
@@ -191,9 +173,9 @@ public struct Dissemination: Sendable {
     public var gauges: [(name: String, value: Int, limit: Int)] {
         var outboxBytes = 0
         var haves = 0
-        for peer in order {
-            outboxBytes = max(outboxBytes, peers[peer]!.outbox.byteCount)
-            haves = max(haves, peers[peer]!.haves.count)
+        for place in peers.indices {
+            outboxBytes = max(outboxBytes, peers.list[place].outbox.byteCount)
+            haves = max(haves, peers.list[place].haves.count)
         }
         return [
             ("peers", peers.count, Self.peersMax),
@@ -212,12 +194,12 @@ public struct Dissemination: Sendable {
 
     /// Run after each event in debug builds; a simulation may run it at any time.
     public func assertInvariants() {
-        precondition(order.count == peers.count && order.count <= Self.peersMax)
+        precondition(peers.count <= Self.peersMax)
         precondition(seen.count <= SeenCache.countMax)
         precondition(missing.count <= MissingMessages.countMax)
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)
         precondition(havesAgain.count <= Self.havesMax)
-        precondition(peers.values.allSatisfy { peersDue <= $0.due }, "a peer would wait too long")
+        precondition(peersDue <= peers.due, "a peer would wait too long")
         precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
     }
 

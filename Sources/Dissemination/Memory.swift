@@ -38,7 +38,7 @@ struct SeenCache: Sendable {
 /// Messages held for a while, in the order in which they came.
 struct HeldMessages: Sendable {
     struct Held: Sendable {
-        let octets: [UInt8]
+        fileprivate(set) var octets: [UInt8]
         let digest: Digest
         let spread: Dissemination.Class
         /// Who sent it first; nil for our own.
@@ -101,6 +101,13 @@ struct HeldMessages: Sendable {
         // Its place in the order is now stale; so many stale ones are worth one sweep.
         if order.count - head >= 64, order.count - head > 2 * messages.count { compact() }
         return held
+    }
+
+    /// Holds the same octets in another's storage.
+    mutating func share(_ octets: [UInt8], of id: ShortID) {
+        guard let place = messages.index(forKey: id) else { return }
+        precondition(messages.values[place].octets.count == octets.count, "they are the same")
+        messages.values[place].octets = octets
     }
 
     mutating func expire(at now: Instant) {

@@ -8,7 +8,7 @@ extension Dissemination {
         switch frame {
         case .message(let octets):
             guard !octets.isEmpty else { return count(.droppedMalformed) }
-            receive(octets, from: peer, at: now, &actions)
+            receive(octets, Digest(of: octets), from: peer, at: now, &actions)
         case .chunk(let chunk): receive(chunk, from: peer, at: now, &actions)
         case .have(let ids):
             for id in ids where isWorthAsking(for: id, from: peer, at: now) {
@@ -23,13 +23,12 @@ extension Dissemination {
 
     /// A whole message.
     private mutating func receive(
-        _ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [Action]
+        _ octets: [UInt8], _ digest: Digest, from peer: NodeID, at now: Instant, _ actions: inout [Action]
     ) {
         guard let spread = Self.spread(ofTag: octets.first) else {
             count(.delivered)
-            return actions.append(.deliver(octets, from: peer))
+            return actions.append(.deliver(octets, digest, from: peer))
         }
-        let digest = Digest(of: octets)
         let id = ShortID(digest)
         guard !isDuplicate(id, from: peer, at: now) else { return count(.droppedDuplicate) }
         if case .accepted = seen[id] {
@@ -43,7 +42,7 @@ extension Dissemination {
         }
         settle(id)
         count(.delivered)
-        actions.append(.deliver(octets, from: peer))
+        actions.append(.deliver(octets, digest, from: peer))
     }
 
     private mutating func receive(
@@ -59,7 +58,7 @@ extension Dissemination {
             }
         case .complete(let octets):
             settle(id)
-            receive(octets, from: peer, at: now, &actions)
+            receive(octets, chunk.message, from: peer, at: now, &actions)
         case .duplicate: count(.droppedChunkDuplicate)
         case .malformed: count(.droppedMalformed)
         case .full: count(.droppedChunkFull)
@@ -80,9 +79,13 @@ extension Dissemination {
         case .pending(let since): now - since < Self.judgementPatience
         case .accepted(let since):
             // A relay may push late, after repairs of its own; only whom we spoke to since may be answering.
-            now - since < Self.acceptedQuiet || !peers[peer]!.wasAsked(after: since, at: now)
+            now - since < Self.acceptedQuiet || !wasAsked(peer, after: since, at: now)
         case .refused(let since): now - since < Self.refusedQuiet
         }
+    }
+
+    private func wasAsked(_ peer: NodeID, after since: Instant, at now: Instant) -> Bool {
+        peers.place(of: peer).map { peers.list[$0].wasAsked(after: since, at: now) } ?? false
     }
 
     /// What was accepted is not asked for again; what was refused may have come too early.

@@ -5,19 +5,18 @@ internal import Wire
 // What leaves: own messages, relayed ones, announcements, and answers to `want`.
 extension Dissemination {
     mutating func connect(_ peer: NodeID, at now: Instant) {
-        guard peers[peer] == nil else { return }
-        precondition(order.count < Self.peersMax, "the active view is smaller")
-        var newcomer = Peer()
+        guard peers.place(of: peer) == nil else { return }
+        precondition(peers.count < Self.peersMax, "the active view is smaller")
+        var newcomer = Peers.Peer()
         newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
         if !newcomer.haves.isEmpty { newcomer.haveDue = now + Self.haveDelay }
         peersDue = min(peersDue, newcomer.due)
-        peers[peer] = newcomer
-        order.insert(peer, at: order.firstIndex { $0 > peer } ?? order.count)
+        peers.insert(newcomer, peer)
     }
 
     mutating func disconnect(_ peer: NodeID) {
-        guard peers.removeValue(forKey: peer) != nil else { return }
-        order.removeAll { $0 == peer }
+        guard let place = peers.place(of: peer) else { return }
+        peers.remove(at: place)
         missing.remove(peer: peer)
         reassembly.remove(peer: peer)
     }
@@ -33,9 +32,9 @@ extension Dissemination {
             seen.set(id, .accepted(now))
             keep(octets, digest, spread, source: nil, at: now)
         } else {
-            for peer in order { peers[peer]!.asked = now }
+            for place in peers.indices { peers.list[place].asked = now }
         }
-        for peer in order { push(octets, digest, spread, to: peer, at: now, &actions) }
+        for place in peers.indices { push(octets, digest, spread, to: place, at: now, &actions) }
     }
 
     mutating func accept(_ id: ShortID, at now: Instant, _ actions: inout [Action]) {
@@ -44,13 +43,13 @@ extension Dissemination {
         count(.accepted)
         seen.set(id, .accepted(now))
         keep(held.octets, held.digest, held.spread, source: held.source, at: now)
-        var others = order.filter { $0 != held.source }
+        var others = peers.indices.filter { peers.ids[$0] != held.source }
         if held.spread != .consensus, others.count > Self.relayPeers {
             chance.shuffle(&others)
-            for peer in others[Self.relayPeers...] { announce(id, to: peer, at: now) }
+            for place in others[Self.relayPeers...] { announce(id, to: place, at: now) }
             others.removeSubrange(Self.relayPeers...)
         }
-        for peer in others { push(held.octets, held.digest, held.spread, to: peer, at: now, &actions) }
+        for place in others { push(held.octets, held.digest, held.spread, to: place, at: now, &actions) }
     }
 
     private mutating func keep(
@@ -64,50 +63,51 @@ extension Dissemination {
     }
 
     private mutating func push(
-        _ octets: [UInt8], _ digest: Digest, _ spread: Class, to peer: NodeID, at now: Instant,
+        _ octets: [UInt8], _ digest: Digest, _ spread: Class, to place: Int, at now: Instant,
         _ actions: inout [Action]
     ) {
         count(.pushed)
         if spread == .consensus, octets.count <= Frame.messageByteCountMax {
-            actions.append(.send(peer, .message(octets)))
+            actions.append(.send(peers.ids[place], .message(octets)))
         } else {
-            enqueue(octets, digest, to: peer, at: now, &actions)
+            enqueue(octets, digest, to: place, at: now, &actions)
         }
     }
 
     mutating func enqueue(
-        _ octets: [UInt8], _ digest: Digest, to peer: NodeID, at now: Instant, _ actions: inout [Action]
+        _ octets: [UInt8], _ digest: Digest, to place: Int, at now: Instant, _ actions: inout [Action]
     ) {
-        switch peers[peer]!.outbox.add(octets, digest) {
-        case .queued: flush(peer, at: now, &actions)
+        switch peers.list[place].outbox.add(octets, digest) {
+        case .queued: flush(place, at: now, &actions)
         case .alreadyQueued: count(.droppedAlreadyQueued)
         case .full: count(.droppedQueueFull)
         }
     }
 
-    private mutating func flush(_ peer: NodeID, at now: Instant, _ actions: inout [Action]) {
-        for frame in peers[peer]!.outbox.flush(at: now) {
+    private mutating func flush(_ place: Int, at now: Instant, _ actions: inout [Action]) {
+        for frame in peers.list[place].outbox.flush(at: now) {
             if case .chunk = frame { count(.chunksSent) }
-            actions.append(.send(peer, frame))
+            actions.append(.send(peers.ids[place], frame))
         }
-        peersDue = min(peersDue, peers[peer]!.outbox.deadline)
+        peersDue = min(peersDue, peers.list[place].outbox.deadline)
     }
 
-    private mutating func announce(_ id: ShortID, to peer: NodeID, at now: Instant) {
-        guard peers[peer]!.haves.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
-        peers[peer]!.haves.append(id)
-        peers[peer]!.haveDue = min(peers[peer]!.haveDue, now + Self.haveDelay)
+    private mutating func announce(_ id: ShortID, to place: Int, at now: Instant) {
+        guard peers.list[place].haves.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
+        peers.list[place].haves.append(id)
+        peers.list[place].haveDue = min(peers.list[place].haveDue, now + Self.haveDelay)
         peersDue = min(peersDue, now + Self.haveDelay)
     }
 
     mutating func serve(_ ids: [ShortID], to peer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        guard let place = peers.place(of: peer) else { return }
         for id in ids {
             guard let held = kept[id] else {
                 count(.droppedUnservable)
                 continue
             }
             count(.served)
-            enqueue(held.octets, held.digest, to: peer, at: now, &actions)
+            enqueue(held.octets, held.digest, to: place, at: now, &actions)
         }
     }
 
@@ -116,11 +116,11 @@ extension Dissemination {
     mutating func wake(at now: Instant, _ actions: inout [Action]) {
         announceAgain(at: now)
         if peersDue <= now {
-            for peer in order {
-                if peers[peer]!.outbox.deadline <= now { flush(peer, at: now, &actions) }
-                if peers[peer]!.haveDue <= now { sendHaves(to: peer, &actions) }
+            for place in peers.indices {
+                if peers.list[place].outbox.deadline <= now { flush(place, at: now, &actions) }
+                if peers.list[place].haveDue <= now { sendHaves(to: place, &actions) }
             }
-            peersDue = peers.values.reduce(.never) { min($0, $1.due) }
+            peersDue = peers.due
         }
         ask(at: now, &actions)
         if nextSweep <= now {
@@ -138,17 +138,18 @@ extension Dissemination {
         guard !due.isEmpty else { return }
         havesAgain.removeFirst(due.count)
         for id in due where kept[id] != nil {
-            for peer in order { announce(id, to: peer, at: now) }
+            for place in peers.indices { announce(id, to: place, at: now) }
         }
     }
 
-    private mutating func sendHaves(to peer: NodeID, _ actions: inout [Action]) {
-        let ids = peers[peer]!.haves
-        peers[peer]!.haves = []
-        peers[peer]!.haveDue = .never
+    private mutating func sendHaves(to place: Int, _ actions: inout [Action]) {
+        let ids = peers.list[place].haves
+        peers.list[place].haves = []
+        peers.list[place].haveDue = .never
         count(.announced, ids.count)
         for start in stride(from: 0, to: ids.count, by: Frame.idsMax) {
-            actions.append(.send(peer, .have(Array(ids[start..<min(start + Frame.idsMax, ids.count)]))))
+            let some = Array(ids[start..<min(start + Frame.idsMax, ids.count)])
+            actions.append(.send(peers.ids[place], .have(some)))
         }
     }
 
@@ -167,7 +168,7 @@ extension Dissemination {
             }
             questions[peer, default: []].append(id)
         }
-        for peer in order {
+        for peer in peers.ids {
             guard let ids = questions[peer] else { continue }
             count(.wanted, ids.count)
             for start in stride(from: 0, to: ids.count, by: Frame.idsMax) {

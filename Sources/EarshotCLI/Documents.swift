@@ -81,14 +81,6 @@ struct StatusDocument: Encodable {
     let live: LiveDocument?
 }
 
-struct PeerDocument: Encodable {
-    let node: String
-    let roles: [String]
-    let endpoints: [String]
-    let sequence: UInt64
-    let connected: Bool
-}
-
 struct BeaconDocument: Encodable {
     let tag: String
     let epoch: UInt64

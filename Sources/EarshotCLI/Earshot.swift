@@ -11,9 +11,10 @@ import Runtime
             Start with `earshot testnet`: it launches a local network of real nodes and shows each finalised epoch. \
             Then look into a node with `earshot inspect`.
             """,
-        version: "0.1.0",
+        version: ProgramVersion.text,
         subcommands: [
-            TestnetCommand.self, NodeCommand.self, InspectCommand.self, KeysCommand.self, GenesisCommand.self,
+            TestnetCommand.self, NodeCommand.self, StatusCommand.self, InspectCommand.self, KeysCommand.self,
+            GenesisCommand.self,
             TransactionCommand.self, PeersCommand.self, EtherCommand.self, SimulateCommand.self,
         ])
 

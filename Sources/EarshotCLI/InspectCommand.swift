@@ -16,6 +16,7 @@ struct InspectCommand: ParsableCommand {
             testnet in `.testnet` (`node1`). Nothing is written. Nodes \
             are named by their id, ear1…, or by the first characters of its hexadecimal form.
 
+              earshot inspect .testnet/node1 peers --sort rtt
               earshot inspect .testnet/node1 epochs
               earshot inspect .testnet/node1 beacon 3f0c…
               earshot inspect .testnet/node1 verify
@@ -40,13 +41,16 @@ struct InspectCommand: ParsableCommand {
     @Option(help: "How many epochs or beacons to list at most.")
     var last = 20
 
+    @Option(help: "How to sort peers: view, node, rtt, distance, seen or octets.")
+    var sort = PeerOrder.view
+
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let inspector = Inspector(store: try open(), json: output.json)
+        let inspector = Inspector(store: try NodePlace.store(in: directory), json: output.json)
         switch topic {
         case .status: try inspector.status()
-        case .peers: try inspector.peers()
+        case .peers: try inspector.peers(by: sort)
         case .epochs: try inspector.epochs(last: last)
         case .epoch: try inspector.epoch(try number())
         case .beacons: try inspector.beacons(last: last)
@@ -61,13 +65,6 @@ struct InspectCommand: ParsableCommand {
         case .validators: try inspector.validators()
         case .verify: try inspector.verify()
         }
-    }
-
-    /// A data directory, the folder that holds one, or the name of a node of the testnet here.
-    private func open() throws -> NodeStore {
-        let places = [directory + "/data", ".testnet/\(directory)/data"]
-        let path = places.first { FileManager.default.fileExists(atPath: $0 + "/data.mdb") }
-        return try NodeStore(at: path ?? directory, readOnly: true)
     }
 
     private func need(_ what: String) throws -> String {
@@ -103,7 +100,6 @@ struct Inspector {
                 "network          \(genesis?.name ?? "none yet")\nlast final epoch \(document.lastFinalEpoch)\nthe node has not run yet"
             )
         }
-        let age = Double(Date().timeIntervalSince1970 * 1000) - Double(live.updatedAt)
         print(
             """
             node             \(live.node.text)
@@ -116,28 +112,9 @@ struct Inspector {
             waits for        \(live.waitsFor)
             votes            \(live.mayVote ? "yes" : followed > 0 ? "no, it is an edge node" : "no, it observes only")
             peers            \(live.peers.count)
-            last words       \(age < 5_000 ? "now, process \(live.processID)" : "\(Int(age / 1000)) s ago")
+            last words       \(Presence(of: live, at: wallTime()).text)
             """)
         for counter in live.counters where counter.value > 0 { print("  \(counter.name) \(counter.value)") }
-    }
-
-    func peers() throws {
-        let records = try store.peerRecords()
-        let connected = try store.status()?.peers ?? []
-        let documents = records.map { record in
-            PeerDocument(
-                node: record.node.text, roles: record.roles.names,
-                endpoints: record.endpoints.map(\.description), sequence: record.sequence,
-                connected: connected.contains { $0.node == record.node })
-        }
-        if json { return try printJSON(documents) }
-        var table = TextTable("NODE", "ROLES", "ADDRESS", "CONNECTED")
-        for peer in documents {
-            table.add(
-                peer.node, peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-",
-                peer.connected ? "yes" : "no")
-        }
-        print(table.text)
     }
 
     func epochs(last: Int) throws {

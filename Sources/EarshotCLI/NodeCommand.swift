@@ -36,13 +36,18 @@ struct EndOfInput: Service {
     }
 }
 
-func makeLogger(_ label: String, level: String) throws -> Logger {
+func makeLogger(_ label: String, level: String, format: LogFormat = .text) throws -> Logger {
     guard let level = Logger.Level(rawValue: level) else {
         throw RuntimeError(
             "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
         )
     }
-    var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: label) { label -> any LogHandler in
+        switch format {
+        case .text: StreamLogHandler.standardError(label: label)
+        case .json: JSONLog(label: label)
+        }
+    }
     logger.logLevel = level
     return logger
 }
@@ -60,8 +65,10 @@ struct NodeCommand: AsyncParsableCommand {
               roles = ["validator", "hotspot"]
               listen = "127.0.0.1:21000"  # gossip
               radio = "127.0.0.1:21001"   # where the packet forwarder sends to
+              admin = "127.0.0.1:9101"    # /metrics, /health and /status; this machine only
+              log_format = "json"         # one object a line; else text
 
-            Stop it with Ctrl-C or SIGTERM.
+            Watch it with `earshot status FILE --watch`, FILE being its configuration. Stop it with Ctrl-C or SIGTERM.
             """)
 
     @Option(help: ArgumentHelp("The node's configuration file.", valueName: "file"))
@@ -81,7 +88,8 @@ struct NodeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let config = try NodeConfig.read(config)
-        let logger = try makeLogger("earshot", level: logLevel ?? config.logLevel)
+        let logger = try makeLogger(
+            "earshot", level: logLevel ?? config.logLevel, format: config.logFormat)
         guard soleCopy == (fromEpoch != nil) else {
             throw RuntimeError(
                 "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "

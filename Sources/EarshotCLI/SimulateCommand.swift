@@ -56,6 +56,12 @@ struct SimulateRun: ParsableCommand {
     @Flag(
         help: "Let everything travel in real, encrypted sessions; else the simulator vouches for who speaks.")
     var sealed = false
+    @Flag(
+        help: """
+            Consensus and coverage only: nodes find their peers, and from then on neither probe nor replace them. In a plan: \
+            quietMembership.
+            """)
+    var quietMembership = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -100,7 +106,9 @@ struct SimulateRun: ParsableCommand {
         return plan
     }
 
-    private var replayLine: String {
+    private var replayLine: String { drawnLine + (quietMembership ? " --quiet-membership" : "") }
+
+    private var drawnLine: String {
         if let scenario { return "earshot simulate --scenario \(scenario)" }
         if let plan { return "earshot simulate --plan \(plan)" }
         if faults.hasSuffix("swarm") { return "earshot simulate --faults \(faults) --seed \(seed)" }
@@ -117,6 +125,7 @@ struct SimulateRun: ParsableCommand {
         var plan = try drawn()
         plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime
         plan.sealed = plan.sealed || sealed
+        plan.quietMembership = plan.quietMembership || quietMembership
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)

@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 // What is known of others: learning, forgetting, telling, remembering.
@@ -27,7 +28,7 @@ extension Membership {
         contacts.update(link, at: index)
         for record in records { learn(record, at: now) }
         guard let index = contacts.index(of: sender) else { return }
-        if let own = records.first(where: { $0.node == sender }), own.sequence > link.sequence {
+        if let own = records.first(where: { $0.node == sender }), own.life > link.life {
             restart(index, endpoint, at: now, &actions)
         }
         guard asks else { return }
@@ -35,11 +36,37 @@ extension Membership {
         actions.append(.send(sender, endpoint, .records(cards, asks: false)))
     }
 
+    /// Whoever is on the list no longer is a stranger like any other; whoever is on it now is tried at once.
+    mutating func replaceListed(by list: [Listed], at now: Instant) {
+        var places: [NodeID: Endpoint] = [:]
+        for entry in list.prefix(Self.contactsMax / 2) where entry.node != own.node {
+            places[entry.node] = entry.endpoint
+        }
+        contacts.set(listed: places)
+        for entry in list where places[entry.node] == entry.endpoint {
+            if contacts[entry.node] == nil, contacts.list.count < Self.contactsMax {
+                contacts.insert(
+                    Contact(node: entry.node, record: nil, listed: entry.endpoint, retryAt: now))
+            } else if let index = contacts.index(of: entry.node), !contacts.list[index].isActive {
+                contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+            }
+        }
+        // Of whom nothing but the old list told.
+        for index in contacts.list.indices.reversed()
+        where contacts.list[index].record == nil && contacts.list[index].listed == nil {
+            if !contacts.list[index].isActive { contacts.remove(at: index) }
+        }
+    }
+
     /// Takes a card if it is newer than what is known.
     mutating func learn(_ record: NodeRecord, at now: Instant) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
-            if let known = contacts.list[index].record, known.sequence >= record.sequence { return }
+            if let known = contacts.list[index].record, known.sequence >= record.sequence,
+                !isRemoved(.recordSequence) || known.sequence == record.sequence
+            {
+                return
+            }
             let isNew = contacts.list[index].record != nil
             contacts.set(record: record, at: index)
             if !contacts.list[index].isActive, isNew {

@@ -9,7 +9,8 @@ struct Contact: Equatable, Sendable {
         /// Dialled at `retryAt` at the earliest. `attempts` counts dials without answer.
         case idle(retryAt: Instant, attempts: Int)
         case dialled(Endpoint, at: Instant, retryAt: Instant, attempts: Int)
-        case active(Link)
+        /// Apart from the contact: of a hundred contacts a dozen have a link, and it is the larger part.
+        indirect case active(Link)
     }
 
     let node: NodeID
@@ -78,8 +79,8 @@ struct Link: Equatable, Sendable {
     var endpoint: Endpoint
     /// Where it was when it became a peer: whoever moves keeps its share of that prefix.
     let home: Endpoint
-    /// Of the card under which it connected: a higher one, said by itself, means that it was started anew.
-    let sequence: UInt64
+    /// Of the card under which it connected: a later one, said by itself, means that it was started anew.
+    let life: UInt64
     /// We chose it: strangers cannot fill these places.
     let isOutbound: Bool
     /// A stranger when it connected, so that its prefix counted.
@@ -99,11 +100,11 @@ struct Link: Equatable, Sendable {
     var isAskedForCards = false
 
     init(
-        endpoint: Endpoint, sequence: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
     ) {
         self.endpoint = endpoint
         home = endpoint
-        self.sequence = sequence
+        self.life = life
         self.isOutbound = isOutbound
         self.isStranger = isStranger
         self.jitter = jitter
@@ -124,21 +125,34 @@ struct Link: Equatable, Sendable {
 }
 
 /// Contacts in the order of their ids, so that no walk over them depends on a hash.
+///
+/// What is asked for at every event is kept beside the list, in few cache lines: a contact has some 400 octets.
 struct Contacts: Equatable, Sendable {
     private(set) var list: [Contact] = []
-    private(set) var activeCount = 0
+    /// Of each contact of `list`, for the search.
+    private var ids: [NodeID] = []
+    /// Those who are peers, by place, ascending.
+    private(set) var active: [Int] = []
+    /// Those who were dialled and are no peers yet, by place, ascending.
+    private(set) var dialled: [Int] = []
+    /// Peers of one's own choice.
+    private(set) var outboundCount = 0
+    /// Peers, and those that have not left too many dials unanswered.
+    private(set) var liveCount = 0
     /// Strangers that are no peers: the passive view.
     private(set) var passiveCount = 0
+
+    var activeCount: Int { active.count }
 
     /// Where `node` stands, or where it would.
     private func place(of node: NodeID) -> (index: Int, isThere: Bool) {
         var low = 0
-        var high = list.count
+        var high = ids.count
         while low < high {
             let middle = (low + high) / 2
-            if list[middle].node < node { low = middle + 1 } else { high = middle }
+            if ids[middle] < node { low = middle + 1 } else { high = middle }
         }
-        return (low, low < list.count && list[low].node == node)
+        return (low, low < ids.count && ids[low] == node)
     }
 
     func index(of node: NodeID) -> Int? {
@@ -152,19 +166,32 @@ struct Contacts: Equatable, Sendable {
         let (index, isThere) = place(of: contact.node)
         precondition(!isThere && !contact.isActive)
         list.insert(contact, at: index)
+        ids.insert(contact.node, at: index)
+        for place in active.indices where active[place] >= index { active[place] += 1 }
+        for place in dialled.indices where dialled[place] >= index { dialled[place] += 1 }
         if !contact.isTrusted { passiveCount += 1 }
+        count(contact.phase, at: index, isThere: true)
     }
 
     mutating func remove(at index: Int) {
         precondition(!list[index].isActive)
         if !list[index].isTrusted { passiveCount -= 1 }
+        count(list[index].phase, at: index, isThere: false)
         list.remove(at: index)
+        ids.remove(at: index)
+        for place in active.indices where active[place] > index { active[place] -= 1 }
+        for place in dialled.indices where dialled[place] > index { dialled[place] -= 1 }
     }
 
     mutating func set(record: NodeRecord, at index: Int) { list[index].record = record }
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+
+    mutating func set(listed places: [NodeID: Endpoint]) {
+        for index in list.indices { list[index].listed = places[list[index].node] }
+        passiveCount = list.count { !$0.isTrusted && !$0.isActive }
+    }
 
     mutating func set(committee: Set<NodeID>) {
         for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }
@@ -173,9 +200,10 @@ struct Contacts: Equatable, Sendable {
 
     mutating func set(_ phase: Contact.Phase, at index: Int) {
         let wasActive = list[index].isActive
+        count(list[index].phase, at: index, isThere: false)
         list[index].phase = phase
+        count(phase, at: index, isThere: true)
         guard list[index].isActive != wasActive else { return }
-        activeCount += wasActive ? -1 : 1
         if !list[index].isTrusted { passiveCount += wasActive ? 1 : -1 }
     }
 
@@ -184,15 +212,45 @@ struct Contacts: Equatable, Sendable {
         list[index].phase = .active(link)
     }
 
-    /// Those who are peers, by place.
-    var active: [Int] {
-        var active: [Int] = []
-        for index in list.indices where list[index].isActive { active.append(index) }
-        return active
+    /// A peer was heard from this place; anybody else changes nothing.
+    mutating func hear(_ endpoint: Endpoint, at index: Int, _ now: Instant) {
+        guard case .active(var link) = list[index].phase else { return }
+        link.endpoint = endpoint
+        link.hear(at: now)
+        list[index].phase = .active(link)
+    }
+
+    /// Takes a contact in this phase into what is kept beside the list, or out of it.
+    private mutating func count(_ phase: Contact.Phase, at index: Int, isThere: Bool) {
+        let one = isThere ? 1 : -1
+        switch phase {
+        case .idle(_, let attempts):
+            if attempts < Membership.attemptsBeforeForgetting { liveCount += one }
+        case .dialled(_, _, _, let attempts):
+            if attempts < Membership.attemptsBeforeForgetting { liveCount += one }
+            Self.change(&dialled, index, isThere: isThere)
+        case .active(let link):
+            liveCount += one
+            if link.isOutbound { outboundCount += one }
+            Self.change(&active, index, isThere: isThere)
+        }
+    }
+
+    private static func change(_ places: inout [Int], _ index: Int, isThere: Bool) {
+        let place = places.firstIndex { $0 >= index } ?? places.count
+        if isThere { places.insert(index, at: place) } else { places.remove(at: place) }
     }
 
     func assertInvariants() {
-        precondition(activeCount == list.count { $0.isActive })
+        precondition(ids == list.map(\.node))
+        precondition(active == list.indices.filter { list[$0].isActive })
+        precondition(outboundCount == active.count { list[$0].link!.isOutbound })
+        precondition(
+            dialled
+                == list.indices.filter {
+                    if case .dialled = list[$0].phase { true } else { false }
+                })
+        precondition(liveCount == list.count { $0.attempts < Membership.attemptsBeforeForgetting })
         precondition(passiveCount == list.count { !$0.isTrusted && !$0.isActive })
         precondition(zip(list, list.dropFirst()).allSatisfy { $0.node < $1.node })
     }

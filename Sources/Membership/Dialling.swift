@@ -10,6 +10,9 @@ struct Appetite: Equatable, Sendable {
     var fellows = 0
     var isSmall = true
 
+    /// Anybody at all.
+    var isHungry: Bool { any > 0 || fellows > 0 }
+
     func wants(_ contact: Contact) -> Bool { any > 0 || fellows > 0 && contact.isOfCommittee }
 }
 
@@ -32,35 +35,27 @@ extension Membership {
 
     private var activeStrangers: Int {
         var strangers = 0
-        for index in contacts.list.indices where contacts.list[index].isActive {
-            if !contacts.list[index].isTrusted { strangers += 1 }
-        }
+        for index in contacts.active where !contacts.list[index].isTrusted { strangers += 1 }
         return strangers
     }
 
     func appetite(at now: Instant) -> Appetite {
-        var live = 0
         var pending = 0
-        var outbound = 0
-        for index in contacts.list.indices {
-            switch contacts.list[index].phase {
-            case .idle(_, let attempts): if attempts < Self.attemptsBeforeForgetting { live += 1 }
-            case .dialled(_, let at, let retryAt, let attempts):
-                if attempts < Self.attemptsBeforeForgetting { live += 1 }
-                if now < min(at + Self.dialPatience, retryAt) { pending += 1 }
-            case .active(let link):
-                live += 1
-                if link.isOutbound { outbound += 1 }
+        for index in contacts.dialled {
+            if case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase,
+                now < min(at + Self.dialPatience, retryAt)
+            {
+                pending += 1
             }
         }
         let active = contacts.activeCount
         let room = settings.activeMax - active
         var appetite = Appetite()
-        appetite.isSmall = live <= settings.activeMax
+        appetite.isSmall = contacts.liveCount <= settings.activeMax
         if appetite.isSmall {
             appetite.any = max(0, room - pending)
         } else {
-            let chosen = min(settings.outboundMin - outbound, room)
+            let chosen = min(settings.outboundMin - contacts.outboundCount, room)
             appetite.any = max(0, max(settings.activeTarget - active, chosen) - pending)
         }
         if committee.contains(own.node) {
@@ -73,7 +68,7 @@ extension Membership {
 
     mutating func dialDue(at now: Instant, _ actions: inout [Action]) {
         let appetite = appetite(at: now)
-        guard appetite.any > 0 || appetite.fellows > 0 else { return }
+        guard appetite.isHungry else { return }
         let due = candidates(at: now) { appetite.wants($0) }
         let count = min(max(appetite.any, appetite.fellows), Self.dialsMax)
         for index in due.prefix(count) { dial(index, at: now, &actions) }
@@ -92,14 +87,17 @@ extension Membership {
     /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others; each at random,
     /// so that neither a part of the list nor a crowded prefix is preferred.
     private mutating func candidates(at now: Instant, where isWanted: (Contact) -> Bool) -> [Int] {
-        var counts: [Prefix: Int] = [:]
         var due: [Int] = []
         for index in contacts.list.indices {
-            if let retryAt = contacts.list[index].retryAt {
-                if retryAt <= now, isWanted(contacts.list[index]) { due.append(index) }
-            } else if let prefix = settings.prefix(of: contacts.list[index].home) {
-                counts[prefix, default: 0] += 1
-            }
+            guard let retryAt = contacts.list[index].retryAt, retryAt <= now else { continue }
+            if isWanted(contacts.list[index]) { due.append(index) }
+        }
+        // In a small network that is the rule: everybody is a peer.
+        guard !due.isEmpty else { return [] }
+        var counts: [Prefix: Int] = [:]
+        for index in contacts.active {
+            guard let prefix = settings.prefix(of: contacts.list[index].home) else { continue }
+            counts[prefix, default: 0] += 1
         }
         chance.shuffle(&due)
         let isFellow = committee.contains(own.node)
@@ -182,7 +180,7 @@ extension Membership {
             return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
         if let link = contacts.list[index].link {
-            if record.sequence > link.sequence { restart(index, endpoint, at: now, &actions) }
+            if record.life > link.life { restart(index, endpoint, at: now, &actions) }
         } else if mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
@@ -268,7 +266,7 @@ extension Membership {
         switch contacts.list[index].phase {
         case .active(let link):
             learn(card, at: now)
-            if card.sequence > link.sequence {
+            if card.life > link.life {
                 restart(index, endpoint, at: now, &actions)
             } else {
                 hear(sender, endpoint, at: now)
@@ -322,7 +320,7 @@ extension Membership {
     ) {
         let contact = contacts.list[index]
         let link = Link(
-            endpoint: endpoint, sequence: contact.record!.sequence, isOutbound: isOutbound,
+            endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound,
             isStranger: !contact.isTrusted, jitter: chance.below(256), now: now)
         contacts.set(.active(link), at: index)
         contacts.set(refusals: 0, at: index)

@@ -59,6 +59,8 @@ public struct Membership: Equatable, Sendable {
         public var refusalDelayMin: Duration = .seconds(2)
         public var refusalDelayMax: Duration = .seconds(300)
         public var probePeriod: Duration = .seconds(1)
+        /// In which a small network asks every silent peer once, if that is sooner.
+        public var smallRound: Duration = .seconds(2)
         public var suspicion: Duration = .seconds(3)
         public var shufflePeriodMin: Duration = .milliseconds(500)
         public var shufflePeriodMax: Duration = .seconds(300)
@@ -68,12 +70,27 @@ public struct Membership: Equatable, Sendable {
 
         public init() {}
 
+        /// For simulations of everything else: a node finds its peers, and takes them for alive from then on. It does not
+        /// replace them either; cards are exchanged ever more seldom.
+        public static var quiet: Settings {
+            var settings = Settings()
+            settings.probePeriod = longTime
+            settings.smallRound = longTime
+            settings.renewalPeriod = longTime
+            settings.shufflePeriodMax = longTime
+            return settings
+        }
+
+        /// A year.
+        private static var longTime: Duration { .seconds(31_536_000) }
+
         func check() {
             precondition(0 < activeMin && activeMin <= activeTarget && activeTarget <= activeMax)
             precondition(0 <= outboundMin && outboundMin < activeTarget && passiveMax > 0)
             precondition(.zero < dialDelayMin && dialDelayMin <= dialDelayMax)
             precondition(.zero < refusalDelayMin && refusalDelayMin <= refusalDelayMax)
-            precondition(.zero < probePeriod && .zero < suspicion && .zero < renewalPeriod)
+            precondition(.zero < probePeriod && .zero < smallRound)
+            precondition(.zero < suspicion && .zero < renewalPeriod)
             precondition(.zero < shufflePeriodMin && shufflePeriodMin <= shufflePeriodMax)
             precondition(.zero <= persistDelay && .zero <= swapPeriod)
         }
@@ -94,8 +111,25 @@ public struct Membership: Equatable, Sendable {
         case indirectPing(NodeID, Endpoint, nonce: UInt64, from: NodeID, Endpoint)
         case indirectPong(nonce: UInt64, isAlive: Bool, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// A node sees this one come from `seen`; it is itself at `place`.
+        case observed(seen: Endpoint, by: NodeID, Endpoint)
+        /// One's own card, renewed.
+        case card(NodeRecord)
+        /// The bootstrap list, read again: replaces what it was.
+        case bootstrap([Listed])
         /// Who has a seat on the committee: replaces what was said before.
         case committee(Set<NodeID>)
+    }
+
+    /// An entry of the bootstrap list.
+    public struct Listed: Equatable, Sendable {
+        public let node: NodeID
+        public let endpoint: Endpoint
+
+        public init(_ node: NodeID, _ endpoint: Endpoint) {
+            self.node = node
+            self.endpoint = endpoint
+        }
     }
 
     public enum Action: Equatable, Sendable {
@@ -104,6 +138,8 @@ public struct Membership: Equatable, Sendable {
         case disconnected(NodeID)
         /// Replaces what was persisted before.
         case persist([NodeRecord])
+        /// Others agree that this is where the node is, and its card does not say so.
+        case located(Endpoint)
     }
 
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
@@ -113,7 +149,8 @@ public struct Membership: Equatable, Sendable {
     static let activeOfPrefixMax = 2
     static let passiveOfPrefixMax = 10
 
-    let own: NodeRecord
+    private(set) var own: NodeRecord
+    private var vantage = Vantage()
     let settings: Settings
     var chance: Chance
     var contacts = Contacts()
@@ -174,7 +211,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .committee: break
+        case .woke, .probe, .goodbye, .committee, .observed, .card, .bootstrap: break
         }
         switch event {
         case .heard: break
@@ -202,6 +239,17 @@ public struct Membership: Equatable, Sendable {
         case .committee(let members):
             committee = members
             contacts.set(committee: members)
+        case .observed(let seen, let node, let place):
+            guard let agreed = vantage.note(seen, by: node, in: settings.prefix(of: place)),
+                !own.endpoints.contains(agreed)
+            else { return }
+            return actions.append(.located(agreed))
+        case .card(let card):
+            precondition(card.node == own.node && card.sequence > own.sequence)
+            own = card
+            // Peers are told in the next exchanges.
+            noteNews(own.node, at: now)
+        case .bootstrap(let list): replaceListed(by: list, at: now)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)
@@ -247,7 +295,8 @@ public struct Membership: Equatable, Sendable {
 // MARK: Time
 
 extension Membership {
-    /// What is due next. By index: a copy of a contact for each costs more than the look at it.
+    /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
+    /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
         var due = min(persistAt, nextRenewal)
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
@@ -256,17 +305,22 @@ extension Membership {
         isSmall = appetite.isSmall
         var retry = Instant.never
         let round = probeRound
-        for index in contacts.list.indices {
-            switch contacts.list[index].phase {
-            case .idle(let retryAt, _):
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .dialled(_, let at, let retryAt, _):
-                // Until then it counts as a peer to come.
-                let hopeEnds = min(at + Self.dialPatience, retryAt)
-                if hopeEnds > now { due = min(due, hopeEnds) }
-                if appetite.wants(contacts.list[index]) { retry = min(retry, retryAt) }
-            case .active(let link):
-                due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
+            due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+        }
+        for index in contacts.dialled {
+            guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }
+            // Until then it counts as a peer to come.
+            let hopeEnds = min(at + Self.dialPatience, retryAt)
+            if hopeEnds > now { due = min(due, hopeEnds) }
+        }
+        if appetite.isHungry {
+            for index in contacts.list.indices {
+                guard appetite.any > 0 || contacts.list[index].isOfCommittee,
+                    let retryAt = contacts.list[index].retryAt
+                else { continue }
+                retry = min(retry, retryAt)
             }
         }
         if retry < .never { due = min(due, max(retry, nextDial)) }

@@ -1,3 +1,4 @@
+internal import Rules
 public import Wire
 
 /// What one operator can be expected to hold as a whole: an IPv4 /24 or an IPv6 /48.
@@ -40,7 +41,7 @@ public struct AddressRange: Hashable, Sendable {
 extension Membership.Settings {
     /// Nil where nothing is limited.
     func prefix(of endpoint: Endpoint?) -> Prefix? {
-        guard limitsPrefixes, let endpoint, !endpoint.isLoopback,
+        guard limitsPrefixes, !isRemoved(.prefixLimits), let endpoint, !endpoint.isLoopback,
             !exemptRanges.contains(where: { $0.contains(endpoint) })
         else { return nil }
         return Prefix(endpoint)

@@ -25,6 +25,9 @@ struct RoundTrip: Equatable, Sendable {
     private var smooth: Duration?
     private var variation: Duration = .zero
 
+    /// Nil before the first sample.
+    var estimate: Duration? { smooth }
+
     var timeout: Duration {
         guard let smooth else { return .milliseconds(500) }
         return min(max(smooth + variation * 4, Self.timeoutMin), Self.timeoutMax)
@@ -87,7 +90,6 @@ struct Prober: Equatable, Sendable {
     static let relayPatience: Duration = .milliseconds(400)
     static let helpPatience: Duration = .milliseconds(500)
     static let tickMin: Duration = .milliseconds(250)
-    static let smallRound: Duration = .seconds(2)
     static let suspicionPings = 4
     /// Woken later than this, we are the slow one.
     static let latenessMax: Duration = .milliseconds(500)
@@ -105,7 +107,7 @@ struct Prober: Equatable, Sendable {
 extension Membership {
     var probeTick: Duration {
         guard isSmall, contacts.activeCount > 0 else { return settings.probePeriod }
-        return min(max(Prober.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
+        return min(max(settings.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
     }
 
     var probeRound: Duration { probeTick * contacts.activeCount }
@@ -121,8 +123,9 @@ extension Membership {
         prober.relays.removeAll { $0.until <= now }
         var stalest: (index: Int, at: Instant)?
         let round = probeRound
-        for index in contacts.list.indices {
-            guard let link = contacts.list[index].link else { continue }
+        // Somebody may be given up on the way: the places of those after it stay the same.
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
             if let question = link.question {
                 if question.due <= now { advance(index, at: now, &actions) }
             } else {
@@ -206,10 +209,8 @@ extension Membership {
     // MARK: What comes in
 
     mutating func hear(_ sender: NodeID, _ endpoint: Endpoint, at now: Instant) {
-        guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
-        link.endpoint = endpoint
-        link.hear(at: now)
-        contacts.update(link, at: index)
+        guard let index = contacts.index(of: sender) else { return }
+        contacts.hear(endpoint, at: index, now)
     }
 
     /// A peer's session may lead to another place than before, which is proven.

@@ -21,6 +21,8 @@ public final class Carrier {
         case send([UInt8], to: Destination)
         case hold(NodeID)
         case release(NodeID)
+        /// The node's own card, renewed.
+        case card(NodeRecord)
         /// Nanoseconds since 1970, when the system's clock was set.
         case clock(wallNanoseconds: UInt64)
     }
@@ -31,8 +33,8 @@ public final class Carrier {
         case payload([UInt8], from: NodeID, Endpoint)
         /// The session with a node that was held has ended.
         case lost(NodeID)
-        /// A node sees this one come from there.
-        case observed(Endpoint, by: NodeID)
+        /// A node at the second place sees this one come from the first.
+        case observed(Endpoint, by: NodeID, Endpoint)
         case keyLog(String)
     }
 
@@ -106,6 +108,7 @@ public final class Carrier {
             strangers[node] = now
             nextSweep = min(nextSweep, now + Self.sweepPeriod)
             leaving.append((node, now + Self.linger))
+        case .card(let card): run(.record(card), at: now, &actions)
         case .clock(let wallNanoseconds):
             run(.clock(wallNanoseconds: wallNanoseconds), at: now, &actions)
         }
@@ -181,7 +184,9 @@ public final class Carrier {
             case .failed(let node, _):
                 guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
                 count(.droppedNoAnswer, waiting.remove(at: place).payloads.count)
-            case .observed(let endpoint, let node): actions.append(.observed(endpoint, by: node))
+            case .observed(let seen, let node):
+                guard let place = sessions.place(of: node) else { continue }
+                actions.append(.observed(seen, by: node, place))
             case .keyLog(let line): actions.append(.keyLog(line))
             case .moved, .renewed, .refused: break
             }

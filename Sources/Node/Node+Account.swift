@@ -3,7 +3,7 @@ public import Chance
 import Consensus
 import Coverage
 import Dissemination
-import Membership
+public import Membership
 public import Identity
 public import Wire
 
@@ -31,10 +31,16 @@ extension Node {
         return simplex.status.waitsFor
     }
 
-    /// Every counter with its name; drops carry their reason.
+    /// Everybody that this node knows, in the order of their keys.
+    public var contacts: [ContactAccount] { membership.accounts }
+
+    /// How late this node itself hears: 1 is best, 8 worst.
+    public var localHealth: Int { membership.localHealth }
+
+    /// Every counter with its name, those that are still zero too: whoever watches a rate needs its beginning.
     public var counters: [(String, UInt64)] {
         [("gossip.payloads", payloads)]
-            + Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }.filter { $0.1 > 0 }
+            + Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }
             + dissemination.counters.map { ("dissemination.\($0.name)", $0.value) }
             + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
     }

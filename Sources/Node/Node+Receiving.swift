@@ -103,14 +103,18 @@ extension Node {
     }
 
     /// A message that dissemination delivered, each gossip message once.
-    func deliver(_ octets: [UInt8], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        let digest = Digest(of: octets)
+    func deliver(
+        _ octets: [UInt8], _ digest: Digest, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
         let short = ShortID(digest)
         guard let message = decode(octets, digest) else {
             count(.malformedMessage)
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard !isHalted else { return }
+        if message.isGossip, let shared = sharedWork?.octets(octets, digest, of: chain.openEpoch) {
+            run(dissemination: .shared(shared, short), at: now, &actions)
+        }
         switch message {
         case .bundle(let bundle): receive(bundle, short, from: peer, at: now, &actions)
         case .transaction(let transaction): receive(transaction, short, replyTo: nil, at: now, &actions)

@@ -44,7 +44,7 @@ public final class Node {
     public let network: Digest
     public let id: NodeID
     /// Its own signed contact card.
-    public let card: NodeRecord
+    public private(set) var card: NodeRecord
     let key: SigningKey
     let vrfKey: VRFKey
     let settings: NodeSettings
@@ -65,7 +65,7 @@ public final class Node {
     var leaders: [Int] = []
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
-    /// The machines' deadlines, as they were when each last did something: asking a machine copies it.
+    /// The machines' deadlines, as they were when each last did something.
     var due = Due()
 
     struct Due {
@@ -134,8 +134,9 @@ public final class Node {
         }
         transactions = TransactionPool()
         card = NodeRecord(
-            node: key.nodeID, sequence: settings.recordSequence, roles: settings.roles,
-            endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
+            node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
+            roles: settings.roles, endpoints: settings.endpoints, region: settings.region,
+            version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
             record: card, bootstrap: settings.bootstrap,
@@ -177,6 +178,10 @@ public final class Node {
         case .radioTransmitted(let power): run(coverage: .transmitted(power: power), at: now, &actions)
         case .verified(let ticket, let verification): verified(ticket, verification, at: now, &actions)
         case .lost(let peer): run(membership: .goodbye(from: peer), at: now, &actions)
+        case .observed(let seen, let node, let place):
+            run(membership: .observed(seen: seen, by: node, place), at: now, &actions)
+        case .bootstrap(let list):
+            run(membership: .bootstrap(list.map { Membership.Listed($0, $1) }), at: now, &actions)
         case .served(let messages, let peer):
             guard endpoints[peer] != nil else {
                 served(messages, toEdge: peer, at: now, &actions)
@@ -233,8 +238,25 @@ public final class Node {
                 run(dissemination: .disconnected(peer), at: now, &actions)
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
+            case .located(let endpoint): relocate(to: endpoint, at: now, &actions)
             }
         }
+    }
+
+    /// Its card names the place beside those that its operator named, in place of any it was seen at before.
+    private func relocate(to endpoint: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
+        guard settings.learnsEndpoint,
+            card.sequence < (settings.recordSequence + 1) << NodeRecord.changeBits - 1
+        else { return }
+        card = NodeRecord(
+            node: id, sequence: card.sequence + 1, roles: card.roles,
+            endpoints: [endpoint] + settings.endpoints.prefix(NodeRecord.endpointsMax - 1),
+            region: card.region,
+            version: card.version
+        ).signed(by: key, network: network)
+        actions.append(.card(card))
+        actions.append(.notice(.located(endpoint)))
+        run(membership: .card(card), at: now, &actions)
     }
 
     func run(dissemination event: Dissemination.Event, at now: Instant, _ actions: inout [NodeAction]) {
@@ -249,7 +271,8 @@ public final class Node {
             case .send(let peer, let frame):
                 if packers[peer] == nil { order.append(peer) }
                 packers[peer, default: FramePacker()].add(frame)
-            case .deliver(let octets, let peer): deliver(octets, from: peer, at: now, &actions)
+            case .deliver(let octets, let digest, let peer):
+                deliver(octets, digest, from: peer, at: now, &actions)
             }
         }
         for peer in order {

@@ -11,6 +11,10 @@ public enum NodeEvent: Sendable {
     case payload([UInt8], from: NodeID, Endpoint)
     /// The session with a peer has ended.
     case lost(NodeID)
+    /// A node sees this one come from the first place; it is itself at the second.
+    case observed(Endpoint, by: NodeID, Endpoint)
+    /// The bootstrap list, read again.
+    case bootstrap([(NodeID, Endpoint)])
     /// A radio frame that the packet forwarder received.
     case radioHeard(payload: [UInt8], Measurement)
     /// What the packet forwarder did with the last transmission: the power it used, in 0.1 dBm EIRP, or nil if
@@ -35,6 +39,8 @@ public enum NodeAction: Sendable {
     case transmit(Transmission)
     /// Read what a peer asks for from the store; answer with `NodeEvent.served`.
     case serve(StoreRequest, to: NodeID)
+    /// The node's own card, renewed: for handshakes to come.
+    case card(NodeRecord)
     /// Keep the session with this node while it is a peer, and when it is none any more, let it go.
     case hold(NodeID)
     case release(NodeID)
@@ -112,6 +118,8 @@ public enum Notice: Sendable {
     case epochFinal(Epoch, view: View, stateRoot: Digest)
     case peerConnected(NodeID, Endpoint)
     case peerDisconnected(NodeID)
+    /// Others agree to see it there: its card says so now.
+    case located(Endpoint)
     case catchingUp(from: Epoch, to: Epoch)
     /// This node's execution differs from a finalised header: it stops voting and serving.
     case diverged(Epoch, expected: Digest, computed: Digest)
@@ -131,6 +139,16 @@ public enum Check: Hashable, Sendable {
     case vrf(VRFPublicKey, alpha: [UInt8], VRFProof)
     /// Whether a registered VRF key is a point that proofs can be checked with.
     case vrfKey(VRFPublicKey)
+
+    /// By what is short and differs: the signature or proof, not the message under it. Whoever repeats one signature under
+    /// many messages slows down a simulation of themselves; no real node keeps a table of checks.
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .signature(_, _, let signature): hasher.combine(signature)
+        case .vrf(_, _, let proof): hasher.combine(proof)
+        case .vrfKey(let key): hasher.combine(key)
+        }
+    }
 
     /// Whether this check alone holds.
     public var holds: Bool {
@@ -172,14 +190,17 @@ public struct Verification: Hashable, Sendable {
 /// Settings of one node that need not be equal across the network.
 public struct NodeSettings: Sendable {
     public var roles: Roles
-    public var endpoint: Endpoint
+    /// Where others are told to find it; empty where it cannot be known yet.
+    public var endpoints: [Endpoint]
+    /// Whether it also tells the place that others agree to see it at.
+    public var learnsEndpoint = false
     public var bootstrap: [(NodeID, Endpoint)]
     /// An H3 cell of resolution 5 for the contact card.
     public var region: Cell?
     /// Consensus Δ: an upper bound of a message's delay among validators.
     public var delta: Duration = .milliseconds(300)
     public var membership = Membership.Settings()
-    /// Raised with every change of the contact card and every start.
+    /// How often it was started: raised with every start.
     public var recordSequence: UInt64
     public var softwareVersion: UInt16 = 1
     /// The first epoch in which the node votes and signs bundles: 0 where the store remembers everything its key has signed, later where it
@@ -187,15 +208,19 @@ public struct NodeSettings: Sendable {
     public var votesFrom: Epoch = 0
 
     public init(
-        roles: Roles, endpoint: Endpoint, bootstrap: [(NodeID, Endpoint)], region: Cell?,
+        roles: Roles, endpoints: [Endpoint], bootstrap: [(NodeID, Endpoint)], region: Cell?,
         recordSequence: UInt64
     ) {
         self.roles = roles
-        self.endpoint = endpoint
+        self.endpoints = endpoints
         self.bootstrap = bootstrap
         self.region = region
         self.recordSequence = recordSequence
     }
+
+    /// Neither probes, nor replaces, nor often asks a peer once it has some: where consensus and coverage are to be measured
+    /// or watched alone.
+    public mutating func quietMembership() { membership = .quiet }
 }
 
 /// What a node remembers from its last life.

@@ -14,6 +14,8 @@ public final class SharedWork {
     public static let epochsMax: Epoch = 4
     /// Bundles kept of one epoch; what comes above it each node decodes for itself.
     public static let bundlesMax = 1 << 16
+    /// Encodings kept of one epoch: two votes and a bundle of each of ten thousand nodes.
+    public static let octetsMax = 1 << 15
     /// Verifications remembered: those of some epochs of ten thousand nodes.
     public static let verificationsMax = 1 << 17
 
@@ -33,6 +35,7 @@ public final class SharedWork {
         var executed: [Place: Executed] = [:]
         var after: [Place: After] = [:]
         var bundles: [Digest: Bundle] = [:]
+        var octets: [Digest: [UInt8]] = [:]
         var evidence: [Digest: EdgeDesk.Evidence] = [:]
     }
 
@@ -64,7 +67,9 @@ public final class SharedWork {
 
     /// Results held now.
     public var count: Int {
-        shelves.values.reduce(0) { $0 + $1.executed.count + $1.after.count + $1.bundles.count }
+        shelves.values.reduce(0) {
+            $0 + $1.executed.count + $1.after.count + $1.bundles.count + $1.octets.count
+        }
     }
 
     func executed(_ header: Header, _ digest: Digest) -> Executed? {
@@ -101,6 +106,15 @@ public final class SharedWork {
         guard makeRoom(for: bundle.epoch), shelves[bundle.epoch]!.bundles.count < Self.bundlesMax
         else { return }
         shelves[bundle.epoch]!.bundles[message] = bundle
+    }
+
+    /// The encoding of a gossip message in the storage that all nodes share: each would keep a copy of its own of all that
+    /// it has heard in the last minute. Nil for whoever is the first, whose copy it becomes.
+    func octets(_ octets: [UInt8], _ message: Digest, of epoch: Epoch) -> [UInt8]? {
+        guard makeRoom(for: epoch) else { return nil }
+        if let known = shelves[epoch]!.octets[message] { return known }
+        if shelves[epoch]!.octets.count < Self.octetsMax { shelves[epoch]!.octets[message] = octets }
+        return nil
     }
 
     /// The evidence of a final block, ready for proofs.

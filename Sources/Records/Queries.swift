@@ -277,11 +277,6 @@ extension NodeStore {
         return list
     }
 
-    public func status() throws(StoreError) -> LiveStatus? {
-        guard let bytes = try single(.status) else { return nil }
-        return try Self.decode(bytes.octetBytes)
-    }
-
     /// The genesis this store belongs to; nil in a fresh store.
     public func genesis() throws(StoreError) -> Genesis? {
         guard let bytes = try single(.genesis) else { return nil }

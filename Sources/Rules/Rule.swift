@@ -59,6 +59,19 @@
     /// "A bundle is valid only if its author is registered and effective at e."
     case registeredAuthors
 
+    // MARK: Who gets in
+
+    /// "Replay window 2,048": no datagram of a session is heard twice.
+    case replayWindow
+    /// "Answer with a cookie bound to the source address."
+    case cookieBinding
+    /// "`mac1` always": whoever does not know whom it calls makes nobody work.
+    case mac1
+    /// "Signed records with sequence numbers": an older one never takes the place of a newer one.
+    case recordSequence
+    /// "At most 2 active and 10 passive peers per /24 or /48."
+    case prefixLimits
+
     // MARK: What a block does
 
     /// "MUST: a registration, key, location, gain, owner, region or stake change in block r takes effect at epoch r+4."

@@ -31,11 +31,10 @@ final class Driver {
     private let gossip: any Channel
     private let radio: RadioPort?
     private let logger: Logger
-    private let settings: NodeSettings
     private let keyLog: KeyLog?
-    private let startedAt: UInt64
     private let onFailure: @Sendable (RuntimeError) -> Void
 
+    private var watch: NodeWatch
     private var outputs = OutputQueue<RecordWrite>()
     private var hasFailed = false
     private var timer: Scheduled<Void>?
@@ -49,16 +48,14 @@ final class Driver {
     private var datagrams: UInt64 = 0
 
     init(
-        node: any NodeMachine, carrier: Carrier, first: [NodeAction], settings: NodeSettings,
-        store: NodeStore,
-        eventLoop: any EventLoop,
-        writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel, radio: RadioPort?,
-        keyLog: KeyLog?,
-        logger: Logger, onFailure: @escaping @Sendable (RuntimeError) -> Void
+        node: any NodeMachine, carrier: Carrier, first: [NodeAction], watch: NodeWatch, store: NodeStore,
+        eventLoop: any EventLoop, writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel,
+        radio: RadioPort?, keyLog: KeyLog?, logger: Logger,
+        onFailure: @escaping @Sendable (RuntimeError) -> Void
     ) {
         self.node = node
         self.carrier = carrier
-        self.settings = settings
+        self.watch = watch
         self.store = store
         self.eventLoop = eventLoop
         self.writer = writer
@@ -68,7 +65,6 @@ final class Driver {
         self.keyLog = keyLog
         self.logger = logger
         self.onFailure = onFailure
-        startedAt = Driver.wallTime
         carryOut(first)
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         statusTask = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Driver.statusPeriod) { _ in
@@ -95,6 +91,7 @@ final class Driver {
     func receive(_ bytes: [UInt8], from address: SocketAddress) {
         guard let source = Endpoint(address), !isStopped, !hasFailed else { return }
         datagrams += 1
+        watch.traffic.received(bytes.count, from: source)
         carry(.datagram(bytes, from: source))
         flush()
         rearm()
@@ -112,8 +109,7 @@ final class Driver {
             case .transmit(let bytes, let endpoint): write(bytes, to: endpoint)
             case .payload(let payload, let sender, let place): handle(.payload(payload, from: sender, place))
             case .lost(let peer): handle(.lost(peer))
-            case .observed(let endpoint, let peer):
-                logger.trace("seen from outside", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+            case .observed(let seen, let peer, let place): handle(.observed(seen, by: peer, place))
             case .keyLog(let line): keyLog?.write(line)
             }
         }
@@ -152,9 +148,12 @@ final class Driver {
         for action in actions {
             switch action {
             case .send(let payload, let destination): outputs.send(payload, to: destination)
+            case .card(let card): carry(.card(card))
             case .hold(let peer): carry(.hold(peer))
             case .release(let peer): carry(.release(peer))
-            case .persist(let persisted): outputs.persist(RecordWrite(persisted))
+            case .persist(let persisted):
+                watch.note(persisted)
+                outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission): transmit(transmission)
             case .serve(let request, let peer): serve(request, to: peer)
@@ -201,6 +200,7 @@ final class Driver {
     private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
         guard !isStopped else { return }
         hasWritten = true
+        watch.traffic.sent(bytes.count, to: endpoint)
         if addresses.count > 4_096 { addresses.removeAll() }
         let address = addresses[endpoint] ?? SocketAddress(endpoint)
         addresses[endpoint] = address
@@ -228,6 +228,7 @@ final class Driver {
     }
 
     private func transmit(_ transmission: Transmission) {
+        watch.note(transmission, epoch: node.view.openEpoch, wallTime: Driver.wallTime)
         guard let radio else { return handle(.radioTransmitted(power: nil)) }
         act(on: radio.transmit(transmission, at: Driver.now))
     }
@@ -245,6 +246,7 @@ final class Driver {
     // MARK: Accounts
 
     private func log(_ notice: Notice) {
+        watch.note(notice, at: Driver.now)
         switch notice {
         case .ready(let epoch): logger.info("ready", metadata: ["epoch": "\(epoch)"])
         case .epochFinal(let epoch, let view, let root):
@@ -252,6 +254,8 @@ final class Driver {
                 "epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
         case .peerConnected(let peer, let endpoint):
             logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
+        case .located(let endpoint):
+            logger.notice("others agree to see this node there", metadata: ["address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
         case .catchingUp(let from, let to):
             logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])
@@ -283,19 +287,15 @@ final class Driver {
 
     private func persistStatus() {
         guard !isStopped, !hasFailed else { return }
-        var counters = [("gossip.datagrams", datagrams)] + node.counters
-        counters += carrier.counters.filter { $0.value > 0 }.map { ("session.\($0.name)", $0.value) }
-        if let radio { counters += radio.counters }
-        let view = node.view
-        outputs.persist(
-            .status(
-                LiveStatus(
-                    node: node.id, processID: UInt32(getpid()), startedAt: startedAt,
-                    updatedAt: Driver.wallTime, endpoint: settings.endpoint, roles: settings.roles,
-                    openEpoch: view.openEpoch, view: view.view, waitsFor: view.waitsFor,
-                    mayVote: node.isVoter && !node.isHalted,
-                    peers: view.peers.map { LiveStatus.Peer(node: $0.0, endpoint: $0.1) },
-                    counters: counters.map { LiveStatus.Counter(name: $0.0, value: $0.1) })))
+        let own =
+            [("gossip.datagrams", datagrams)] + carrier.counters.map { ("session.\($0.name)", $0.value) }
+            + (radio?.counters ?? [])
+        persist(
+            watch.status(of: node, driverCounters: own, at: Driver.now, wallTime: Driver.wallTime))
+    }
+
+    private func persist(_ status: LiveStatus) {
+        outputs.persist(.status(status))
         pump()
     }
 
@@ -316,6 +316,7 @@ final class Driver {
         carrier.leave(at: Driver.now, actions: &last)
         for case .transmit(let bytes, let endpoint) in last { write(bytes, to: endpoint) }
         gossip.flush()
+        if let last = watch.lastWords(at: Driver.wallTime), !hasFailed { persist(last) }
         isStopped = true
         timer?.cancel()
         statusTask?.cancel()

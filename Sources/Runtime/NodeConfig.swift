@@ -11,8 +11,10 @@ public struct NodeConfig: Sendable {
     public var roles: Roles
     /// Follows validators as a light client instead of carrying everything: for hotspots and sensors only.
     public var isEdge = false
-    /// Where gossip is heard.
+    /// Where gossip is heard; 0.0.0.0 and [::] are all addresses of the machine.
     public var listen: Endpoint
+    /// Where others are told to find the node; nil: `listen`, and where others agree to see it.
+    public var announce: [Endpoint]?
     /// Where the packet forwarder finds the node; nil for a node without a radio.
     public var radio: Endpoint?
     /// The one gateway to listen to, sixteen hexadecimal digits; nil admits the first few.
@@ -22,6 +24,9 @@ public struct NodeConfig: Sendable {
     public var logLevel: String = "info"
     /// A file for the keys of every session, for a dissector; nil, as it should be, for none.
     public var keyLogFile: String?
+    public var logFormat: LogFormat = .text
+    /// Where `/metrics`, `/health` and `/status` are, loopback only; nil for nowhere.
+    public var admin: Endpoint?
 
     public init(
         keyFile: String, dataDirectory: String, genesisFile: String, bootstrapFile: String?, roles: Roles,
@@ -69,6 +74,17 @@ public struct NodeConfig: Sendable {
             genesisFile: resolve(try reader.needString("genesis")),
             bootstrapFile: try reader.string("bootstrap").map(resolve), roles: roles,
             listen: try endpoint("listen", listen), radio: nil)
+        if let places = try reader.strings("announce") {
+            guard (1...NodeRecord.endpointsMax).contains(places.count) else {
+                throw reader.fault("announce", "takes 1 to \(NodeRecord.endpointsMax) addresses")
+            }
+            var announced: [Endpoint] = []
+            for place in places { announced.append(try endpoint("announce", place)) }
+            guard announced.allSatisfy({ !$0.isUnspecified && $0.port > 0 }) else {
+                throw reader.fault("announce", "must be addresses that others can reach, each with its port")
+            }
+            config.announce = announced
+        }
         if let radio { config.radio = try endpoint("radio", radio) }
         guard config.radio?.isLoopback ?? true else {
             throw reader.fault(
@@ -93,6 +109,7 @@ public struct NodeConfig: Sendable {
             throw reader.fault("delta_milliseconds", "must be 10 to 60000")
         }
         config.logLevel = try reader.string("log_level") ?? config.logLevel
+        try config.readWatching(&reader)
         try reader.finish()
         return config
     }
@@ -111,9 +128,12 @@ public struct NodeConfig: Sendable {
             """
         if isEdge { text += "edge = true\n" }
         if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
+        if let announce {
+            text += "announce = [\(announce.map { "\"\($0)\"" }.joined(separator: ", "))]\n"
+        }
         if let radio { text += "radio = \"\(radio)\"\n" }
         if let gateway { text += "gateway = \"\(gateway)\"\n" }
         if let keyLogFile { text += "key_log = \"\(keyLogFile)\"\n" }
-        return text
+        return text + watchingText
     }
 }

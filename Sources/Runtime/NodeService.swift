@@ -41,7 +41,8 @@ public final class NodeService: Service {
             isSoleCopy: soleCopyFrom != nil)
         say(right)
 
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // The admin port has a thread of its own, so that it answers when the node does not.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: config.admin == nil ? 1 : 2)
         let writer = NIOThreadPool(numberOfThreads: 1)
         let workers = NIOThreadPool(numberOfThreads: max(1, System.coreCount - 1))
         writer.start()
@@ -88,13 +89,20 @@ public final class NodeService: Service {
             }
         }
         let radio = radioChannel
+        let board = StatusBoard()
+        let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
         let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
         let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
+        let config = config
         let keyLogFile = config.keyLogFile
+        let watch = NodeWatch(
+            id: keys.signing.nodeID, endpoint: config.listen, admin: admin?.endpoint, roles: config.roles,
+            epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
+            wallTime: Driver.wallTime)
         let isEdge = config.isEdge
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
@@ -130,7 +138,7 @@ public final class NodeService: Service {
                 secrets: SecretSource { Entropy.octets($0) }, wallNanoseconds: Driver.wallTime * 1_000_000,
                 now: Driver.now)
             box.value = Driver(
-                node: node, carrier: carrier, first: actions, settings: settings, store: store,
+                node: node, carrier: carrier, first: actions, watch: watch, store: store,
                 eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip, radio: port,
                 keyLog: keyLog, logger: logger, onFailure: { failure.yield($0) })
         }.get()
@@ -139,16 +147,32 @@ public final class NodeService: Service {
             metadata: [
                 "node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)",
                 "network": "\(genesis.name)",
-            ])
+            ].merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
 
+        let list = BootstrapWatch(file: config.bootstrapFile, workers: workers, logger: logger)
+        let watching = Task {
+            await list.run { entries in
+                eventLoop.execute { box.value?.handle(.bootstrap(entries)) }
+            }
+        }
         let fault = await Self.firstFailure(failures)
+        watching.cancel()
+        await watching.value
         try? await eventLoop.submit {
             box.value?.stop()
             box.value = nil
         }.get()
         try? await gossip.close()
         try? await radio?.close()
+        await admin?.stop()
         if let fault { throw fault }
+    }
+
+    private func startAdmin(
+        _ board: StatusBoard, network: String, on group: MultiThreadedEventLoopGroup
+    ) async throws -> AdminServer? {
+        guard let endpoint = config.admin else { return nil }
+        return try await AdminServer.start(at: endpoint, board: board, network: network, on: group.next())
     }
 
     /// Nil when a graceful shutdown came first.
@@ -201,19 +225,14 @@ public final class NodeService: Service {
     }
 
     private func settings(genesis: Genesis, store: NodeStore, votesFrom: Epoch) throws -> NodeSettings {
-        var bootstrap: [(NodeID, Endpoint)] = []
-        if let file = config.bootstrapFile {
-            for entry in try PeersFile.read(file) {
-                guard let endpoint = entry.endpoint else {
-                    logger.warning("\(file): \(entry.host) is a name; this version dials addresses only")
-                    continue
-                }
-                bootstrap.append((entry.node, endpoint))
-            }
-        }
+        // Names follow: to look them up takes time.
+        let bootstrap = try config.bootstrapFile.map(PeersFile.read) ?? []
         var settings = NodeSettings(
-            roles: config.roles, endpoint: config.listen, bootstrap: bootstrap, region: nil,
+            roles: config.roles,
+            endpoints: config.announce ?? (config.listen.isUnspecified ? [] : [config.listen]),
+            bootstrap: bootstrap.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }, region: nil,
             recordSequence: try store.nextRecordSequence())
+        settings.learnsEndpoint = config.announce == nil && !config.listen.isLoopback
         settings.delta = .milliseconds(config.deltaMilliseconds)
         settings.votesFrom = votesFrom
         return settings

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// The keys that everyone can derive from a responder's static key: they prove nothing but that the sender
@@ -68,7 +69,8 @@ struct CookieJar {
     }
 
     private static func cookie(_ source: Endpoint, secret: [UInt8]) -> [UInt8] {
-        blake2b(source.encoded().octetBytes, key: secret, byteCount: Packet.cookieByteCount)
+        let source = isRemoved(.cookieBinding) ? Endpoint.loopback(port: 0) : source
+        return blake2b(source.encoded().octetBytes, key: secret, byteCount: Packet.cookieByteCount)
     }
 }
 

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// The keys of one handshake, in both directions, with what was sent and received under them.
@@ -61,11 +62,11 @@ final class Keypair {
     /// Authenticates, then notes the counter. A forged datagram changes nothing.
     func open(_ datagram: [UInt8]) -> Opened {
         let counter: UInt64 = Packet.integer(datagram, at: 8)
-        guard window.admits(counter) else { return .replayed }
+        guard window.admits(counter) || isRemoved(.replayWindow) else { return .replayed }
         guard var plain = receiving.open(datagram, head: Packet.dataHead, counter: counter),
             let kind = plain.popLast()
         else { return .forged }
-        let isHighest = window.note(counter)
+        let isHighest = window.admits(counter) ? window.note(counter) : false
         isConfirmed = true
         return .plain(plain, kind: kind, isHighest: isHighest)
     }

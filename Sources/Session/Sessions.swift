@@ -127,6 +127,8 @@ public final class Sessions {
     var slots: [Peer?]
     /// Free places of `slots`, the next one last.
     var free: [Int]
+    /// Places that are taken, in no order that means anything: what time does is done to these only.
+    var taken: [Int] = []
     var slotOfNode: [NodeID: Int] = [:]
     var slotOfIndex: [UInt32: Int] = [:]
     var halfOpenCount = 0
@@ -138,6 +140,8 @@ public final class Sessions {
     var wallNanoseconds: UInt64
     var wallSet: Instant
     var lastStamp: UInt64 = 0
+    /// Initiations for which a key was agreed on: the dearest thing that a stranger can make us do.
+    public internal(set) var answersBegun: UInt64 = 0
     var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
     /// `record` is the node's own, signed. Timestamps count from `wallNanoseconds` since 1970: they must rise

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 /// The responder's side of handshakes. Each step costs more than the one before, and is taken only after it.
@@ -10,12 +11,13 @@ extension Sessions {
     ) {
         guard datagram.count == Packet.initiationByteCount else { return drop(.malformed) }
         let mac1 = Array(datagram[Packet.initiationMac1..<Packet.initiationMac2])
-        guard ownKeys.mac1(datagram[..<Packet.initiationMac1]).equalsInConstantTime(mac1) else {
-            return drop(.badMac1)
-        }
+        guard
+            ownKeys.mac1(datagram[..<Packet.initiationMac1]).equalsInConstantTime(mac1) || isRemoved(.mac1)
+        else { return drop(.badMac1) }
         let remoteIndex: UInt32 = Packet.integer(datagram, at: 4)
         guard admit(datagram, mac1, remoteIndex, from: source, at: now, &actions) else { return }
         let message = datagram[Packet.initiationHead..<Packet.initiationMac1]
+        answersBegun += 1
         guard remoteIndex != 0,
             let responder = NoiseIK.respond(own: own, prologue: prologue, to: message),
             let greeting = try? Greeting(decoding: responder.payload)

@@ -34,6 +34,8 @@ final class Peer {
     let key: ExchangePublicKey
     let keys: ResponderKeys
     let slot: Int
+    /// Where `slot` stands among those that are taken.
+    var place = 0
     /// The host was told of this session.
     var isOpen = false
     /// The host asked for it.

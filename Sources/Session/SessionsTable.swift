@@ -17,8 +17,8 @@ extension Sessions {
         let room = isWanted ? free.count : free.count - settings.slotsKeptForDials
         if room <= 0 || !isWanted && halfOpenCount >= settings.halfOpenMax {
             guard
-                let oldest = slots.compactMap({ $0 }).filter(\.isHalfOpen)
-                    .min(by: { $0.next!.born < $1.next!.born })
+                let oldest = taken.map({ slots[$0]! }).filter(\.isHalfOpen)
+                    .min(by: { ($0.next!.born, $0.slot) < ($1.next!.born, $1.slot) })
             else { return nil }
             drop(.halfOpenEvicted)
             remove(oldest)
@@ -26,6 +26,8 @@ extension Sessions {
         let slot = free.removeLast()
         let peer = Peer(node: node, key: key, slot: slot, endpoint: endpoint, isWanted: isWanted)
         slots[slot] = peer
+        peer.place = taken.count
+        taken.append(slot)
         slotOfNode[node] = slot
         return peer
     }
@@ -35,6 +37,11 @@ extension Sessions {
         for index in peer.indices { slotOfIndex[index] = nil }
         if peer.isHalfOpen { halfOpenCount -= 1 }
         slotOfNode[peer.node] = nil
+        let last = taken.removeLast()
+        if last != peer.slot {
+            taken[peer.place] = last
+            slots[last]!.place = peer.place
+        }
         slots[peer.slot] = nil
         free.append(peer.slot)
     }
@@ -87,6 +94,9 @@ extension Sessions {
         return peer.endpoint
     }
 
+    /// Where this node was spoken to last, with or without a session yet.
+    public func place(of node: NodeID) -> Endpoint? { self[node]?.endpoint }
+
     /// Whether payload was sent so long ago, or longer, and nothing came since.
     public func isSilent(_ node: NodeID, for duration: Duration, at now: Instant) -> Bool {
         guard let since = self[node]?.unansweredSince else { return false }
@@ -94,7 +104,7 @@ extension Sessions {
     }
 
     /// Nodes with an open session, ascending.
-    public var openNodes: [NodeID] { slots.compactMap { $0?.isOpen == true ? $0!.node : nil }.sorted() }
+    public var openNodes: [NodeID] { taken.compactMap { slots[$0]!.isOpen ? slots[$0]!.node : nil }.sorted() }
 
     /// Every table with its present size and its bound.
     public var gauges: [(name: String, value: Int, limit: Int)] {
@@ -116,7 +126,8 @@ extension Sessions {
     /// For tests and simulation, after each event.
     public func assertInvariants() {
         for (name, value, limit) in gauges { precondition(value <= limit, name) }
-        precondition(free.count + slotOfNode.count == slots.count)
+        precondition(free.count + slotOfNode.count == slots.count && taken.count == slotOfNode.count)
+        for (place, slot) in taken.enumerated() { precondition(slots[slot]?.place == place) }
         var indexCount = 0
         var halfOpen = 0
         for (slot, peer) in slots.enumerated() {

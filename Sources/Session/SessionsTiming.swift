@@ -6,11 +6,12 @@ internal import Wire
 extension Sessions {
     func wake(at now: Instant, _ actions: inout [Action]) {
         guard now >= nextWake else { return }
-        for slot in slots.indices {
+        // Whom it is done to may be removed by it, and another then stands in its place.
+        for slot in taken.sorted() {
             guard let peer = slots[slot], peer.due <= now else { continue }
             fire(peer, at: now, &actions)
         }
-        nextWake = slots.reduce(.never) { min($0, $1?.due ?? .never) }
+        nextWake = taken.reduce(.never) { min($0, slots[$1]!.due) }
     }
 
     private func fire(_ peer: Peer, at now: Instant, _ actions: inout [Action]) {

@@ -20,6 +20,8 @@ final class Host {
     /// What the disk was when a fault that brings it back began.
     var backup: Disk?
     var outputs = OutputQueue<Persisted>()
+    /// How many calls of strangers it had worked on when the present second began.
+    var workSince: (second: Int64, begun: UInt64) = (0, 0)
     /// What commits now.
     var committing: [Persisted] = []
     var life = 0
@@ -64,6 +66,7 @@ final class Host {
         edge = nil
         carrier = nil
         aliases = []
+        workSince = (0, 0)
         life += 1
         outputs = OutputQueue()
         committing = []

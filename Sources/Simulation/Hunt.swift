@@ -47,6 +47,7 @@ package struct Hunt: Sendable {
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
             .registeredAuthors:
             believed(rule)
+        case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits: admitted(rule)
         case .registryDelay, .conflictSuspends, .transactionOrder, .balancedBooks, .divergenceHalts:
             executed(rule)
         }
@@ -173,6 +174,39 @@ package struct Hunt: Sendable {
             plan.epochs = 8
             plan.healsAt = 6_000
             plan.faults = [Fault(.crash, at: 1_500, until: 4_500, hosts: [2])]
+        }
+    }
+
+    private static func admitted(_ rule: Rule) -> Hunt {
+        switch rule {
+        case .cookieBinding:
+            Hunt(rule, "a spoofer in a sealed world") { plan in
+                plan.sealed = true
+                plan.healsAt = 5_000
+                plan.faults = [Fault(.spoof, at: 500, until: 5_000, hosts: [1], amount: 500)]
+            }
+        case .mac1:
+            Hunt(rule, "garbage in a sealed world") { plan in
+                plan.sealed = true
+                plan.healsAt = 2_000
+                plan.faults = [Fault(.garbage, at: 500, until: 1_500, hosts: [1], amount: 100)]
+            }
+        case .recordSequence:
+            Hunt(rule, "hosts start again, one after the other") { plan in
+                plan.validators = 7
+                plan.epochs = 6
+                plan.healsAt = 8_000
+                plan.faults = (0..<6).map { host in
+                    Fault(.crash, at: 1_000 + 900 * host, until: 1_400 + 900 * host, hosts: [host])
+                }
+            }
+        case .prefixLimits:
+            Hunt(rule, "an eclipser") { $0.byzantine = [Byzantine(host: 0, .eclipser)] }
+        default:
+            Hunt(rule, "a network that says things twice, in a sealed world") { plan in
+                plan.sealed = true
+                plan.links.duplicatePermille = 200
+            }
         }
     }
 

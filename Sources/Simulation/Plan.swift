@@ -43,6 +43,9 @@ public struct Plan: Codable, Equatable, Sendable {
     public var sealed = false
     /// No memory of what was verified before: slower, the same run.
     public var verifiesEveryTime = false
+    /// Consensus and coverage only: nodes find their peers, and from then on neither probe nor replace them. Who crashes
+    /// or moves stays a peer of the others until it dials them again.
+    public var quietMembership = false
 
     public init() {}
 
@@ -126,6 +129,12 @@ public struct Fault: Codable, Equatable, Sendable {
         case upgrade
         /// Whoever leads the first view of an epoch is cut off while the epoch is open.
         case leaderCut
+        /// `amount` datagrams a second reach each of `hosts` that chance made, of the size and the first octet of an
+        /// initiation.
+        case garbage
+        /// `amount` initiations a second reach each of `hosts` from addresses of nobody, with a cookie that was got by
+        /// an honest exchange from one address.
+        case spoof
         /// Computes another state than the others from the next epoch on, as a machine with a broken memory does.
         case oddState
     }

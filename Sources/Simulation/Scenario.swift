@@ -23,6 +23,7 @@ public enum Scenario {
         ("oversized-block", PackageResources.oversized_block_toml),
         ("retry-storm", PackageResources.retry_storm_toml),
         ("rolling-upgrade", PackageResources.rolling_upgrade_toml),
+        ("sessions-for-hours", PackageResources.sessions_for_hours_toml),
         ("slow-disk", PackageResources.slow_disk_toml),
         ("third-gone-and-back", PackageResources.third_gone_and_back_toml),
     ].map { ($0, String(decoding: $1, as: UTF8.self)) }

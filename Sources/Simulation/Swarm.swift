@@ -83,6 +83,7 @@ extension Plan {
             case .bandwidth: 8 + chance.below(500)
             case .nat: 1_000 + chance.below(30_000)
             case .swizzle: chance.below(16)
+            case .garbage, .spoof: 100 + chance.below(400)
             case .flap: plan.deltaMilliseconds * (4 + chance.below(9))
             default: 0
             }

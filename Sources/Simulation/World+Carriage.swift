@@ -45,6 +45,7 @@ extension World {
     ) {
         guard !isHidden(frames, to: destination.endpoint) else { return }
         guard plan.sealed else {
+            if population.numbers[speaker] == nil, inventors[speaker] == nil { inventors[speaker] = index }
             let bytes = Datagram.close(payload, network: network.prefix, sender: speaker)
             return transport(bytes, to: destination.endpoint, from: index)
         }
@@ -56,6 +57,7 @@ extension World {
     }
 
     private func transport(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
+        guard !isForSpoofer(bytes, to: endpoint, from: index) else { return }
         var arrivals: [Arrival] = []
         let drawn = links.send(bytes, from: index, to: endpoint, at: now, &arrivals)
         if let drawn { trace(index) { .init("sent", "", to: drawn.to, fate: drawn.fate) } }
@@ -87,9 +89,9 @@ extension World {
 
     private static func number(of endpoint: Endpoint) -> Int { Int(endpoint.ipv4 ?? 0) >> 8 & 0xFFFF }
 
-    /// Nobody speaks for a host but itself; what does not exist, anybody may pretend to be.
+    /// Nobody speaks for a host but itself, nor for one that a host has made up.
     private func isGenuine(_ sender: NodeID, at source: Endpoint) -> Bool {
-        guard let owner = population.numbers[sender] else { return true }
+        guard let owner = population.numbers[sender] ?? inventors[sender] else { return true }
         return Network.host(at: source)?.host == owner
     }
 
@@ -171,6 +173,10 @@ extension World {
         carrier.handle(event, at: host.clock.reading(at: now), actions: &actions)
         if !isLarge { carrier.assertInvariants() }
         let isOwn = carrier === host.carrier
+        if isOwn, case .datagram(let bytes, _) = event {
+            let takes = actions.contains { if case .payload = $0 { true } else { false } }
+            checkSessions(of: index, carrier, tookFrom: takes ? bytes : nil)
+        }
         for action in actions {
             switch action {
             case .transmit(let bytes, let endpoint): transport(bytes, to: endpoint, from: index)
@@ -183,8 +189,12 @@ extension World {
                     continue
                 }
                 receive(payload, from: sender, place, at: index)
-            case .lost(let node): if isOwn { handle(.lost(node), at: index) }
-            case .observed, .keyLog: break
+            case .lost(let node):
+                injected["sessionLost", default: 0] += 1
+                if isOwn { handle(.lost(node), at: index) }
+            case .observed(let seen, let node, let place):
+                if isOwn { handle(.observed(seen, by: node, place), at: index) }
+            case .keyLog: break
             }
         }
     }

@@ -52,12 +52,14 @@ extension World {
         // Three bootstrap nodes, so that one that is down or bad keeps nobody out.
         let others = (0..<min(4, plan.hosts)).filter { $0 != face }.prefix(3)
         var settings = NodeSettings(
-            roles: population.roles[index], endpoint: Network.endpoint(of: face),
+            roles: population.roles[index], endpoints: [Network.endpoint(of: face)],
             bootstrap: others.map { (population.ids[$0], Network.endpoint(of: $0)) },
             region: nil, recordSequence: UInt64(host.life))
         settings.delta = .milliseconds(plan.deltaMilliseconds)
+        settings.learnsEndpoint = true
         settings.votesFrom = host.votesFrom
         settings.softwareVersion = host.softwareVersion
+        if plan.quietMembership { settings.quietMembership() }
         return settings
     }
 
@@ -77,6 +79,7 @@ extension World {
     func begin(_ fault: Fault) {
         injected[fault.kind.rawValue, default: 0] += 1
         links.begin(fault)
+        if fault.kind == .garbage || fault.kind == .spoof { spoof(fault) }
         for index in fault.hosts where index < plan.hosts {
             let host = hosts[index]
             trace(index) { .init("begin", fault.kind.rawValue) }
@@ -95,7 +98,7 @@ extension World {
                 host.clock.set(partsPerMillion: Int64(fault.amount), at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress:
+                .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .tornBatch, .fullDisk: break
             }
@@ -149,7 +152,7 @@ extension World {
                 host.clock.set(partsPerMillion: 0, at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress:
+                .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .jump, .oddState: break
             }

@@ -24,6 +24,7 @@ extension World {
                 add(
                     .event(answer, life: life), to: index, at: host.soon(after: now, plan.diskMillisecondsMax)
                 )
+            case .card(let card): carry(.card(card), by: index)
             case .hold(let node): carry(.hold(node), by: index)
             case .release(let node): carry(.release(node), by: index)
             case .notice(let notice): hear(notice, of: index)
@@ -51,6 +52,8 @@ extension World {
         let batch = host.committing
         host.committing = []
         guard !breaks(batch, of: index) else { return }
+        for case .peers(let cards) in batch { checkCards(cards, of: index) }
+        if !isLarge { checkPeers(of: index) }
         host.disk.commit(batch)
         trace(index) { .init("committed", batch.map(Self.name).joined(separator: " ")) }
         // Every bound and every invariant of the host's machines; ends the process where one is broken. In large worlds at

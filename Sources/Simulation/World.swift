@@ -23,6 +23,7 @@ public final class World {
         case lift
         case tick
         case disturb(until: Instant)
+        case spoof(Fault)
         /// Wallets send something.
         case clients
     }
@@ -49,6 +50,13 @@ public final class World {
     var edgeProgress: EdgeProgress
     var tracer: ((TraceEvent) -> Void)?
     let isLarge: Bool
+    /// For those who are no hosts: what they draw leaves the hosts' chances alone.
+    var strangersChance: Chance
+    var spoofers: [Int: Spoofer] = [:]
+    /// In the clear, whose key each is that is no host's: of the first who spoke with it.
+    var inventors: [NodeID: Int] = [:]
+    /// Sealed datagrams that a host took for new.
+    var taken: Set<UInt64> = []
     /// Executions are shared in large worlds only: in small ones every node executes every block itself.
     let sharedWork: SharedWork?
     private var audit: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -94,6 +102,7 @@ public final class World {
         }
         for twin in plan.hosts..<hosts.count { hosts[twin].adversary = Twin() }
         self.chance = chance
+        strangersChance = Chance(seed: plan.seed &+ 0x7374_7261)
         for member in plan.byzantine { injected["byzantine.\(member.behaviour.rawValue)", default: 0] += 1 }
         for host in hosts.indices where !hosts[host].isHonest {
             add(.tick, to: host, at: now + Self.tickPeriod)
@@ -243,6 +252,7 @@ public final class World {
         case .end(let fault): end(fault)
         case .lift: lift()
         case .disturb(let end): disturb(index, until: end)
+        case .spoof(let fault): spoof(fault)
         case .clients:
             submit()
             add(.clients, to: 0, at: now + .seconds(1) / plan.clients.transfersPerSecond)
@@ -278,7 +288,7 @@ public final class World {
     }
 
     /// Every octet counts, eight at a time.
-    private static func mixture(_ bytes: [UInt8]) -> UInt64 {
+    static func mixture(_ bytes: [UInt8]) -> UInt64 {
         let span = bytes.octetBytes
         var mixed = UInt64(bytes.count)
         var place = 0

@@ -125,19 +125,44 @@ public struct Bundle: Canonical, Hashable, Sendable {
     public static let revealsMax = 2
     public static let readingsMax = 16
 
-    public let author: NodeID
-    public let epoch: Epoch
+    private struct Fields: Hashable, Sendable {
+        let author: NodeID
+        let epoch: Epoch
+        let ownTag: Tag?
+        let reports: [WitnessReport]
+        let isPartial: Bool
+        let reveals: [Reveal]
+        let readings: [Reading]
+        let signature: Signature
+    }
+
+    private final class Storage: Sendable {
+        let fields: Fields
+        init(_ fields: Fields) { self.fields = fields }
+    }
+
+    /// One for all copies: a bundle lies in pools, batches, blocks and queues at one time, and never changes.
+    private let storage: Storage
+
+    public var author: NodeID { storage.fields.author }
+    public var epoch: Epoch { storage.fields.epoch }
     /// The tag of the author's own beacon of this epoch, if it sent one.
-    public let ownTag: Tag?
+    public var ownTag: Tag? { storage.fields.ownTag }
     /// Strictly ascending by tag: only the first copy of a tag counts.
-    public let reports: [WitnessReport]
+    public var reports: [WitnessReport] { storage.fields.reports }
     /// True if the author heard more than it could report.
-    public let isPartial: Bool
+    public var isPartial: Bool { storage.fields.isPartial }
     /// Strictly ascending by epoch.
-    public let reveals: [Reveal]
+    public var reveals: [Reveal] { storage.fields.reveals }
     /// Strictly ascending by sequence.
-    public let readings: [Reading]
-    public let signature: Signature
+    public var readings: [Reading] { storage.fields.readings }
+    public var signature: Signature { storage.fields.signature }
+
+    public static func == (left: Bundle, right: Bundle) -> Bool {
+        left.storage === right.storage || left.storage.fields == right.storage.fields
+    }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(storage.fields) }
 
     public init(
         author: NodeID, epoch: Epoch, ownTag: Tag?, reports: [WitnessReport], isPartial: Bool = false,
@@ -145,29 +170,23 @@ public struct Bundle: Canonical, Hashable, Sendable {
     ) {
         precondition(reports.count <= Self.reportsMax && reveals.count <= Self.revealsMax)
         precondition(readings.count <= Self.readingsMax)
-        self.author = author
-        self.epoch = epoch
-        self.ownTag = ownTag
-        self.reports = reports
-        self.isPartial = isPartial
-        self.reveals = reveals
-        self.readings = readings
-        self.signature = signature
+        storage = Storage(
+            Fields(
+                author: author, epoch: epoch, ownTag: ownTag, reports: reports, isPartial: isPartial,
+                reveals: reveals, readings: readings, signature: signature))
     }
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
-        author = try NodeID(from: &reader)
-        epoch = try reader.integer()
-        ownTag = try reader.option()
-        reports = try reader.list(max: Self.reportsMax)
-        isPartial = try reader.bool()
-        reveals = try reader.list(max: Self.revealsMax)
-        readings = try reader.list(max: Self.readingsMax)
-        signature = try Signature(from: &reader)
-        guard Self.ascends(reports, by: { $0.tag < $1.tag }),
-            Self.ascends(reveals, by: { $0.epoch < $1.epoch }),
-            Self.ascends(readings, by: { $0.sequence < $1.sequence })
+        let fields = Fields(
+            author: try NodeID(from: &reader), epoch: try reader.integer(), ownTag: try reader.option(),
+            reports: try reader.list(max: Self.reportsMax), isPartial: try reader.bool(),
+            reveals: try reader.list(max: Self.revealsMax), readings: try reader.list(max: Self.readingsMax),
+            signature: try Signature(from: &reader))
+        guard Self.ascends(fields.reports, by: { $0.tag < $1.tag }),
+            Self.ascends(fields.reveals, by: { $0.epoch < $1.epoch }),
+            Self.ascends(fields.readings, by: { $0.sequence < $1.sequence })
         else { throw .nonCanonical }
+        storage = Storage(fields)
     }
 
     public func encode(to writer: inout ByteWriter) {

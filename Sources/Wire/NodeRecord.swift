@@ -39,6 +39,9 @@ public struct Endpoint: Canonical, Hashable, Sendable, CustomStringConvertible {
         high == 0 && low >> 32 == 0xFFFF ? UInt32(truncatingIfNeeded: low) : nil
     }
 
+    /// No address of its own: all of a machine's, where something is bound to it.
+    public var isUnspecified: Bool { ipv4 == 0 || high == 0 && low == 0 }
+
     public var isLoopback: Bool {
         if let ipv4 { return ipv4 >> 24 == 127 }
         return high == 0 && low == 1
@@ -90,6 +93,7 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
     public static let endpointsMax = 4
 
     public let node: NodeID
+    /// Counts the node's starts, and in the lowest sixteen bits what changed since the last of them.
     public let sequence: UInt64
     public let roles: Roles
     public let endpoints: [Endpoint]
@@ -127,6 +131,11 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
         writer.raw(signedBytes)
         signature.encode(to: &writer)
     }
+
+    /// Of the node's process: a later one remembers nothing of what was said to an earlier one.
+    public var life: UInt64 { sequence >> Self.changeBits }
+
+    public static let changeBits: UInt64 = 16
 
     public var signedBytes: [UInt8] {
         var writer = ByteWriter(capacity: 128)

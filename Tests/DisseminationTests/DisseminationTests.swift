@@ -266,7 +266,7 @@ import Wire
                     .chunk(Chunk(message: Digest(of: honest), index: UInt16(index), count: 2, octets: part)),
                     from: Web.id(0)), at: .origin, actions: &actions)
         }
-        #expect(actions.contains(.deliver(honest, from: Web.id(0))))
+        #expect(actions.contains(.deliver(honest, Digest(of: honest), from: Web.id(0))))
         // And all of it is gone once nothing comes any more.
         var now = Instant.origin
         while now < .origin + .seconds(12) {

@@ -55,7 +55,7 @@ final class Web {
         for action in actions {
             switch action {
             case .send(let peer, let frame): send(frame, from: index, to: peer)
-            case .deliver(let octets, _):
+            case .deliver(let octets, _, _):
                 delivered[index].append(octets)
                 switch judge(octets, index) {
                 case .accept: handle(.accepted(Web.short(octets)), at: index)

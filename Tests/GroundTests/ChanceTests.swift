@@ -136,3 +136,25 @@ import Testing
         #expect(Duration.milliseconds(42).milliseconds == 42)
     }
 }
+
+@Suite struct `The arithmetic of durations` {
+    @Test(arguments: Seed.all) func `says what the standard library's says`(seed: Seed) {
+        var chance = seed.chance()
+        for _ in 0..<200 {
+            let bits = chance.below(62)
+            let count = chance.below(1 << bits) - chance.below(1 << bits)
+            // Of a type for which the standard library's generic functions are chosen.
+            let generic = Int128(count)
+            #expect(Duration.nanoseconds(count) == .nanoseconds(generic))
+            #expect(Duration.nanoseconds(Int64(count)) == .nanoseconds(generic))
+            #expect(Duration.microseconds(count) == .microseconds(generic))
+            #expect(Duration.milliseconds(count) == .milliseconds(generic))
+            #expect(Duration.seconds(count) == .seconds(generic))
+            let duration = Duration.nanoseconds(count) + Duration(attoseconds: 7)
+            let factor = 1 + chance.below(1_000)
+            #expect(duration * factor == duration * Int128(factor))
+            #expect(duration / factor == duration / Int128(factor))
+            #expect(duration / -factor == duration / Int128(-factor))
+        }
+    }
+}

@@ -97,6 +97,43 @@ import Wire
         #expect(places == [first])
     }
 
+    private func see(
+        _ machine: inout Membership, _ seen: Endpoint, by index: Int, prefix: UInt32
+    ) -> [Membership.Action] {
+        let place = Endpoint(ipv4: 0x0A00_0001 + prefix << 8, port: 4_000)
+        return handle(&machine, .observed(seen: seen, by: World.id(index), place))
+    }
+
+    @Test func `three in different prefixes who agree locate a node, and one with many keys does not`() {
+        var machine = machine()
+        let (place, elsewhere) = (Endpoint(ipv4: 0x0808_0808, port: 7), Endpoint(ipv4: 0x0909_0909, port: 7))
+        for index in 1...40 { #expect(see(&machine, elsewhere, by: index, prefix: 1).isEmpty) }
+        #expect(see(&machine, place, by: 41, prefix: 2).isEmpty)
+        #expect(see(&machine, place, by: 42, prefix: 3).isEmpty)
+        #expect(see(&machine, elsewhere, by: 43, prefix: 4).isEmpty)
+        #expect(see(&machine, place, by: 44, prefix: 5) == [.located(place)])
+        let card = World.record(0, sequence: 2, endpoint: place)
+        _ = handle(&machine, .card(card))
+        #expect(see(&machine, place, by: 45, prefix: 6).isEmpty, "its card says so")
+        // It moves: the newest word of each prefix counts.
+        #expect(see(&machine, elsewhere, by: 41, prefix: 2) == [.located(elsewhere)])
+    }
+
+    @Test func `a list that is read again adds, moves and takes away`() {
+        var machine = machine(bootstrap: [(World.id(1), World.endpoint(1)), (World.id(2), World.endpoint(2))])
+        let moved = Endpoint.loopback(port: 9_999)
+        _ = handle(&machine, .bootstrap([.init(World.id(2), moved), .init(World.id(3), World.endpoint(3))]))
+        var dialled: [NodeID: Set<Endpoint>] = [:]
+        var now = Instant.origin
+        for _ in 0..<40 {
+            now = max(now, machine.deadline)
+            for case .send(let node, let place, .dial) in handle(&machine, .woke, at: now) {
+                dialled[node, default: []].insert(place)
+            }
+        }
+        #expect(dialled == [World.id(2): [moved], World.id(3): [World.endpoint(3)]])
+    }
+
     /// Only one side believes in the link: what it asks shows that, and it must not wait for the other's backoff.
     @Test func `whoever takes us for a peer is dialled at once, and not twice in a moment`() {
         var machine = machine()
@@ -287,7 +324,7 @@ import Wire
     @Test func `a peer started anew is connected anew`() {
         var machine = machine()
         _ = meet(&machine, 1)
-        let anew = World.record(1, sequence: 2)
+        let anew = World.record(1, sequence: 1 << NodeRecord.changeBits)
         let actions = handle(&machine, .records([anew], asks: true, from: World.id(1), World.endpoint(1)))
         #expect(
             actions.prefix(2) == [.disconnected(World.id(1)), .connected(World.id(1), World.endpoint(1))])

@@ -47,7 +47,7 @@ import Wire
         let isBack = world.run(atMost: .seconds(20)) { world in
             others.allSatisfy { world.hosts[3].peers[World.id($0)] != nil }
                 && others.allSatisfy { index in
-                    world.hosts[index].machine.records.contains { $0.node == World.id(3) && $0.sequence == 2 }
+                    world.hosts[index].machine.records.contains { $0.node == World.id(3) && $0.life == 1 }
                 }
         }
         #expect(isBack)

@@ -108,7 +108,8 @@ final class World {
     /// Starts a host anew from what it persisted, without any list.
     func restart(_ index: Int, bootstrap: [(NodeID, Endpoint)] = [], remembers: Bool = true) {
         let record = World.record(
-            index, sequence: hosts[index].record.sequence + 1, endpoint: place(index))
+            index, sequence: hosts[index].record.sequence + 1 << NodeRecord.changeBits, endpoint: place(index)
+        )
         hosts[index].machine = Membership(
             record: record, bootstrap: bootstrap, remembered: remembers ? hosts[index].persisted : [],
             chance: chance.split(), now: now)
@@ -163,6 +164,7 @@ final class World {
         hosts[index].machine.handle(event, at: now, actions: &actions)
         for action in actions {
             switch action {
+            case .located: break
             case .send(_, let endpoint, let frame): send(frame, from: index, to: endpoint)
             case .connected(let peer, let endpoint):
                 precondition(hosts[index].peers.updateValue(endpoint, forKey: peer) == nil)

@@ -150,7 +150,7 @@ final class World {
         disks[host].starts += 1
         let bootstrap = host == 0 ? [] : [(key(0).nodeID, endpoint(0))]
         let settings = NodeSettings(
-            roles: [.hotspot, .validator], endpoint: endpoint(host), bootstrap: bootstrap, region: nil,
+            roles: [.hotspot, .validator], endpoints: [endpoint(host)], bootstrap: bootstrap, region: nil,
             recordSequence: disks[host].starts)
         var actions: [NodeAction] = []
         nodes[host] = try Node(
@@ -226,7 +226,7 @@ final class World {
                 guard !chance.happens(lossPercent, in: 100) else { continue }
                 deliver(
                     .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver, in: 1...20)
-            case .hold, .release: break
+            case .card, .hold, .release: break
             case .persist(let persisted): disks[host].persist(persisted)
             case .verify(let ticket, let checks):
                 deliver(.verified(ticket: ticket, Verification(of: checks)), to: host, in: 0...2)

@@ -2,21 +2,44 @@ import Bytes
 import Chance
 import Identity
 import Records
+import Store
 import TestKit
 import Testing
 import Wire
 import WireSamples
 
 @Suite struct StatusTests {
-    private func status(waitsFor: String, counters: [LiveStatus.Counter], peers: Int = 2) -> LiveStatus {
+    private func status(waitsFor: String, counters: [LiveStatus.Counter], contacts: Int = 3) -> LiveStatus {
         var chance = Chance(seed: 1)
-        return LiveStatus(
-            node: .any(from: &chance), processID: 1, startedAt: 2, updatedAt: 3, endpoint: .loopback(port: 4),
-            roles: .hotspot, openEpoch: 5, view: 6, waitsFor: waitsFor, mayVote: true,
-            peers: (0..<peers).map { _ in
-                LiveStatus.Peer(node: .any(from: &chance), endpoint: .any(from: &chance))
-            },
-            counters: counters)
+        var status = LiveStatus(
+            node: .any(from: &chance), endpoint: .loopback(port: 4), roles: .hotspot, startedAt: 2,
+            updatedAt: 3)
+        status.version = "1.2.3"
+        status.processID = 1
+        status.admin = .loopback(port: 5)
+        status.openEpoch = 5
+        status.view = 6
+        status.waitsFor = waitsFor
+        status.mayVote = true
+        status.contacts = (0..<contacts).map { place in
+            var contact = LiveStatus.Contact(node: .any(from: &chance), endpoint: .any(from: &chance))
+            contact.traits = [.listed, .proven]
+            guard !place.isMultiple(of: 3) else { return contact }
+            contact.link = LiveStatus.Link(
+                isOutbound: true, since: 7, heardAt: 8,
+                roundTripMicroseconds: place.isMultiple(of: 2) ? nil : 900, liveness: .suspected)
+            contact.link?.received.add(1_200)
+            return contact
+        }
+        let verdict = BeaconVerdict.any(from: &chance, epoch: 4)
+        status.beacon = LiveStatus.OwnBeacon(epoch: 4, tag: verdict.tag, sentAt: 9)
+        status.judgement = LiveStatus.Judgement(verdict, block: 5)
+        status.witnessing = verdict.reports.first.flatMap {
+            LiveStatus.Witnessing(of: $0.reporter, in: [verdict], block: 5)
+        }
+        status.counters = counters
+        status.gauges = [LiveStatus.Gauge(name: "full", value: 3, limit: 3)]
+        return status
     }
 
     @Test func `a status is read as it was written, and the last one counts`() throws {
@@ -38,13 +61,47 @@ import WireSamples
         let counter = LiveStatus.Counter(name: long, value: 1)
         let counters = Array(repeating: counter, count: LiveStatus.countersMax + 1)
         try store.write([
-            .status(status(waitsFor: long, counters: counters, peers: LiveStatus.peersMax + 1))
+            .status(status(waitsFor: long, counters: counters, contacts: LiveStatus.contactsMax + 1))
         ])
         let read = try #require(try store.status())
         #expect(read.waitsFor == String(long.dropLast(2)))
         #expect(read.counters.count == LiveStatus.countersMax)
         #expect(read.counters.first?.name == String(long.dropLast(2)))
-        #expect(read.peers.count == LiveStatus.peersMax)
+        #expect(read.contacts.count == LiveStatus.contactsMax)
+    }
+
+    @Test func `what another version said of itself reads as nothing, and damage as damage`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        // As the first version wrote it: the node's key came first.
+        var chance = Chance(seed: 2)
+        let key = Array("status".utf8)
+        try store.damage(key, in: "node") {
+            $0 = NodeID.any(from: &chance).octets + [UInt8](repeating: 0, count: 60)
+        }
+        #expect(try store.status() == nil)
+        try store.damage(key, in: "node") { $0 = [] }
+        #expect(try store.status() == nil)
+        let written = status(waitsFor: "votes", counters: [])
+        try store.write([.status(written)])
+        #expect(try store.status()?.node == written.node)
+        try store.damage(key, in: "node") { $0.removeLast() }
+        #expect(throws: StoreError.corrupted) { try store.status() }
+    }
+
+    @Test func `verdicts on own reports are counted by reason, and no others are`() throws {
+        var chance = Chance(seed: 3)
+        var first = BeaconVerdict.any(from: &chance, epoch: 4)
+        while first.reports.count < 2 { first = .any(from: &chance, epoch: 4) }
+        let own = first.reports[0].reporter
+        first.reports[1].reporter = own
+        first.reports[0].reason = .valid
+        first.reports[1].reason = .tooFar
+        var second = first
+        second.reports[1].reason = .valid
+        let counts = try #require(LiveStatus.Witnessing(of: own, in: [first, second], block: 9)).counts
+        #expect(counts.map { "\($0.reason) \($0.count)" } == ["valid 3", "tooFar 1"])
+        #expect(LiveStatus.Witnessing(of: .any(from: &chance), in: [first], block: 9) == nil)
     }
 
     @Test(arguments: Seed.all)

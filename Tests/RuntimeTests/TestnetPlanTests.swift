@@ -147,15 +147,32 @@ import Wire
         }
     }
 
-    @Test func `a node refuses to listen beyond loopback and says why`() throws {
-        for address in ["0.0.0.0:4000", "192.0.2.1:4000", "[::]:4000", "[2001:db8::1]:4000"] {
+    @Test func `a node listens anywhere, and to packet forwarders on the loopback only`() throws {
+        for address in ["0.0.0.0:4000", "192.0.2.1:4000", "[::]:4000", "[2001:db8::1]:4000", "[::1]:4000"] {
             try withFile(config.replacingOccurrences(of: "127.0.0.1:4000", with: address)) { path in
-                #expect(message { _ = try NodeConfig.read(path) }.contains("loopback only"))
+                let listen = try NodeConfig.read(path).listen
+                #expect(listen == Endpoint(text: address))
+            }
+            guard Endpoint(text: address)?.isLoopback == false else { continue }
+            try withFile(config + "\nradio = \"\(address)\"") { path in
+                #expect(message { _ = try NodeConfig.read(path) }.contains("packet forwarders"))
             }
         }
-        try withFile(config.replacingOccurrences(of: "127.0.0.1:4000", with: "[::1]:4000")) { path in
+    }
+
+    @Test func `a node announces what others can reach, and nothing else`() throws {
+        try withFile(config + "\nannounce = [\"192.0.2.1:4000\", \"[2001:db8::1]:4000\"]") { path in
             let read = try NodeConfig.read(path)
-            #expect(read.listen.isLoopback)
+            #expect(read.announce == ["192.0.2.1:4000", "[2001:db8::1]:4000"].map { Endpoint(text: $0)! })
+            try withFile(read.text) { path in
+                let again = try NodeConfig.read(path).announce
+                #expect(again == read.announce)
+            }
+        }
+        for places in ["[]", "[\"0.0.0.0:4000\"]", "[\"192.0.2.1:0\"]", "[\"a\", \"b\"]"] {
+            try withFile(config + "\nannounce = \(places)") { path in
+                #expect(message { _ = try NodeConfig.read(path) }.contains("announce"))
+            }
         }
     }
 

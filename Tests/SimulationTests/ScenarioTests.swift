@@ -43,10 +43,11 @@ import Testing
     @Test func `what a plan leaves out is as in the plain one, and JSON says the same as TOML`() throws {
         var plain = Plan()
         plain.epochs = 3
+        plain.quietMembership = true
         plain.radio.silent = [1]
         plain.roughLinks = Links()
         plain.roughLinks?.lossPermille = 10
-        let toml = "epochs = 3\nradio.silent = [1]\nroughLinks.lossPermille = 10"
+        let toml = "epochs = 3\nquietMembership = true\nradio.silent = [1]\nroughLinks.lossPermille = 10"
         #expect(try Plan(reading: toml, name: "a") == plain)
         let json = String(decoding: try JSONEncoder().encode(plain), as: UTF8.self)
         #expect(try Plan(reading: json, name: "b") == plain)

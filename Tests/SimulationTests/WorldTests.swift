@@ -31,6 +31,19 @@ import Testing
         #expect(remembered.audit == verified.audit && remembered.events == verified.events)
     }
 
+    @Test func `with a quiet membership all is decided, and far less is said`() {
+        var plan = Plan()
+        plan.epochs = 3
+        plan.epochMilliseconds = 60_000
+        let loud = World(plan: plan).run()
+        plan.quietMembership = true
+        let quiet = (0..<2).map { _ in World(plan: plan).run() }
+        #expect(quiet[0].violations.isEmpty && quiet[0].epochsFinal >= plan.epochs)
+        #expect(quiet[0].audit == quiet[1].audit && quiet[0].audit != loud.audit)
+        #expect(quiet[0].bundlesIncluded == loud.bundlesIncluded)
+        #expect(quiet[0].deliveries < loud.deliveries / 2, "\(quiet[0].deliveries) of \(loud.deliveries)")
+    }
+
     /// Few: the sweep runs more of them in an optimised build.
     @Test(arguments: 1..<4) func `no fault of the swarm splits, stalls or slanders honest nodes`(
         _ seed: UInt64

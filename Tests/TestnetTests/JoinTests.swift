@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import Geo
 import Identity
@@ -98,6 +99,50 @@ extension TestnetTests {
             let last = world.testnet.commonEpoch(of: world.names + [guest.name])
             #expect(world.testnet.faults(through: last, of: world.names + [guest.name]) == [])
             try await tellsWhy(stranger.name, ids[1], world)
+        }
+
+        @Test
+        func
+            `a node finds the one good entry among nine bad, by name, and another when the list is read again`()
+            async throws
+        {
+            let world = try World(portBase: Ports.lists) { $0.spares = 1 }
+            try await world.goOn(world.names, by: 1)
+            let spare = world.testnet.plan.spares[0]
+            let folder = world.directory.folder(spare.name)
+            let made = try await run(
+                "keys", "new", folder + "/node.key", "--data", world.directory.data(spare.name),
+                in: world.scratch)
+            #expect(made.status == 0, "\(made.said)")
+            let members = world.testnet.plan.members
+            // Nobody is there, or somebody else is, or the name leads nowhere.
+            let bad = (0..<9).map { number in
+                let host =
+                    number < 3 ? "127.0.0.1:9" : number < 6 ? "\(members[1].gossip)" : "nobody.invalid:4100"
+                let seed = [UInt8](repeating: UInt8(number + 100), count: 32)
+                return "earshot://\(NodeKeys(seed: seed.span.octetBytes).signing.nodeID.text)@\(host)\n"
+            }.joined()
+            let list = folder + "/own.peers"
+            try bad.write(toFile: list, atomically: true, encoding: .utf8)
+            let config = world.directory.configFile(spare.name)
+            let text = try String(contentsOfFile: config, encoding: .utf8)
+            try text.replacing("../testnet.peers", with: "own.peers")
+                .write(toFile: config, atomically: true, encoding: .utf8)
+            let node = try Command("node", "--config", config, log: folder + "/list.log")
+            try await until("it to miss the name") { node.output.contains("name=nobody.invalid") }
+            #expect(!node.output.contains("peer connected"))
+            try (bad + "earshot://\(members[0].id.text)@localhost:\(members[0].gossip.port)\n")
+                .write(toFile: list, atomically: true, encoding: .utf8)
+            node.signal(SIGHUP)
+            let store = try NodeStore(at: world.directory.data(spare.name), readOnly: true)
+            let since = world.newest(of: world.names)
+            try await until("it to follow") { try store.lastEpoch() > since }
+            #expect(node.output.contains("read the bootstrap list again"))
+            try "a line that is none\n".write(toFile: list, atomically: true, encoding: .utf8)
+            node.signal(SIGHUP)
+            try await until("it to keep the list that it has") { node.output.contains("stays as it was") }
+            node.signal(SIGTERM)
+            #expect(try await node.status() == 0)
         }
 
         /// The one that did not register hears it from its own log and from whoever looks for it.

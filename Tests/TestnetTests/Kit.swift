@@ -65,7 +65,9 @@ enum Ports {
     static let flood: UInt16 = 30_300
     static let launching: UInt16 = 30_400
     static let lifetimes: UInt16 = 30_500
-    static let edges: UInt16 = 30_600
+    static let lists: UInt16 = 30_600
+    static let watching: UInt16 = 30_700
+    static let edges: UInt16 = 30_800
 }
 
 /// `earshot` with some arguments, and what it says.

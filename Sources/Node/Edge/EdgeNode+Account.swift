@@ -1,6 +1,7 @@
 public import Chance
 import Coverage
 public import Identity
+public import Membership
 public import Wire
 
 /// What a driver drives: a full node or an edge node.
@@ -15,6 +16,10 @@ public protocol NodeMachine: AnyObject {
     var wallTime: UInt64 { get set }
     var view: NodeView { get }
     var counters: [(String, UInt64)] { get }
+    /// Everybody that it knows as a peer or might make one.
+    var contacts: [ContactAccount] { get }
+    /// How late it hears itself: 1 is best, 8 worst.
+    var localHealth: Int { get }
     var gauges: [(name: String, value: Int, limit: Int)] { get }
     var deadline: Instant { get }
     func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction])
@@ -28,6 +33,9 @@ extension EdgeNode: NodeMachine {
     public var openEpoch: Epoch { chain.openEpoch }
     public var lastFinal: Header? { chain.last }
     public var isVoter: Bool { false }
+    /// It has uplinks in place of peers.
+    public var contacts: [ContactAccount] { [] }
+    public var localHealth: Int { 1 }
 
     public var view: NodeView {
         NodeView(

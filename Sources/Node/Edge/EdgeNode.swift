@@ -110,8 +110,9 @@ public final class EdgeNode {
             remembered: boot.peers.filter { Node.check(of: $0, network: network).holds },
             chance: chance.split())
         card = NodeRecord(
-            node: key.nodeID, sequence: settings.recordSequence, roles: settings.roles,
-            endpoints: [settings.endpoint], region: settings.region, version: settings.softwareVersion
+            node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
+            roles: settings.roles, endpoints: settings.endpoints, region: settings.region,
+            version: settings.softwareVersion
         ).signed(by: key, network: network)
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
         if let ownBundle, ownBundle.author != key.nodeID || !Node.check(of: ownBundle, network: network).holds
@@ -160,7 +161,9 @@ public final class EdgeNode {
             run(coverage: .heard(payload: payload, measurement), at: now, &actions)
         case .radioTransmitted(let power): run(coverage: .transmitted(power: power), at: now, &actions)
         case .verified(let ticket, let verification): verified(ticket, verification, at: now, &actions)
-        case .lost, .served, .woke: break
+        case .bootstrap(let list): uplinks.relist(list, own: id)
+        // Nobody calls an edge node: where it is does not matter.
+        case .observed, .lost, .served, .woke: break
         }
         wake(at: now, &actions)
     }

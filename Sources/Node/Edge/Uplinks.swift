@@ -44,6 +44,18 @@ struct Uplinks {
         for record in remembered where record.node != own { _ = learn(record, isSeated: true) }
     }
 
+    /// The bootstrap list was read again: who is on it is worth a try at once.
+    mutating func relist(_ list: [(NodeID, Endpoint)], own: NodeID) {
+        for (node, endpoint) in list.prefix(Self.contactsMax) where node != own {
+            if let index = place(of: node) {
+                contacts[index].endpoint = endpoint
+                contacts[index].pausedUntil = .origin
+            } else if contacts.count < Self.contactsMax {
+                insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
+            }
+        }
+    }
+
     /// Cards, for the next life.
     var records: [NodeRecord] { contacts.compactMap(\.record) }
 

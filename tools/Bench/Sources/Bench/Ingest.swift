@@ -55,7 +55,7 @@ struct Ingest {
                 group.append(.bundle(bundle, isOwn: isOwn))
                 if group.count == Self.groupMax { try flush() }
             case .send(let bytes, _): sent += bytes.count
-            case .persist, .transmit, .serve, .hold, .release, .notice: break
+            case .persist, .transmit, .serve, .card, .hold, .release, .notice: break
             }
         }
     }
@@ -82,7 +82,7 @@ struct Village {
         for (host, seed) in evidence.seeds.enumerated() {
             var actions: [NodeAction] = []
             let settings = NodeSettings(
-                roles: [.validator], endpoint: Self.endpoint(host), bootstrap: host == 0 ? [] : bootstrap,
+                roles: [.validator], endpoints: [Self.endpoint(host)], bootstrap: host == 0 ? [] : bootstrap,
                 region: nil,
                 recordSequence: 1)
             nodes.append(
@@ -126,7 +126,7 @@ struct Village {
                 datagrams.append((bytes, host, Int(destination.endpoint.port) - 4_000))
             case .verify(let ticket, let checks):
                 handle(.verified(ticket: ticket, Verification(of: checks)), at: host)
-            case .persist, .transmit, .serve, .hold, .release, .notice: break
+            case .persist, .transmit, .serve, .card, .hold, .release, .notice: break
             }
         }
     }

@@ -1,0 +1,163 @@
+internal import Chance
+internal import Coverage
+internal import Glibc
+internal import Identity
+internal import Membership
+internal import Node
+internal import Records
+internal import Wire
+
+/// What the driver notices of its node beside driving it, and makes a snapshot of once a second.
+///
+/// Upon each snapshot: it goes to the store, for tools, and to the board, for the admin port. Neither asks the node,
+/// so both answer whatever the node, its disk or its network do.
+struct NodeWatch {
+    let id: NodeID
+    let endpoint: Endpoint
+    let admin: Endpoint?
+    let roles: Roles
+    let epochMilliseconds: UInt32
+    let board: StatusBoard
+    private let startedAt: UInt64
+    /// When an epoch last became final, or when the node started.
+    private var finalAt: Instant
+    private var beacon: LiveStatus.OwnBeacon?
+    private var judgement: LiveStatus.Judgement?
+    private var witnessing: LiveStatus.Witnessing?
+    var traffic = Traffic()
+
+    init(
+        id: NodeID, endpoint: Endpoint, admin: Endpoint?, roles: Roles, epochMilliseconds: UInt32,
+        board: StatusBoard, at now: Instant, wallTime: UInt64
+    ) {
+        self.id = id
+        self.endpoint = endpoint
+        self.admin = admin
+        self.roles = roles
+        self.epochMilliseconds = epochMilliseconds
+        self.board = board
+        startedAt = wallTime
+        finalAt = now
+    }
+
+    mutating func note(_ notice: Notice, at now: Instant) {
+        switch notice {
+        case .epochFinal: finalAt = now
+        case .peerConnected(_, let endpoint): traffic.begin(endpoint)
+        case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
+            .transactionRefused, .uplinkLied, .uplinkSilent:
+            break
+        }
+    }
+
+    mutating func note(_ persisted: Persisted) {
+        guard case .final(let block) = persisted else { return }
+        let number = block.block.header.epoch
+        if let verdict = block.verdicts.last(where: { $0.beaconer == id }) {
+            judgement = LiveStatus.Judgement(verdict, block: number)
+        }
+        if let counts = LiveStatus.Witnessing(of: id, in: block.verdicts, block: number) {
+            witnessing = counts
+        }
+    }
+
+    mutating func note(_ transmission: Transmission, epoch: Epoch, wallTime: UInt64) {
+        beacon = LiveStatus.OwnBeacon(
+            epoch: epoch, tag: Tag(payload: transmission.payload), sentAt: wallTime)
+    }
+
+    /// The snapshot of this moment; the board has it too.
+    mutating func status(
+        of node: any NodeMachine, driverCounters: [(String, UInt64)], at now: Instant, wallTime: UInt64
+    ) -> LiveStatus {
+        let view = node.view
+        var status = LiveStatus(
+            node: id, endpoint: endpoint, roles: roles, startedAt: startedAt, updatedAt: wallTime)
+        status.version = ProgramVersion.text
+        status.processID = UInt32(getpid())
+        status.admin = admin
+        status.epochMilliseconds = epochMilliseconds
+        status.openEpoch = view.openEpoch
+        status.view = view.view
+        status.millisecondsSinceFinal = UInt64(max(0, (now - finalAt).milliseconds))
+        status.waitsFor = view.waitsFor
+        status.mayVote = node.isVoter && !node.isHalted
+        status.isHalted = node.isHalted
+        status.localHealth = UInt8(node.localHealth)
+        status.beacon = beacon
+        status.judgement = judgement
+        status.witnessing = witnessing
+        let known = node.contacts
+        let peers = known.filter { $0.link != nil }
+        traffic.follow(Set(peers.compactMap(\.endpoint)))
+        // Of the passive view those first that once answered: they are worth more than hearsay.
+        let others =
+            known.filter { $0.link == nil && $0.isProven } + known.filter { $0.link == nil && !$0.isProven }
+        status.contactCount = UInt32(known.count)
+        status.contacts = (peers + others).prefix(LiveStatus.contactsMax).map {
+            contact($0, at: now, wallTime: wallTime)
+        }
+        status.counters =
+            (node.counters + traffic.counters + driverCounters).map {
+                LiveStatus.Counter(name: $0.0, value: $0.1)
+            }
+        status.gauges = node.gauges.map {
+            LiveStatus.Gauge(name: $0.name, value: UInt64($0.value), limit: UInt64($0.limit))
+        }
+        board.post(status)
+        return status
+    }
+
+    /// The last snapshot once more, as that of a node that stops; nil before the first.
+    func lastWords(at wallTime: UInt64) -> LiveStatus? {
+        guard var status = board.last?.status else { return nil }
+        status.hasStopped = true
+        status.updatedAt = wallTime
+        board.post(status)
+        return status
+    }
+
+    private func contact(
+        _ account: ContactAccount, at now: Instant, wallTime: UInt64
+    ) -> LiveStatus.Contact {
+        func wall(_ instant: Instant) -> UInt64 {
+            let age = UInt64(max(0, (now - instant).milliseconds))
+            return wallTime > age ? wallTime - age : 0
+        }
+        var contact = LiveStatus.Contact(node: account.node, endpoint: account.endpoint)
+        contact.roles = account.record?.roles ?? []
+        contact.region = account.record?.region
+        contact.version = account.record?.version ?? 0
+        if account.isListed { contact.traits.insert(.listed) }
+        if account.isOfCommittee { contact.traits.insert(.committee) }
+        if account.isAnchor { contact.traits.insert(.anchor) }
+        if account.isProven { contact.traits.insert(.proven) }
+        contact.attempts = UInt32(clamping: account.attempts)
+        guard let link = account.link else { return contact }
+        var live = LiveStatus.Link(
+            isOutbound: link.isOutbound, since: wall(link.since), heardAt: wall(link.heardAt),
+            roundTripMicroseconds: link.roundTrip.map { UInt32(clamping: $0.microseconds) },
+            liveness: LiveStatus.Liveness(link.liveness))
+        if let endpoint = account.endpoint {
+            live.received = traffic[endpoint]?.received ?? .init()
+            live.sent = traffic[endpoint]?.sent ?? .init()
+        }
+        contact.link = live
+        return contact
+    }
+}
+
+extension LiveStatus.Liveness {
+    init(_ liveness: ContactAccount.Liveness) {
+        switch liveness {
+        case .alive: self = .alive
+        case .asked: self = .asked
+        case .askedByOthers: self = .askedByOthers
+        case .suspected: self = .suspected
+        }
+    }
+}
+
+extension Duration {
+    var microseconds: Int64 { nanoseconds / 1_000 }
+}

@@ -1,0 +1,101 @@
+internal import Chance
+internal import Identity
+internal import Node
+internal import Session
+internal import Wire
+
+/// Those on the network who are no hosts, and what nobody may make a host do.
+extension World {
+    private static let spoofPeriod: Duration = .milliseconds(10)
+
+    func spoof(_ fault: Fault) {
+        guard now < .origin + .milliseconds(fault.until) else { return }
+        add(.spoof(fault), to: 0, at: now + Self.spoofPeriod)
+        let each = max(1, fault.amount * Int(Self.spoofPeriod.milliseconds) / 1_000)
+        for index in fault.hosts where index < plan.hosts && hosts[index].node != nil {
+            for _ in 0..<each {
+                let (bytes, source) = strange(fault, for: index)
+                injected["strangeDatagrams", default: 0] += 1
+                arrive(.datagram(bytes, from: source), at: index)
+            }
+        }
+    }
+
+    private func strange(_ fault: Fault, for index: Int) -> (bytes: [UInt8], from: Endpoint) {
+        guard fault.kind == .spoof, plan.sealed else {
+            let source = Endpoint(
+                ipv4: 0x0B00_0001 + UInt32(strangersChance.below(1 << 16)) << 8, port: 6_000)
+            return (Spoofer.garbage(&strangersChance), source)
+        }
+        var spoofer =
+            spoofers[index]
+            ?? Spoofer(
+                target: population.ids[index], at: Network.endpoint(of: index), network: network,
+                chance: strangersChance.split(), now: now)
+        defer { spoofers[index] = spoofer }
+        return spoofer.next(at: now)
+    }
+
+    /// Whether it went to a spoofer's own address.
+    func isForSpoofer(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) -> Bool {
+        guard endpoint == Spoofer.home else { return false }
+        spoofers[index]?.receive(bytes, at: now)
+        return true
+    }
+
+    /// Calls of strangers that a host may work on in a second: as many as it takes unproven, those of one proven
+    /// prefix, and some that were sent before.
+    private static let workMax: UInt64 = 50 + 20 + 10
+
+    /// What no datagram may bring about.
+    func checkSessions(of index: Int, _ carrier: Carrier, tookFrom bytes: [UInt8]?) {
+        let host = hosts[index]
+        guard host.isHonest else { return }
+        if let bytes, !taken.insert(Self.mixture(bytes) &+ UInt64(index)).inserted {
+            witness.report(
+                "heardTwice", "took a sealed datagram for new that it had heard before", at: now, host: index)
+        }
+        if carrier.sessions[.badInitiation] > 0 {
+            witness.report(
+                "worksForGarbage", "computed for a call whose sender does not know whom it calls", at: now,
+                host: index)
+        }
+        let second = (now - .origin).milliseconds / 1_000
+        if second != host.workSince.second { host.workSince = (second, carrier.sessions.answersBegun) }
+        let work = carrier.sessions.answersBegun - host.workSince.begun
+        if work > Self.workMax {
+            witness.report(
+                "worksForStrangers", "computed for \(work) calls of strangers within a second", at: now,
+                host: index)
+        }
+    }
+
+    private static let peersOfPrefixMax = 2
+
+    /// Who does not exist, but speaks from one prefix, may have a small part of a host's peers only.
+    func checkPeers(of index: Int) {
+        guard hosts[index].isHonest, let node = hosts[index].node else { return }
+        var counts: [UInt32: Int] = [:]
+        for (peer, place) in node.places where population.numbers[peer] == nil {
+            counts[(place.ipv4 ?? 0) >> 8, default: 0] += 1
+        }
+        guard counts.values.contains(where: { $0 > Self.peersOfPrefixMax }) else { return }
+        witness.report("prefixLimits", "has more than two peers of one prefix", at: now, host: index)
+    }
+
+    /// A card that a host once held of a validator never gives way to an older one.
+    func checkCards(_ cards: [NodeRecord], of index: Int) {
+        // A flipped bit on a disk may have made any number of it.
+        guard hosts[index].isHonest, !plan.faults.contains(where: { $0.kind == .bitFlip }) else { return }
+        var before: [NodeID: UInt64] = [:]
+        for card in hosts[index].disk.peers { before[card.node] = card.sequence }
+        for card in cards {
+            guard let number = population.numbers[card.node], number < plan.validators,
+                let known = before[card.node], card.sequence < known
+            else { continue }
+            witness.report(
+                "recordSequence", "holds card \(card.sequence) of host \(number), after \(known)", at: now,
+                host: index)
+        }
+    }
+}
