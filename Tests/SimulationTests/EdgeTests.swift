@@ -114,6 +114,29 @@ import Testing
         #expect(outcome.bundlesIncluded * 10 >= outcome.bundlesSigned * 9)
     }
 
+    @Test func `edge nodes follow from committee to committee`() {
+        var plan = plan(edges: 4)
+        plan.epochs = 16
+        plan.clients.transfersPerSecond = 1
+        plan.clients.changesPercent = 60
+        plan.expects.everyBundle = true
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        #expect(outcome.edgeCounters["edge.committees", default: 0] > 0)
+    }
+
+    @Test func `who was away for longer than validators remember is served from their stores`() {
+        var plan = plan(edges: 3)
+        plan.epochs = 44
+        plan.epochMilliseconds = 700
+        plan.deltaMilliseconds = 100
+        plan.faults = [Fault(.partition, at: 50, until: 50_000, hosts: [4, 5])]
+        plan.healsAt = 50_000
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        #expect(outcome.edgeCounters["edge.skipped", default: 0] > 10)
+    }
+
     @Test func `an edge node's traffic does not grow with the network`() {
         let octets = [20, 160].map { edges in
             var plan = plan(edges: edges)

@@ -224,6 +224,7 @@ extension EdgeNode {
             return refute("a committee that nobody named", at: now, &actions)
         }
         exchange!.seatsPage = nil
+        count(.committees)
         remember(&actions)
         examine(header, at: now, &actions)
     }

@@ -34,7 +34,7 @@ public final class EdgeNode {
     /// What went wrong, or right; tools print the name.
     enum Counter: Int, CaseIterable {
         case payloads, malformed, unasked, badSignature, backlog
-        case polls, headers, skipped, lies, silentUplinks
+        case polls, headers, skipped, committees, lies, silentUplinks
         case bundlesSigned, bundlesIncluded, bundlesMissed, refused
     }
 

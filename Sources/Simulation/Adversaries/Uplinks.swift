@@ -50,7 +50,7 @@ struct LyingUplink: Adversary {
         case .bundle(let id, _): return [.bundle(id, chance.happens(1, in: 2) ? .refused : .partial(.max))]
         case .cards(let records):
             return [
-                .cards(records.map { $0.changed(sequence: $0.sequence + 1, endpoint: scene.ownEndpoint) })
+                .cards(records.map { $0.changed(sequence: $0.sequence &+ 1, endpoint: scene.ownEndpoint) })
             ]
         }
     }
