@@ -14,7 +14,7 @@ struct Disk {
     private var open: [Bundle] = []
     private(set) var own: Bundle?
     private var candidates: [Contents] = []
-    private(set) var peers: [NodeRecord] = []
+    private var peers: [NodeRecord] = []
     private var following: [UInt8]?
     /// The last header that an edge node followed to.
     private(set) var followed: Header?

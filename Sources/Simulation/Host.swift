@@ -1,4 +1,5 @@
 internal import Chance
+internal import Identity
 internal import Node
 internal import Wire
 
@@ -20,6 +21,8 @@ final class Host {
     /// What the disk was when a fault that brings it back began.
     var backup: Disk?
     var outputs = OutputQueue<Persisted>()
+    /// Of whom it held which card when it last wrote them down.
+    var held: [NodeID: UInt64] = [:]
     /// How many calls of strangers it had worked on when the present second began.
     var workSince: (second: Int64, begun: UInt64) = (0, 0)
     /// What commits now.
@@ -67,6 +70,7 @@ final class Host {
         carrier = nil
         aliases = []
         workSince = (0, 0)
+        held = [:]
         life += 1
         outputs = OutputQueue()
         committing = []

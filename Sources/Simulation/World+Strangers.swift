@@ -83,12 +83,13 @@ extension World {
         witness.report("prefixLimits", "has more than two peers of one prefix", at: now, host: index)
     }
 
-    /// A card that a host once held of a validator never gives way to an older one.
+    /// A card that a host holds of a validator never gives way to an older one; in its next life it may have room for
+    /// fewer.
     func checkCards(_ cards: [NodeRecord], of index: Int) {
-        // A flipped bit on a disk may have made any number of it.
-        guard hosts[index].isHonest, !plan.faults.contains(where: { $0.kind == .bitFlip }) else { return }
-        var before: [NodeID: UInt64] = [:]
-        for card in hosts[index].disk.peers { before[card.node] = card.sequence }
+        let host = hosts[index]
+        guard host.isHonest else { return }
+        let before = host.held
+        host.held = Dictionary(uniqueKeysWithValues: cards.map { ($0.node, $0.sequence) })
         for card in cards {
             guard let number = population.numbers[card.node], number < plan.validators,
                 let known = before[card.node], card.sequence < known
