@@ -42,7 +42,7 @@ import Wire
                 ])
             network = genesis.network
             let settings = NodeSettings(
-                roles: .validator, endpoint: .loopback(port: 4_000), bootstrap: [], region: nil,
+                roles: .validator, endpoints: [.loopback(port: 4_000)], bootstrap: [], region: nil,
                 recordSequence: 1)
             node = try Node(
                 genesis: genesis, key: validator.key, vrfKey: validator.vrf, settings: settings,

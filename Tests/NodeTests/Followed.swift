@@ -152,7 +152,7 @@ struct Hand {
             (member.key.nodeID, Endpoint.loopback(port: UInt16(4_000 + index)))
         }
         let settings = NodeSettings(
-            roles: .hotspot, endpoint: .loopback(port: 3_999), bootstrap: bootstrap, region: nil,
+            roles: .hotspot, endpoints: [.loopback(port: 3_999)], bootstrap: bootstrap, region: nil,
             recordSequence: 1)
         var actions: [NodeAction] = []
         node = try EdgeNode(
@@ -173,7 +173,7 @@ struct Hand {
             case .persist(.coverage(let bytes)): boot.coverage = bytes
             case .persist(.outbox(let bundle)): boot.ownBundle = bundle
             case .persist(.peers(let records)): boot.peers = records
-            case .persist, .transmit, .serve, .hold, .release: break
+            case .persist, .transmit, .serve, .card, .hold, .release: break
             case .verify(let ticket, let checks): handle(.verified(ticket: ticket, Verification(of: checks)))
             case .notice(let notice): notices.append("\(notice)")
             }
