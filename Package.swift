@@ -26,7 +26,7 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 /// The simulator's named plans; in the binary, so that it finds them wherever it is.
 let scenarios = [
     "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud", "leader-only-partition",
-    "nondeterminism", "oversized-block", "retry-storm", "rolling-upgrade",
+    "lying-uplinks", "nondeterminism", "oversized-block", "retry-storm", "rolling-upgrade",
     "sessions-for-hours", "slow-disk", "third-gone-and-back",
 ]
 
@@ -95,7 +95,8 @@ let package = Package(
         // Floor 4: the virtual world.
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
-            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"), "TOMLKit",
+            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"),
+            "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),
         // Floor 5: arguments to calls.
         .executableTarget(
