@@ -19,6 +19,7 @@ public enum Scenario {
         ("eclipse-after-wipe", PackageResources.eclipse_after_wipe_toml),
         ("evidence-fraud", PackageResources.evidence_fraud_toml),
         ("leader-only-partition", PackageResources.leader_only_partition_toml),
+        ("lying-uplinks", PackageResources.lying_uplinks_toml),
         ("nondeterminism", PackageResources.nondeterminism_toml),
         ("oversized-block", PackageResources.oversized_block_toml),
         ("retry-storm", PackageResources.retry_storm_toml),

@@ -26,6 +26,20 @@ import Wire
         #expect(try plan(seed: 43).genesis.network != first.genesis.network)
     }
 
+    @Test func `edge nodes stand after all others and change none of them`() throws {
+        var options = TestnetPlan.Options()
+        let without = try TestnetPlan(options)
+        options.edges = 3
+        let with = try TestnetPlan(options)
+        #expect(with.members.dropLast(3).map(\.id) == without.members.map(\.id))
+        #expect(with.members.dropLast(3).map(\.gossip) == without.members.map(\.gossip))
+        #expect(with.members.suffix(3).map(\.name) == ["edge1", "edge2", "edge3"])
+        #expect(with.members.suffix(3).allSatisfy { $0.isEdge && $0.roles == .hotspot })
+        #expect(!with.members.dropLast(3).contains { $0.isEdge })
+        #expect(with.genesis.devices.count == without.genesis.devices.count + 3)
+        #expect(with.genesis.validators == without.genesis.validators)
+    }
+
     @Test func `spare sites change nothing else`() throws {
         let without = try plan(seed: 7, spares: 0)
         let with = try plan(seed: 7, spares: 5)
@@ -144,6 +158,29 @@ import Wire
             #expect(read.roles == [.hotspot, .validator])
             #expect(read.listen == .loopback(port: 4000))
             #expect(read.radio == nil)
+        }
+    }
+
+    @Test func `an edge node is a hotspot or a sensor, and begins with a list`() throws {
+        let list = "\nedge = true\nbootstrap = \"net.peers\""
+        let device = config.replacingOccurrences(of: ", \"validator\"", with: "")
+        try withFile(device + list) { path in
+            let read = try NodeConfig.read(path)
+            #expect(read.isEdge)
+            try withFile(read.text) { again in
+                let isEdge = try NodeConfig.read(again).isEdge
+                #expect(isEdge)
+            }
+        }
+        try withFile(device) { path in
+            let isEdge = try NodeConfig.read(path).isEdge
+            #expect(!isEdge)
+        }
+        try withFile(config + list) { path in
+            #expect(message { _ = try NodeConfig.read(path) }.contains("validators and observers"))
+        }
+        try withFile(device + "\nedge = true") { path in
+            #expect(message { _ = try NodeConfig.read(path) }.contains("bootstrap list"))
         }
     }
 
