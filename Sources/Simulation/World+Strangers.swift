@@ -43,9 +43,9 @@ extension World {
         return true
     }
 
-    /// Calls of strangers that a host may work on in a second: as many as it takes unproven, those of one proven
-    /// prefix, and some that were sent before.
-    private static let workMax: UInt64 = 50 + 20 + 10
+    /// Calls of strangers that a host may work on in a second: as many as it takes unproven, twice as its own second may
+    /// end within this one; those of one proven prefix; and some that were sent before.
+    private static let workMax: UInt64 = 2 * 50 + 20 + 10
 
     /// What no datagram may bring about.
     func checkSessions(of index: Int, _ carrier: Carrier, tookFrom bytes: [UInt8]?) {
