@@ -144,8 +144,9 @@ let package = Package(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests(
-            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Wire", "WireSamples",
-            nio("NIOCore"), nio("NIOPosix"), .product(name: "CoreMetrics", package: "swift-metrics"),
+            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Session", "Wire",
+            "WireSamples", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),
         tests("StoreTests", "Bytes", "CLMDB", "Chance", "Store", "StoreProbe"),

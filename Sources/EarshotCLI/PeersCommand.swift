@@ -4,7 +4,8 @@ import Runtime
 
 struct PeersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "peers", abstract: "Work with bootstrap lists.", subcommands: [Check.self])
+        commandName: "peers", abstract: "Work with bootstrap lists.",
+        subcommands: [Check.self, PingCommand.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -81,7 +81,7 @@ struct TestnetCommand: AsyncParsableCommand {
             throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
         }
         let isStopped = StopFlag()
-        isStopped.listen()
+        await isStopped.listen()
         say("starting \(testnet.plan.members.count - absent.count) nodes and the ether in \(dir)")
         do {
             try testnet.start(except: absent)
@@ -223,11 +223,10 @@ final class StopFlag: Sendable {
     var isSet: Bool { flag.load(ordering: .acquiring) }
 
     /// From here on the two signals set the flag and nothing else.
-    func listen() {
+    func listen() async {
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task { [self] in
-            for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
-                flag.store(true, ordering: .releasing)
-            }
+            for await _ in signals { flag.store(true, ordering: .releasing) }
         }
     }
 }

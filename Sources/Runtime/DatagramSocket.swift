@@ -35,7 +35,8 @@ public final class DatagramSocket {
         return count >= 0 ? Array(bytes.prefix(count)) : nil
     }
 
-    private static func withAddress(
+    /// Lends the address to C.
+    static func withAddress(
         _ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
         let octets = socketAddress(endpoint)

@@ -15,25 +15,26 @@ public enum PeersFile {
         public let endpoint: Endpoint?
     }
 
-    /// A node by its own line, or the first of a list.
+    /// A node by its own line, or the first of a list, and where it is now.
     /// - Parameter text: `earshot://<node id>@host:port`, or the path of a list.
     public static func node(_ text: String) throws(RuntimeError) -> (node: NodeID, endpoint: Endpoint) {
-        let entries: [Entry]
-        if text.hasPrefix("earshot://") || !FileManager.default.fileExists(atPath: text) {
-            let list = BootstrapList(parsing: text)
-            guard let fault = list.faults.first else {
-                entries = list.entries.map {
-                    Entry(node: $0.node, host: $0.host, port: $0.port, endpoint: $0.endpoint)
-                }
-                guard entries.count == 1 else { throw RuntimeError("\(text) names no node") }
-                return (entries[0].node, try resolve(entries[0]))
-            }
+        let entry = try entry(text)
+        return (entry.node, try resolve(entry))
+    }
+
+    /// The same, a name not looked up.
+    public static func entry(_ text: String) throws(RuntimeError) -> Entry {
+        guard text.hasPrefix("earshot://") || !FileManager.default.fileExists(atPath: text) else {
+            guard let first = try read(text).first else { throw RuntimeError("\(text) names nobody") }
+            return first
+        }
+        let list = BootstrapList(parsing: text)
+        if let fault = list.faults.first {
             throw RuntimeError(
                 "\(text) \(fault.what); or name a bootstrap list, of which the first node is taken")
         }
-        entries = try read(text)
-        guard let first = entries.first else { throw RuntimeError("\(text) names nobody") }
-        return (first.node, try resolve(first))
+        guard list.entries.count == 1 else { throw RuntimeError("\(text) names no node") }
+        return Entry(list.entries[0])
     }
 
     /// Where the entry's host is now; a name is looked up, which may take the resolver's time.
@@ -49,13 +50,23 @@ public enum PeersFile {
 
     /// The entries of a list; throws one error that names every bad line.
     public static func read(_ path: String) throws(RuntimeError) -> [Entry] {
+        let (entries, faults) = try scan(path)
+        guard faults.isEmpty else { throw RuntimeError(faults.joined(separator: "\n")) }
+        return entries
+    }
+
+    /// The good entries of a list, and what is wrong with each bad line.
+    public static func scan(_ path: String) throws(RuntimeError) -> (entries: [Entry], faults: [String]) {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw RuntimeError("cannot read \(path): is it there, and may this user read it?")
         }
         let list = BootstrapList(parsing: text)
-        guard list.faults.isEmpty else {
-            throw RuntimeError(list.faults.map { "\(path):\($0.line): \($0.what)" }.joined(separator: "\n"))
-        }
-        return list.entries.map { Entry(node: $0.node, host: $0.host, port: $0.port, endpoint: $0.endpoint) }
+        return (list.entries.map(Entry.init), list.faults.map { "\(path):\($0.line): \($0.what)" })
+    }
+}
+
+extension PeersFile.Entry {
+    fileprivate init(_ entry: BootstrapEntry) {
+        self.init(node: entry.node, host: entry.host, port: entry.port, endpoint: entry.endpoint)
     }
 }

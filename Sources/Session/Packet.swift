@@ -108,24 +108,29 @@ struct Greeting {
     }
 }
 
-/// What a responder says: its record, and from where it saw the initiator come.
+/// What a responder says: its record, from where it saw the initiator come, and what its clock shows.
 struct Welcome: Canonical {
     let record: NodeRecord
     let observed: Endpoint
+    /// Nanoseconds since 1970, for people who look for a wrong clock: no rule reads it.
+    let wallNanoseconds: UInt64
 
-    init(record: NodeRecord, observed: Endpoint) {
+    init(record: NodeRecord, observed: Endpoint, wallNanoseconds: UInt64) {
         self.record = record
         self.observed = observed
+        self.wallNanoseconds = wallNanoseconds
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
         record = try NodeRecord(from: &reader)
         observed = try Endpoint(from: &reader)
+        wallNanoseconds = try reader.integer()
     }
 
     func encode(to writer: inout ByteWriter) {
         record.encode(to: &writer)
         observed.encode(to: &writer)
+        writer.integer(wallNanoseconds)
     }
 }
 

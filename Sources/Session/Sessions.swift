@@ -85,6 +85,14 @@ public final class Sessions {
         case notOpen
     }
 
+    /// What a peer said of its clock, against this node's own.
+    public struct ClockReading: Equatable, Sendable {
+        /// Negative for a clock that is behind.
+        public let ahead: Duration
+        /// How much more or less it may be: half the handshake's round trip.
+        public let doubt: Duration
+    }
+
     /// Why a datagram was dropped; the raw values are the names of counters.
     public enum Drop: String, CaseIterable, Sendable {
         case malformed, badMac1, unproven, prefixLimited, badInitiation, replayedInitiation, badRecord

@@ -86,7 +86,7 @@ extension Sessions {
     ) {
         let theirs = greeting.record
         let ephemeral = ExchangeKey(ephemeral: secrets.octets(ExchangeKey.byteCount).octetBytes)
-        let welcome = Welcome(record: record, observed: source).encoded()
+        let welcome = Welcome(record: record, observed: source, wallNanoseconds: wallClock(at: now)).encoded()
         guard let (message, outcome) = responder.finish(ephemeral: ephemeral, payload: welcome) else {
             return drop(.badInitiation)
         }

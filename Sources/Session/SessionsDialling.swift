@@ -57,7 +57,7 @@ extension Sessions {
         precondition(datagram.count == Packet.initiationByteCount)
         peer.dial = Peer.Dial(
             index: index, noise: noise, mac1: mac1, hasProof: cookie != nil, endpoint: peer.endpoint,
-            nextAttempt: now + delay + jitter(Self.attemptJitter))
+            sent: now, nextAttempt: now + delay + jitter(Self.attemptJitter))
         actions.append(.transmit(datagram, to: peer.endpoint))
         update(peer)
     }
@@ -85,10 +85,15 @@ extension Sessions {
 
     /// Nanoseconds since 1970, but always more than the last time.
     private func stamp(at now: Instant) -> UInt64 {
+        lastStamp = max(lastStamp + 1, wallClock(at: now))
+        return lastStamp
+    }
+
+    /// Nanoseconds since 1970, as far as this node knows.
+    func wallClock(at now: Instant) -> UInt64 {
         let passed = UInt64(max(0, (now - wallSet).nanoseconds))
         let (sum, overflow) = wallNanoseconds.addingReportingOverflow(passed)
-        lastStamp = max(lastStamp + 1, overflow ? lastStamp + 1 : sum)
-        return lastStamp
+        return overflow ? 0 : sum
     }
 
     func receiveResponse(_ datagram: [UInt8], at now: Instant, _ actions: inout [Action]) {
@@ -113,6 +118,11 @@ extension Sessions {
             return drop(.badRecord)
         }
         peer.dial = nil
+        // Whatever was said halfway was said, as far as we know, in the middle.
+        let doubt = (now - dial.sent) / 2
+        let ours = wallClock(at: dial.sent + doubt)
+        let ahead = Int64(truncatingIfNeeded: welcome.wallNanoseconds &- ours)
+        peer.clock = ClockReading(ahead: .nanoseconds(ahead), doubt: doubt)
         let keypair = Keypair(
             localIndex: index, remoteIndex: remoteIndex, isInitiator: true, born: now,
             endpoint: dial.endpoint, record: welcome.record, outcome: outcome)

@@ -15,6 +15,7 @@ final class Peer {
         /// Whether it bore a cookie.
         let hasProof: Bool
         let endpoint: Endpoint
+        let sent: Instant
         let nextAttempt: Instant
     }
 
@@ -43,6 +44,8 @@ final class Peer {
     var isBehindNAT = false
     var endpoint: Endpoint
     var record: NodeRecord?
+    /// By the last handshake that we began.
+    var clock: Sessions.ClockReading?
 
     var dial: Dial?
     /// Of the first attempt in this dial, which retransmissions do not change.

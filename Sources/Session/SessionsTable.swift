@@ -97,6 +97,9 @@ extension Sessions {
     /// Where this node was spoken to last, with or without a session yet.
     public func place(of node: NodeID) -> Endpoint? { self[node]?.endpoint }
 
+    /// What the clock of a node's system showed in the last handshake that this one began.
+    public func clock(of node: NodeID) -> ClockReading? { self[node]?.clock }
+
     /// Whether payload was sent so long ago, or longer, and nothing came since.
     public func isSilent(_ node: NodeID, for duration: Duration, at now: Instant) -> Bool {
         guard let since = self[node]?.unansweredSince else { return false }

@@ -11,6 +11,7 @@ internal import Wire
 struct Spoofer {
     static let home = Endpoint(ipv4: 0x0AFF_FE01, port: 6_000)
     private static let initiationByteCount = 1_200
+    private static let cookieReply: UInt8 = 3
 
     private let sessions: Sessions
     private let target: NodeID
@@ -43,8 +44,9 @@ struct Spoofer {
         return (proven ?? first!, Self.home)
     }
 
-    /// Something came to its own address.
+    /// Something came to its own address. It wants a cookie, and no session: an answer is not opened.
     mutating func receive(_ bytes: [UInt8], at now: Instant) {
+        guard bytes.first == Self.cookieReply else { return }
         run(.datagram(bytes, from: place), at: now)
     }
 

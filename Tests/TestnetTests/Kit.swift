@@ -68,6 +68,8 @@ enum Ports {
     static let lists: UInt16 = 30_600
     static let watching: UInt16 = 30_700
     static let edges: UInt16 = 30_800
+    static let greeting: UInt16 = 31_000
+    static let interop: UInt16 = 31_100
 }
 
 /// `earshot` with some arguments, and what it says.
