@@ -44,8 +44,9 @@ extension World {
     }
 
     /// Calls of strangers that a host may work on in a second: as many as it takes unproven, those of one proven
-    /// prefix, and some that were sent before; and edge nodes, who are strangers to everybody, each of a prefix of its own.
-    private var workMax: UInt64 { 50 + 20 + 10 + UInt64(plan.edges) }
+    /// prefix, and some that were sent before; and of each edge node, a stranger to everybody with a prefix of its own, as
+    /// many as a prefix may send in a second, and at once.
+    private var workMax: UInt64 { 50 + 20 + 10 + (20 + 5) * UInt64(plan.edges) }
 
     /// What no datagram may bring about.
     func checkSessions(of index: Int, _ carrier: Carrier, tookFrom bytes: [UInt8]?) {
