@@ -44,8 +44,9 @@ extension World {
     }
 
     /// Calls of strangers that a host may work on in a second: as many as it takes unproven, twice as its own second may
-    /// end within this one; those of one proven prefix; and some that were sent before.
-    private static let workMax: UInt64 = 2 * 50 + 20 + 10
+    /// end within this one; those of one proven prefix, and some that were sent before; and a few of each edge node,
+    /// which is a stranger to everybody, with a prefix of its own.
+    private var workMax: UInt64 { 2 * 50 + 20 + 10 + 5 * UInt64(plan.edges) }
 
     /// What no datagram may bring about.
     func checkSessions(of index: Int, _ carrier: Carrier, tookFrom bytes: [UInt8]?) {
@@ -63,7 +64,7 @@ extension World {
         let second = (now - .origin).milliseconds / 1_000
         if second != host.workSince.second { host.workSince = (second, carrier.sessions.answersBegun) }
         let work = carrier.sessions.answersBegun - host.workSince.begun
-        if work > Self.workMax {
+        if work > workMax {
             witness.report(
                 "worksForStrangers", "computed for \(work) calls of strangers within a second", at: now,
                 host: index)

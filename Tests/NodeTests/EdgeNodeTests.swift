@@ -141,6 +141,19 @@ import Wire
         #expect(hand.node.openEpoch == 1)
     }
 
+    @Test func `who lied is left alone, whatever it says unasked`() throws {
+        var hand = try Hand()
+        let asked = hand.untilAsked()
+        let header = hand.followed.next()
+        hand.answer(
+            .header(header, lastFinal: 1, age: 0), .votes(hand.followed.page(of: header, voters: 2)),
+            by: asked.of)
+        for _ in 0..<5 {
+            hand.answer(.open(lastFinal: 0, age: 0), .cards([]), .inclusion(1, nil), by: asked.of)
+        }
+        #expect(!hand.node.uplinks.ready(at: hand.now).contains(asked.of))
+    }
+
     @Test func `votes may come before their header, and what is lost is asked for again`() throws {
         var hand = try Hand()
         let asked = hand.untilAsked()

@@ -202,8 +202,19 @@ public final class EdgeNode {
                 count(.malformed)
                 continue
             }
-            uplinks.answered(sender, at: place)
+            if awaits(answer, from: sender) { uplinks.answered(sender, at: place) }
             receive(answer, from: sender, at: now, &actions)
+        }
+    }
+
+    /// Whether it asked for this. What nobody asked for brings no liar back before its time.
+    private func awaits(_ answer: Answer, from sender: NodeID) -> Bool {
+        switch answer {
+        case .open, .header, .votes, .committee: exchange?.uplink == sender
+        case .inclusion: exchange?.uplink == sender || settling?.asked.last == sender
+        case .device, .deviceProof, .cards: errands.first?.asked?.node == sender
+        case .bundle(let id, let standing):
+            outbox?.id == id && (standing == .held || outbox?.check?.node == sender)
         }
     }
 
