@@ -10,7 +10,8 @@ internal import Wire
 //   one ping and one pong serve both; where there is traffic, none are sent. In a small network, where all are
 //   peers, a round takes two to three seconds.
 // - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers to ask it for us.
-//   They answer for it, or say after 0.4 s that they heard nothing either.
+//   They answer for it, or say after 0.4 s that they heard nothing either; whom they do not know themselves they call
+//   for others twice a second at most.
 // - Upon nothing within half a second: suspect it for three seconds, asking four times more. When two others heard
 //   nothing either, one second is enough. Then it is no peer any more, and is told so (`goodbye`).
 // - Upon answers of others for it, three times in a row: the way there is broken; it is no peer either.
@@ -88,6 +89,8 @@ struct Prober: Equatable, Sendable {
     static let helpersMax = 3
     static let detoursMax = 3
     static let relayPatience: Duration = .milliseconds(400)
+    /// Between two calls, on others' behalf, of places that no card here names.
+    static let blindRelayPeriod: Duration = .milliseconds(500)
     static let helpPatience: Duration = .milliseconds(500)
     static let tickMin: Duration = .milliseconds(250)
     static let suspicionPings = 4
@@ -97,6 +100,7 @@ struct Prober: Equatable, Sendable {
     var nextAt: Instant
     var health = 1
     var relays: [Relay] = []
+    var nextBlindRelay = Instant.origin
 
     init(nextAt: Instant) { self.nextAt = nextAt }
 
@@ -281,6 +285,13 @@ extension Membership {
             prober.relays.count < Prober.relaysMax,
             prober.relays.count(where: { $0.asker == sender }) < Prober.relaysOfOneMax
         else { return }
+        let isKnown =
+            contacts[target].map { $0.link?.endpoint == place || $0.endpoints.contains(place) } ?? false
+        // A call takes a handshake: or else a peer could have us call anybody who is none of us.
+        if !isKnown, !prober.relays.contains(where: { $0.target == target && $0.place == place }) {
+            guard prober.nextBlindRelay <= now else { return }
+            prober.nextBlindRelay = now + Prober.blindRelayPeriod
+        }
         let relay = Prober.Relay(
             asker: sender, askersNonce: nonce, target: target, place: place, nonce: chance.bits(),
             until: now + Prober.relayPatience)

@@ -97,6 +97,32 @@ import Wire
         #expect(places == [first])
     }
 
+    @Test func `a peer cannot have us call many who are none of us`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        _ = meet(&machine, 2)
+        func calls(_ target: Int, at place: Endpoint, by asker: Int, at now: Instant) -> Int {
+            let ask = Membership.Event.indirectPing(
+                World.id(target), place, nonce: 1, from: World.id(asker), World.endpoint(asker))
+            return handle(&machine, ask, at: now).count {
+                if case .send(_, _, .probe) = $0 { true } else { false }
+            }
+        }
+        var count = 0
+        for number in 0..<100 {
+            let place = Endpoint(ipv4: 0x0808_0800 | UInt32(number), port: 53)
+            count += calls(
+                100 + number, at: place, by: 1 + number % 2, at: .origin + .milliseconds(10) * number)
+        }
+        #expect(count == 2)
+        // Whom we know, and whom we call already, we call for anybody.
+        let now = Instant.origin + .seconds(2)
+        #expect(calls(2, at: World.endpoint(2), by: 1, at: now) == 1)
+        #expect(calls(50, at: World.endpoint(50), by: 1, at: now) == 1)
+        #expect(calls(50, at: World.endpoint(50), by: 2, at: now) == 1)
+        #expect(calls(2, at: .loopback(port: 9), by: 1, at: now) == 0)
+    }
+
     private func see(
         _ machine: inout Membership, _ seen: Endpoint, by index: Int, prefix: UInt32
     ) -> [Membership.Action] {
@@ -297,8 +323,9 @@ import Wire
         let answer = handle(&machine, .pong(nonce: nonce, from: World.id(2), World.endpoint(2)), at: late)
         #expect(answer == [.send(World.id(1), World.endpoint(1), .indirectPong(nonce: 7, isAlive: true))])
         // Nobody answers the second time.
-        _ = handle(&machine, ask, at: late)
-        let denial = handle(&machine, .woke, at: late + .milliseconds(400))
+        let again = late + .milliseconds(500)
+        _ = handle(&machine, ask, at: again)
+        let denial = handle(&machine, .woke, at: again + .milliseconds(400))
         #expect(
             denial.contains(.send(World.id(1), World.endpoint(1), .indirectPong(nonce: 7, isAlive: false))))
         // Not for a stranger.
