@@ -23,6 +23,8 @@ struct Witness {
     private var followed: [Epoch: Digest] = [:]
     private var said: [Turn: [Ballot]] = [:]
     private var bundles: [Turn: Digest] = [:]
+    /// Own bundles that a disk has held: one may leave for the first time when its epoch is over, for who asks for it.
+    private var kept: [Turn: Digest] = [:]
     private(set) var views: [Int] = []
     /// What the first certificate was that an honest host sent of each view.
     private var firstCertificates: [Turn: Bool] = [:]
@@ -78,6 +80,11 @@ struct Witness {
             report("followed", "epoch \(header.epoch) has another block", at: now, host: host)
         }
         followed[header.epoch] = digest
+    }
+
+    /// A host's own bundle is durable.
+    mutating func kept(_ bundle: Bundle, host: Int) {
+        kept[Turn(host: host, epoch: bundle.epoch, view: 0)] = bundle.id
     }
 
     /// An honest host has said this on the network: it must remember it, and never contradict it.
@@ -147,7 +154,7 @@ struct Witness {
     private mutating func note(_ bundle: Bundle, host: Int, disk: Disk, at now: Instant) {
         let turn = Turn(host: host, epoch: bundle.epoch, view: 0)
         let digest = bundle.id
-        if bundles[turn] == nil, disk.own?.id != digest {
+        if bundles[turn] == nil, disk.own?.id != digest, kept[turn] != digest {
             report("durableBeforeSent", "bundle of epoch \(bundle.epoch)", at: now, host: host)
         }
         if let first = bundles[turn], first != digest {

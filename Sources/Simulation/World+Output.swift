@@ -67,6 +67,7 @@ extension World {
 
     /// Tells the witness what is durable now.
     func tell(_ batch: [Persisted], of index: Int) {
+        for case .bundle(let bundle, isOwn: true) in batch { witness.kept(bundle, host: index) }
         if isEdge(index) { tell(batch, ofEdge: index) }
         for case .final(let final) in batch {
             hasFinal = true
