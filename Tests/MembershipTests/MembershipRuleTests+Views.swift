@@ -1,0 +1,153 @@
+import Chance
+import Identity
+import Membership
+import TestKit
+import Testing
+import Wire
+
+/// How large views are, who gets into them, and who gives way.
+extension MembershipRuleTests {
+    @Test func `cards without end are known up to the maximum`() {
+        var machine = machine(bootstrap: [(World.id(2), World.endpoint(2))])
+        _ = meet(&machine, 1)
+        for number in 0..<UInt64(3_000) {
+            tell(
+                &machine,
+                [
+                    NodeRecord(
+                        node: NodeID(testing: 2_000_000 + number), sequence: 1, roles: .sensor,
+                        endpoints: [.loopback(port: 1)], region: nil, version: 1)
+                ])
+            machine.assertInvariants()
+        }
+        // Strangers, the peer, and the entry point of the list, which has no card yet.
+        #expect(machine.contactCount == 66 && machine.records.count == 65)
+    }
+
+    @Test func `a prefix has few places in both views`() {
+        var machine = machine()
+        func record(_ number: Int, in prefix: Int) -> NodeRecord {
+            NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [
+                    Endpoint(ipv4: 0xC000_0000 | UInt32(prefix) << 8 | UInt32(number & 255), port: 1)
+                ],
+                region: nil, version: 1)
+        }
+        _ = meet(&machine, 1)
+        for number in 0..<50 {
+            let card = record(number, in: number % 5)
+            _ = handle(&machine, .dial(card, isUrgent: true, from: card.node, card.endpoints[0]))
+        }
+        #expect(machine.peers.count == 11)
+        for number in 50..<150 { tell(&machine, [record(number, in: number % 5)]) }
+        #expect(machine.records.count { $0.node != World.id(1) } <= 50 + machine.peers.count)
+        for number in 50..<250 { tell(&machine, [record(number + 1_000, in: number)]) }
+        let crowd = machine.records.count { card in
+            !machine.peers.contains(card.node) && !card.endpoints[0].isLoopback
+                && card.endpoints[0].ipv4! >> 8 & 255 < 5
+        }
+        #expect(crowd <= 5, "one of each prefix comes before the second of any")
+        machine.assertInvariants()
+    }
+
+    @Test func `what never answered does not displace what did`() {
+        var machine = machine(remembered: (1...40).map { World.record($0) })
+        var answered: Set<NodeID> = []
+        var now = Instant.origin
+        while now < .origin + .seconds(20) {
+            now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                guard case .send(_, let endpoint, .dial) = action else { continue }
+                let index = (1...40).first { World.endpoint($0) == endpoint }!
+                let refusal = Membership.Event.refusal([], from: World.id(index), endpoint)
+                _ = handle(&machine, refusal, at: now)
+                answered.insert(World.id(index))
+            }
+        }
+        #expect(answered.count >= 32)
+        _ = meet(&machine, 50, at: now)
+        for number in 0..<2_000 {
+            let card = NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [.loopback(port: 1)], region: nil, version: 1)
+            now = now + .milliseconds(100)
+            let flood = Membership.Event.records(
+                [card], asks: true, from: World.id(50), World.endpoint(50))
+            _ = handle(&machine, flood, at: now)
+        }
+        #expect(machine.records.count { answered.contains($0.node) } >= 32)
+    }
+
+    @Test func `who has no room says so, and lets one urgent newcomer in a period`() {
+        var machine = machine()
+        for index in 1...12 { _ = meet(&machine, index) }
+        #expect(machine.peers.count == 12)
+        // Who has peers can go elsewhere, and is told where.
+        let patient = meet(&machine, 13)
+        #expect(machine.peers.count == 12 && !machine.peers.contains(World.id(13)))
+        guard patient.count == 1,
+            case .send(World.id(13), World.endpoint(13), .refusal(let others))? = patient.first
+        else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(others.count == 4 && !others.contains { [World.id(0), World.id(13)].contains($0.node) })
+        let first = meet(&machine, 14, isUrgent: true)
+        #expect(machine.peers.count == 12 && machine.peers.contains(World.id(14)))
+        #expect(first.contains { if case .send(_, _, .refusal) = $0 { true } else { false } })
+        #expect(
+            first.contains {
+                if case .send(World.id(14), World.endpoint(14), .welcome) = $0 { true } else { false }
+            })
+        _ = meet(&machine, 15, isUrgent: true)
+        #expect(!machine.peers.contains(World.id(15)), "one in a period")
+        _ = meet(&machine, 15, isUrgent: true, at: .origin + .seconds(2))
+        #expect(machine.peers.contains(World.id(15)))
+    }
+
+    @Test func `strangers keep a quarter of the view, and beyond it give way to the committee`() {
+        var machine = machine()
+        for index in 1...12 { _ = meet(&machine, index) }
+        _ = handle(&machine, .committee(Set((21...40).map(World.id))))
+        for index in 21...40 { _ = meet(&machine, index) }
+        #expect(machine.peers.count { !(21...40).map(World.id).contains($0) } == 3)
+        // And no stranger displaces one of the committee.
+        for index in 50...70 {
+            _ = meet(&machine, index, isUrgent: true, at: .origin + .seconds(index))
+        }
+        #expect(machine.peers.count { (21...40).map(World.id).contains($0) } == 9)
+    }
+
+    @Test func `at the target nobody is dialled`() {
+        var machine = machine(remembered: (1...40).map { World.record($0) })
+        var dials = 0
+        var now = Instant.origin
+        while now < .origin + .seconds(200) {
+            now = machine.deadline
+            for action in handle(&machine, .woke, at: now) {
+                switch action {
+                case .send(_, let endpoint, .dial):
+                    if now > .origin + .seconds(5) { dials += 1 }
+                    let index = (1...40).first { World.endpoint($0) == endpoint }!
+                    let welcome = Membership.Event.welcome(
+                        [World.record(index)], from: World.id(index), endpoint)
+                    _ = handle(&machine, welcome, at: now)
+                case .send(_, let endpoint, .ping(let nonce)):
+                    let index = (1...40).first { World.endpoint($0) == endpoint }!
+                    _ = handle(&machine, .pong(nonce: nonce, from: World.id(index), endpoint), at: now)
+                default: break
+                }
+            }
+        }
+        #expect(machine.peers.count == 8 && dials == 0)
+    }
+
+    @Test func `strangers' pings and pongs are nothing`() {
+        var machine = machine()
+        #expect(handle(&machine, .ping(nonce: 1, from: World.id(1), World.endpoint(1))).isEmpty)
+        #expect(handle(&machine, .pong(nonce: 1, from: World.id(1), World.endpoint(1))).isEmpty)
+        #expect(handle(&machine, .goodbye(from: World.id(1))).isEmpty)
+        #expect(handle(&machine, .records([], asks: true, from: World.id(1), World.endpoint(1))).isEmpty)
+    }
+}
