@@ -131,9 +131,11 @@ extension TestnetTests {
             }
             #expect(metres == metres.sorted() && metres.count == 3)
             let (_, text) = try await run("inspect", folder, "peers", in: world.scratch)
+            // On a busy machine a line above the table says that this node hears late.
             let rows = text.split(separator: "\n").map { $0.split(separator: " ") }
             #expect(
-                rows.first?.contains("HEALTH") == true && rows.count { $0.first == "active" } == 3, "\(text)")
+                rows.count { $0.contains("HEALTH") } == 1 && rows.count { $0.first == "active" } == 3,
+                "\(text)")
         }
 
         @Test func `a node whose network stands still answers, and says so`() async throws {
