@@ -100,6 +100,10 @@ public final class SigningKey: Sendable {
         nodeID = NodeID(octets: key.octetBytes)
     }
 
+    func withSecret<Result>(_ body: (UnsafePointer<UInt8>) -> Result) -> Result {
+        unsafe secret.read(body)
+    }
+
     /// Signs the domain's preimage of the message; deterministic (RFC 8032).
     public func sign(_ message: RawSpan, domain: SigningDomain, network: Digest) -> Signature {
         sign(preimage: domain.preimage(network: network, message: message).octetBytes)

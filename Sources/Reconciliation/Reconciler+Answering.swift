@@ -20,7 +20,8 @@ extension Reconciler {
                 guard case .asked = peers[peer]!.rounds[index].source else { continue }
                 count(.equal)
                 answered(peer, index, at: now)
-                let round = peers[peer]!.rounds.remove(at: index)
+                let round = peers[peer]!.rounds[index]
+                closeRound(peer, index, at: now)
                 actions.append(.settled(peer, round.kind, since: round.since, unanswered: 0))
             }
         case .cells(let cells): receive(cells, from: peer, at: now, &actions)

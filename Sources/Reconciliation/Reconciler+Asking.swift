@@ -22,6 +22,7 @@ extension Reconciler {
         let interval = peers[peer]!.interval
         peers[peer]!.due = now + chance.duration(in: interval...(interval * 2))
         peers[peer]!.interval = min(interval * 2, Self.intervalMax)
+        if peers[peer]!.rounds.isEmpty { peers[peer]!.isHurried = false }
         let idle = kinds.filter { kind in !peers[peer]!.rounds.contains { $0.kind == kind } }
         guard !idle.isEmpty else { return }
         for kind in idle { prepare(kind, peer) }
@@ -62,7 +63,7 @@ extension Reconciler {
         peers[peer]!.rounds[index].tries += 1
         guard peers[peer]!.rounds[index].tries < Self.triesMax else {
             count(.givenUp)
-            peers[peer]!.rounds.remove(at: index)
+            closeRound(peer, index, at: now)
             return
         }
         expectAnswer(peer, index, at: now)
@@ -113,7 +114,7 @@ extension Reconciler {
             count(.restarted)
             guard decoding.restarts < Decoding.restartsMax else {
                 count(.givenUp)
-                peers[peer]!.rounds.remove(at: index)
+                closeRound(peer, index, at: now)
                 return
             }
             decoding.restart(own: ownCells(kind, decoding.range, peer))

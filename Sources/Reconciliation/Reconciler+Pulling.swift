@@ -103,7 +103,8 @@ extension Reconciler {
     }
 
     mutating func settle(_ peer: NodeID, _ index: Int, at now: Instant, _ actions: inout [Action]) {
-        let round = peers[peer]!.rounds.remove(at: index)
+        let round = peers[peer]!.rounds[index]
+        closeRound(peer, index, at: now)
         count(.settled)
         count(.unanswered, round.pull.missing.count)
         actions.append(

@@ -34,10 +34,11 @@ public struct Reconciler: Sendable {
         /// Opens the set if need be.
         case inserted(SetKind, Digest)
         case removed(SetKind, Digest)
+        /// An item that a peer sent is not taken, as it is of no use here: rounds wait for it no longer.
+        case declined(SetKind, Digest)
         /// This node keeps no such set any more.
         case cleared(SetKind)
-        /// Ask all peers now: an epoch's window has closed. Sets whose round goes on follow within two seconds of
-        /// its end.
+        /// Ask all peers now: an epoch's window has closed. Where a round goes on, when it has ended.
         case hurried
         case frame(ReconciliationFrame, from: NodeID)
     }
@@ -104,6 +105,9 @@ public struct Reconciler: Sendable {
         order.reduce(.never) { min($0, peers[$1]!.deadline) }
     }
 
+    /// The peers whose sets are made equal with these, in the order of their keys.
+    public var connected: [NodeID] { order }
+
     /// Every counter with its name, in a fixed order.
     public var counters: [(name: String, value: UInt64)] {
         zip(Tally.allCases, tallies).map { ($0.rawValue, $1) }
@@ -128,9 +132,13 @@ public struct Reconciler: Sendable {
             for peer in order { hasten(peer, at: now) }
         case .inserted(let kind, let id): insert(id, kind, at: now, &actions)
         case .removed(let kind, let id): remove(id, kind, at: now)
+        case .declined(let kind, let id): decline(id, kind, at: now, &actions)
         case .cleared(let kind): clear(kind)
         case .hurried:
-            for peer in order where peers[peer]!.hostileUntil == nil { peers[peer]!.due = now }
+            for peer in order where peers[peer]!.hostileUntil == nil {
+                peers[peer]!.due = now
+                peers[peer]!.isHurried = true
+            }
         case .frame(let frame, let peer): receive(frame, from: peer, at: now, &actions)
         }
         assert(
@@ -179,6 +187,17 @@ public struct Reconciler: Sendable {
         }
     }
 
+    private mutating func decline(
+        _ id: Digest, _ kind: SetKind, at now: Instant, _ actions: inout [Action]
+    ) {
+        for peer in order {
+            guard let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) else { continue }
+            let short = peers[peer]!.keys.short(id)
+            guard peers[peer]!.rounds[index].pull.declined(short) else { continue }
+            pullMore(peer, index, at: now, &actions)
+        }
+    }
+
     private mutating func remove(_ id: Digest, _ kind: SetKind, at now: Instant) {
         guard let place = items[kind]?.remove(id) else { return }
         for peer in order {
@@ -206,8 +225,15 @@ public struct Reconciler: Sendable {
         peers[peer]!.due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
     }
 
+    /// A round with the peer is over, however it ended.
+    mutating func closeRound(_ peer: NodeID, _ index: Int, at now: Instant) {
+        peers[peer]!.rounds.remove(at: index)
+        if peers[peer]!.isHurried, peers[peer]!.rounds.isEmpty { peers[peer]!.due = now }
+    }
+
     /// The peer's round goes on, and finds what both lack: ours would find the same.
     mutating func giveWay(to peer: NodeID, at now: Instant) {
+        guard !peers[peer]!.isHurried else { return }
         let due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
         peers[peer]!.due = max(peers[peer]!.due, due)
     }
