@@ -321,6 +321,8 @@ extension Outcome {
                     + "\(Self.thousandths(spread.hopsPermille)), at most \(spread.hopsMax)")
         }
         if !verdicts.isEmpty { lines.append("reports by verdict: " + Self.list(verdicts)) }
+        let ways = sessionCounters.filter { Self.waysCounted.contains($0.key) }
+        if !ways.isEmpty { lines.append("ways past translators: " + Self.list(ways)) }
         if !injected.isEmpty { lines.append("faults: " + Self.list(injected)) }
         lines.append("audit \(String(audit, radix: 16))")
         for violation in violations {
@@ -331,6 +333,12 @@ extension Outcome {
         }
         return lines.joined(separator: "\n")
     }
+
+    private static let waysCounted: Set<String> = [
+        "introductionsAsked", "introductions", "introductionsFollowed", "metDirectly", "metRelayed",
+        "forwarded",
+        "relayReplaced", "dropped.introduction", "dropped.forward", "dropped.noRelay",
+    ]
 
     private func inDeltas(_ milliseconds: Int) -> String {
         let tenths = milliseconds * 10 / max(1, deltaMilliseconds)

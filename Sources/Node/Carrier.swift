@@ -13,6 +13,8 @@ public import Wire
 /// - Upon a payload that may open a session, over a stranger's that has not answered for 2 s: a new handshake, as the
 ///   other side may have forgotten the old one.
 ///
+/// - Upon a call that is not answered: others bring the two together, or carry between them; see `Carrier+Rendezvous`.
+///
 /// The driver sends through it what `OutputQueue` lets go, so that only payloads wait for the disk, never handshakes.
 public final class Carrier {
     public enum Event: Sendable {
@@ -41,6 +43,13 @@ public final class Carrier {
     /// Why a payload was dropped; the raw values are the names of counters.
     public enum Tally: String, CaseIterable, Sendable {
         case opened, closedIdle, displaced
+        /// Introductions: that this node asked for, that it gave, that it followed for a peer, that led to a session.
+        case introductionsAsked, introductions, introductionsFollowed, metDirectly
+        /// Over relays: sessions of this node, datagrams handed on for others, ways that led to a direct one.
+        case metRelayed, forwarded, relayReplaced
+        case droppedIntroduction = "dropped.introduction"
+        case droppedForward = "dropped.forward"
+        case droppedNoRelay = "dropped.noRelay"
         case droppedNoSession = "dropped.noSession"
         case droppedWaitingFull = "dropped.waitingFull"
         case droppedNoAnswer = "dropped.noAnswer"
@@ -55,21 +64,29 @@ public final class Carrier {
     static let sweepPeriod: Duration = .seconds(5)
     static let staleAfter: Duration = .seconds(2)
 
-    private struct Waiting {
+    struct Waiting {
         let node: NodeID
         let endpoint: Endpoint
-        let until: Instant
+        var until: Instant
         var payloads: [[UInt8]]
+        var approach: Approach
+
+        var deadline: Instant { min(until, approach.deadline) }
     }
 
     public let sessions: Sessions
     private let strangersMax: Int
-    private var held: Set<NodeID> = []
+    var held: Set<NodeID> = []
     /// Open sessions of strangers, and when something was last said in them.
     private var strangers: [NodeID: Instant] = [:]
     private var nextSweep: Instant = .never
     /// In the order of their opening.
-    private var waiting: [Waiting] = []
+    var waiting: [Waiting] = []
+    var desk = RendezvousDesk()
+    var paths = RelayPaths()
+    var sightings: Sightings
+    /// Raised with every question for introductions, so that others are asked the next time.
+    var askTurn = 0
     /// Released, and closed at that time; ascending.
     private var leaving: [(node: NodeID, at: Instant)] = []
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
@@ -83,6 +100,7 @@ public final class Carrier {
             key: key, record: record, network: network, settings: settings, secrets: secrets,
             wallNanoseconds: wallNanoseconds, now: now)
         strangersMax = settings.sessionsMax / 2
+        sightings = Sightings(told: record.endpoints)
         precondition(sessions.payloadByteCountMax >= Payload.byteCountMax, "every payload fits a datagram")
     }
 
@@ -90,19 +108,24 @@ public final class Carrier {
     public var deadline: Instant {
         var deadline = min(sessions.deadline, strangers.isEmpty ? .never : nextSweep)
         if let next = leaving.first { deadline = min(deadline, next.at) }
-        for entry in waiting { deadline = min(deadline, entry.until) }
+        for entry in waiting { deadline = min(deadline, entry.deadline) }
+        for path in paths.list where isInUse(path) { deadline = min(deadline, path.retryAt) }
         return deadline
     }
 
     public func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         switch event {
         case .woke: wake(at: now, &actions)
-        case .datagram(let bytes, let source): run(.datagram(bytes, from: source), at: now, &actions)
+        case .datagram(let bytes, let source):
+            // No network delivers from there; a local sender could make it up.
+            guard !source.isRelayed else { return count(.droppedNoRelay) }
+            run(.datagram(bytes, from: source), at: now, &actions)
         case .send(let payload, let destination): send(payload, to: destination, at: now, &actions)
         case .hold(let node):
             held.insert(node)
             strangers[node] = nil
             leaving.removeAll { $0.node == node }
+            keepAlive(node, at: now, &actions)
         case .release(let node):
             guard held.remove(node) != nil, sessions.endpoint(of: node) != nil else { return }
             strangers[node] = now
@@ -132,8 +155,17 @@ public final class Carrier {
             run(.close(node, code: 0), at: now, &actions)
         }
         guard destination.opens else { return count(.droppedNoSession) }
+        // A way over a relay that is gone: there is nothing to wait for.
+        var askAt = destination.endpoint.isRelayed ? now : now + Self.askAfter
         if let place = waiting.firstIndex(where: { $0.node == node }) {
-            guard waiting[place].endpoint != destination.endpoint else {
+            let isElsewhere: Bool
+            if case .direct(let earlier) = waiting[place].approach {
+                isElsewhere = waiting[place].endpoint != destination.endpoint
+                askAt = min(askAt, earlier)
+            } else {
+                isElsewhere = false
+            }
+            guard isElsewhere else {
                 guard waiting[place].payloads.count < Self.waitingOfOneMax else {
                     return count(.droppedWaitingFull)
                 }
@@ -147,7 +179,7 @@ public final class Carrier {
         waiting.append(
             Waiting(
                 node: node, endpoint: destination.endpoint, until: now + Self.openPatience,
-                payloads: [payload]))
+                payloads: [payload], approach: .direct(askAt: askAt)))
         run(.open(node, destination.endpoint), at: now, &actions)
     }
 
@@ -162,16 +194,24 @@ public final class Carrier {
         carryOut(outbox, at: now, &actions)
     }
 
-    private func run(_ event: Sessions.Event, at now: Instant, _ actions: inout [Action]) {
+    func run(_ event: Sessions.Event, at now: Instant, _ actions: inout [Action]) {
         var outbox: [Sessions.Action] = []
         sessions.handle(event, at: now, actions: &outbox)
         carryOut(outbox, at: now, &actions)
     }
 
-    private func carryOut(_ outbox: [Sessions.Action], at now: Instant, _ actions: inout [Action]) {
+    func carryOut(_ outbox: [Sessions.Action], at now: Instant, _ actions: inout [Action]) {
         for action in outbox {
             switch action {
-            case .transmit(let bytes, let endpoint): actions.append(.transmit(bytes, to: endpoint))
+            case .transmit(let bytes, let endpoint):
+                guard endpoint.isRelayed else {
+                    actions.append(.transmit(bytes, to: endpoint))
+                    continue
+                }
+                transmit(bytes, over: endpoint, at: now, &actions)
+            case .rendezvous(let node, let rendezvous):
+                if strangers[node] != nil { strangers[node] = now }
+                receive(rendezvous, from: node, at: now, &actions)
             case .opened(let node, _, _): opened(node, at: now, &actions)
             case .received(let node, let payload):
                 if strangers[node] != nil { strangers[node] = now }
@@ -180,15 +220,25 @@ public final class Carrier {
             case .closed(let node, _):
                 strangers[node] = nil
                 leaving.removeAll { $0.node == node }
+                desk.forget(node)
+                paths.forget(relay: node)
                 if held.remove(node) != nil { actions.append(.lost(node)) }
             case .failed(let node, _):
                 guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
                 count(.droppedNoAnswer, waiting.remove(at: place).payloads.count)
             case .observed(let seen, let node):
-                guard let place = sessions.place(of: node) else { continue }
+                guard let place = sessions.place(of: node), !seen.isRelayed, !place.isRelayed else {
+                    continue
+                }
+                note(seen, by: place, at: now, &actions)
                 actions.append(.observed(seen, by: node, place))
             case .keyLog(let line): actions.append(.keyLog(line))
-            case .moved, .renewed, .refused: break
+            case .moved(let node, let endpoint):
+                // Whatever it was before: a path that is none over a relay is never left for one.
+                if !endpoint.isRelayed, paths.list.contains(where: { $0.node == node }) {
+                    count(.relayReplaced)
+                }
+            case .renewed, .refused: break
             }
         }
     }
@@ -200,7 +250,9 @@ public final class Carrier {
             strangers[node] = now
             nextSweep = min(nextSweep, now + Self.sweepPeriod)
         }
+        keepAlive(node, at: now, &actions)
         guard let place = waiting.firstIndex(where: { $0.node == node }) else { return }
+        note(waiting[place].approach, of: node)
         for payload in waiting.remove(at: place).payloads { pass(payload, to: node, at: now, &actions) }
     }
 
@@ -221,6 +273,7 @@ public final class Carrier {
             run(.close(entry.node, code: 0), at: now, &actions)
             waiting.removeAll { $0.node == entry.node }
         }
+        approach(at: now, &actions)
         guard nextSweep <= now else { return }
         nextSweep = now + Self.sweepPeriod
         for node in strangers.filter({ now - $0.value >= Self.idleMax }).keys.sorted() {
@@ -229,7 +282,7 @@ public final class Carrier {
         }
     }
 
-    private func count(_ tally: Tally, _ amount: Int = 1) {
+    func count(_ tally: Tally, _ amount: Int = 1) {
         tallies[Self.places[tally]!] += UInt64(amount)
     }
 
@@ -247,6 +300,8 @@ public final class Carrier {
     public var gauges: [(name: String, value: Int, limit: Int)] {
         sessions.gauges + [
             ("strangers", strangers.count, strangersMax), ("waiting", waiting.count, Self.waitingMax),
+            ("relayPaths", paths.list.count, RelayPaths.countMax),
+            ("relayedPairs", desk.pairCount, RendezvousDesk.pairsMax),
         ]
     }
 
@@ -254,6 +309,8 @@ public final class Carrier {
     public func assertInvariants() {
         sessions.assertInvariants()
         for (name, value, limit) in gauges { precondition(value <= limit, name) }
+        paths.assertInvariants()
+        precondition(desk.askerCount <= sessions.openNodes.count, "who asks has a session")
         for node in strangers.keys {
             precondition(
                 !held.contains(node) && sessions.endpoint(of: node) != nil, "a stranger's session is gone")

@@ -127,7 +127,7 @@ final class Ping {
             case .failed(_, let reason): finish(fault(of: reason), at: now, &transmit)
             case .closed(_, .closedByPeer(let code)): finish(.closedByPeer(code), at: now, &transmit)
             case .closed: finish(.fellSilent, at: now, &transmit)
-            case .moved, .refused, .keyLog: break
+            case .moved, .refused, .rendezvous, .keyLog: break
             }
         }
     }

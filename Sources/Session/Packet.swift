@@ -42,6 +42,8 @@ enum Packet {
     static let dataOverhead = dataHead + 1 + CipherKey.tagByteCount
     /// The largest that leaves an Ethernet link whole over IPv6.
     static let dataByteCountMax = 1_452
+    /// What a datagram of another session may have around it, which it travels in.
+    static let rendezvousByteCountMax = dataByteCountMax - dataOverhead
     /// Control frames are all of one size, that of the largest: no length tells what they say, and the answer
     /// to any of them is never larger.
     static let controlBodyByteCount = 8
@@ -147,4 +149,6 @@ enum InnerKind: UInt8 {
     case pathResponse = 3
     /// The reason, seven zeros.
     case close = 4
+    /// How two others, or one other and one of us, come together: a `Rendezvous`.
+    case rendezvous = 5
 }

@@ -20,6 +20,7 @@ public import Wire
 /// - Rekey: the key's initiator after 120 to 130 s, its responder after 150 to 160 s; at 180 s a key is wiped.
 /// - Upon the highest counter so far, from a new address: challenge that address, one at a time; the answer must
 ///   come from there. Then the session has `moved`.
+/// - A path over a relay gives way to any other, and never takes the place of one that is none.
 /// - Upon payload: a keepalive within 10 s if nothing else is sent. Hence silence of 15 s after sending payload means
 ///   trouble: dial again. Attempts used up and the silence goes on: `closed`.
 /// - Every 15 s: a keepalive, where a side is behind a NAT.
@@ -32,6 +33,9 @@ public final class Sessions {
         case woke
         /// Dial this node there. Nothing happens if its session is up or being made.
         case open(NodeID, Endpoint)
+        /// Dial this node there at once, whatever was tried before; if its session is up and leads over a relay, ask
+        /// that place whether the node is there.
+        case meet(NodeID, Endpoint)
         case send(NodeID, [UInt8])
         case datagram([UInt8], from: Endpoint)
         /// The code is the host's; the peer's host is told.
@@ -49,6 +53,8 @@ public final class Sessions {
         /// From now on payload may be sent and received.
         case opened(NodeID, NodeRecord, Endpoint)
         case received(NodeID, [UInt8])
+        /// What a node says so that two others, or this one and another, meet.
+        case rendezvous(NodeID, Rendezvous)
         case moved(NodeID, Endpoint)
         /// A later handshake brought another record.
         case renewed(NodeID, NodeRecord)
@@ -182,6 +188,7 @@ public final class Sessions {
         switch event {
         case .woke: wake(at: now, &actions)
         case .open(let node, let endpoint): open(node, endpoint, at: now, &actions)
+        case .meet(let node, let endpoint): meet(node, endpoint, at: now, &actions)
         case .send(let node, let payload):
             do throws(SendError) {
                 try send(payload, to: node, at: now, actions: &actions)

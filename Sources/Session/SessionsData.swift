@@ -1,7 +1,7 @@
 internal import Bytes
 public import Chance
 public import Identity
-internal import Wire
+public import Wire
 
 /// What passes under agreed keys.
 extension Sessions {
@@ -15,10 +15,25 @@ extension Sessions {
         guard payload.count <= payloadByteCountMax else {
             throw .tooLarge(byteCount: payload.count, limit: payloadByteCountMax)
         }
+        try send(payload, .payload, to: node, at: now, &actions)
+    }
+
+    /// As a payload is sent; a forwarded datagram makes a larger one than any payload.
+    public func send(
+        _ rendezvous: Rendezvous, to node: NodeID, at now: Instant, actions: inout [Action]
+    ) throws(SendError) {
+        let body = rendezvous.encoded()
+        precondition(body.count <= Packet.rendezvousByteCountMax, "every rendezvous fits a datagram")
+        try send(body, .rendezvous, to: node, at: now, &actions)
+    }
+
+    private func send(
+        _ body: [UInt8], _ kind: InnerKind, to node: NodeID, at now: Instant, _ actions: inout [Action]
+    ) throws(SendError) {
         guard let peer = self[node], let current = peer.current, isAlive(current, at: now) else {
             throw .notOpen
         }
-        actions.append(.transmit(current.seal(payload, .payload), to: peer.endpoint))
+        actions.append(.transmit(current.seal(body, kind), to: peer.endpoint))
         noteSent(peer, current, at: now)
         if peer.unansweredSince == nil { peer.unansweredSince = now }
         update(peer)
@@ -104,7 +119,8 @@ extension Sessions {
             hear(peer, keypair, isFirst: isFirst, at: now, &actions)
             // Not for less than it costs: a short payload waits for the next keepalive.
             let isLarge = datagram.count >= Packet.dataOverhead + Packet.controlBodyByteCount
-            if isLarge && isHighest && keypair === peer.current && source != peer.endpoint {
+            let isBetter = source != peer.endpoint && (peer.endpoint.isRelayed || !source.isRelayed)
+            if isLarge && isHighest && keypair === peer.current && isBetter {
                 challenge(peer, keypair, source, at: now, &actions)
             }
             read(body, kind, peer, keypair, from: source, at: now, &actions)
@@ -134,12 +150,16 @@ extension Sessions {
         at now: Instant, _ actions: inout [Action]
     ) {
         guard let kind = InnerKind(rawValue: kind),
-            kind == .payload || body.count == Packet.controlBodyByteCount
+            kind == .payload || kind == .rendezvous || body.count == Packet.controlBodyByteCount
         else { return drop(.badInner) }
         switch kind {
         case .payload:
             if peer.answerAt == .never { peer.answerAt = now + Self.answerPayloadAfter }
             actions.append(.received(peer.node, body))
+        case .rendezvous:
+            guard let rendezvous = try? Rendezvous(decoding: body) else { return drop(.badInner) }
+            if peer.answerAt == .never { peer.answerAt = now + Self.answerPayloadAfter }
+            actions.append(.rendezvous(peer.node, rendezvous))
         case .keepalive:
             // Only this way round, so that no keepalive answers an answer.
             guard !keypair.isInitiator, keypair === peer.current, peer.lastSent < now else { return }
@@ -158,6 +178,24 @@ extension Sessions {
             remove(peer)
             actions.append(.closed(peer.node, .closedByPeer(code: body[0])))
         }
+    }
+
+    /// Somebody whom both know says where it sees this node, and to it where it sees us.
+    func meet(_ node: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
+        guard let peer = self[node] else { return open(node, endpoint, at: now, &actions) }
+        if peer.isOpen {
+            guard peer.endpoint.isRelayed, !endpoint.isRelayed, let current = peer.current,
+                isAlive(current, at: now)
+            else { return }
+            challenge(peer, current, endpoint, at: now, &actions)
+            return update(peer)
+        }
+        // Its call has come through already.
+        guard peer.next == nil else { return open(node, endpoint, at: now, &actions) }
+        peer.isWanted = true
+        peer.endpoint = endpoint
+        peer.attempts = 0
+        dial(peer, at: now, &actions)
     }
 
     /// Asks an address whether the peer is there. Never more octets than came from it.

@@ -94,6 +94,11 @@ extension Sessions {
         return peer.endpoint
     }
 
+    /// What a node with a session, or this one itself, says that it is; nothing of anybody else.
+    public func roles(of node: NodeID) -> Roles {
+        node == record.node ? record.roles : self[node]?.record?.roles ?? []
+    }
+
     /// Where this node was spoken to last, with or without a session yet.
     public func place(of node: NodeID) -> Endpoint? { self[node]?.endpoint }
 

@@ -36,8 +36,7 @@ struct Network {
     var leader: Int?
     /// When each host's line is free again.
     private var lineFree: [Instant]
-    /// When a host behind a translator last sent to another.
-    private var opened: [Int: Instant] = [:]
+    private var translators = Translators()
     private(set) var injected: [String: UInt64] = [:]
     private(set) var lost: UInt64 = 0
     private(set) var bytesSent: UInt64 = 0
@@ -56,15 +55,20 @@ struct Network {
         for fate in fates.reversed() { recorded[fate.from << 16 | fate.to, default: []].append(fate.fate) }
     }
 
-    static func endpoint(of host: Int, moved: Bool = false) -> Endpoint {
-        Endpoint(ipv4: 0x0A00_0001 + UInt32(host) << 8, port: moved ? 4_001 : 4_000)
+    private static let port: UInt16 = 4_000
+    private static let movedPort: UInt16 = 4_001
+
+    static func endpoint(of host: Int) -> Endpoint { endpoint(of: host, port: port) }
+
+    private static func endpoint(of host: Int, port: UInt16) -> Endpoint {
+        Endpoint(ipv4: 0x0A00_0001 + UInt32(host) << 8, port: port)
     }
 
-    static func host(at endpoint: Endpoint) -> (host: Int, moved: Bool)? {
+    static func host(at endpoint: Endpoint) -> (host: Int, port: UInt16)? {
         guard let ipv4 = endpoint.ipv4, ipv4 & 0xFF == 1, ipv4 >> 24 == 10,
-            endpoint.port == 4_000 || endpoint.port == 4_001
+            endpoint.port == port || endpoint.port == movedPort || Translators.ports.contains(endpoint.port)
         else { return nil }
-        return (Int((ipv4 & 0x00FF_FFFF) >> 8), endpoint.port == 4_001)
+        return (Int((ipv4 & 0x00FF_FFFF) >> 8), endpoint.port)
     }
 
     /// The host that a machine passes for.
@@ -94,7 +98,7 @@ struct Network {
         bytesSent += UInt64(bytes.count)
         bytesSentBy[machine] += UInt64(bytes.count)
         let host = face(of: machine)
-        guard let (receiver, moved) = Self.host(at: endpoint), receiver < plan.hosts else {
+        guard let (receiver, port) = Self.host(at: endpoint), receiver < plan.hosts else {
             lose("nobodyThere")
             return nil
         }
@@ -104,16 +108,18 @@ struct Network {
             lose("tooLarge")
             return nil
         }
-        guard let leaves = pass(bytes.count, of: machine, to: receiver, moved: moved, at: now) else {
+        guard let leaves = pass(bytes.count, of: machine, to: receiver, port, at: now) else {
             return nil
         }
+        let sourcePort = translate(from: host, to: receiver, port, at: now)
+        guard letsIn(receiver, port, from: host, sourcePort, at: now) else { return nil }
+        let source = Self.endpoint(of: host, port: sourcePort)
         let fate = recorded[machine << 16 | receiver]?.popLast() ?? draw(links, from: machine, bytes)
         if fate.delays.isEmpty { lose("lost") }
         let spoilt = spoil(bytes, fate)
         // Of two machines with one key, half of the others reach the one, half the other.
         let twin = twinned.firstIndex(of: receiver).map { plan.hosts + $0 }
         let target = twin != nil && host % 2 == 0 ? twin! : receiver
-        let source = Self.endpoint(of: host, moved: isMoved(host))
         for delay in fate.delays {
             arrivals.append(
                 Arrival(at: leaves + .nanoseconds(delay), host: target, source: source, bytes: spoilt))
@@ -123,11 +129,10 @@ struct Network {
 
     /// When a datagram leaves; nil if a fault swallows it.
     private mutating func pass(
-        _ count: Int, of machine: Int, to: Int, moved: Bool, at now: Instant
+        _ count: Int, of machine: Int, to: Int, _ port: UInt16, at now: Instant
     ) -> Instant? {
         let from = face(of: machine)
         var leaves = now
-        var translators = false
         for fault in active {
             let isFrom = fault.hosts.contains(from)
             let isTo = fault.hosts.contains(to)
@@ -150,18 +155,54 @@ struct Network {
                 guard free < now + .seconds(1) else { return lose("lineFull") }
                 lineFree[from] = free
                 leaves = max(leaves, free)
-            case .nat:
-                translators = translators || isFrom
-                guard isTo else { break }
-                guard let last = opened[to << 16 | from], now < last + .milliseconds(fault.amount) else {
-                    return lose("notLetIn")
-                }
+            case .nat where isTo:
+                let life = Duration.milliseconds(fault.amount)
+                guard !translators.isOpen(to, toward: from, life: life, at: now) else { break }
+                _ = translate(from: from, to: to, port, at: now)
+                return lose("notLetIn")
             default: break
             }
         }
-        guard isMoved(to) == moved else { return lose("movedAway") }
-        if translators { opened[from << 16 | to] = now }
         return leaves
+    }
+
+    /// Where a receiver sees the sender: each translator on the way out remembers that something left, whatever becomes
+    /// of it further on.
+    private mutating func translate(from: Int, to: Int, _ toPort: UInt16, at now: Instant) -> UInt16 {
+        var port = isMoved(from) ? Self.movedPort : Self.port
+        for fault in active where fault.kind.isTranslator && fault.hosts.contains(from) {
+            translators.note(from, to: to, at: now)
+            guard fault.kind == .symmetric else { continue }
+            port = translators.port(of: from, to: to, toPort, life: .milliseconds(fault.amount), at: now)
+        }
+        return port
+    }
+
+    /// Whether the receiver's translators let in what comes from that port, and it is where it was sent to.
+    private mutating func letsIn(
+        _ to: Int, _ port: UInt16, from: Int, _ fromPort: UInt16, at now: Instant
+    ) -> Bool {
+        var isTranslated = false
+        for fault in active where fault.hosts.contains(to) {
+            let life = Duration.milliseconds(fault.amount)
+            switch fault.kind {
+            case .symmetric:
+                isTranslated = true
+                guard translators.admits(port, of: to, from: from, fromPort, life: life, at: now) else {
+                    lose("notLetIn")
+                    return false
+                }
+            case .fullCone where !translators.isOpen(to, life: life, at: now):
+                lose("notLetIn")
+                return false
+            default: break
+            }
+        }
+        guard isTranslated || port == (isMoved(to) ? Self.movedPort : Self.port) else {
+            lose("movedAway")
+            return false
+        }
+        return true
     }
 
     /// Whether a flapping link is shut now: the same for every datagram of the moment.
@@ -233,4 +274,8 @@ struct Network {
         injected[reason, default: 0] += 1
         return nil
     }
+}
+
+extension Fault.Kind {
+    var isTranslator: Bool { self == .nat || self == .fullCone || self == .symmetric }
 }

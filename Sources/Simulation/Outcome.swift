@@ -21,6 +21,8 @@ public struct Outcome: Codable, Sendable {
     public var bytesToEdges: UInt64 = 0
     /// Counters of all edge nodes that are up at the end, added.
     public var edgeCounters: [String: UInt64] = [:]
+    /// Counters of the sessions of all hosts that are up at the end, added.
+    public var sessionCounters: [String: UInt64] = [:]
     /// Faults by name; Byzantine hosts as `byzantine.flooder`.
     public var injected: [String: UInt64] = [:]
     /// Reports by verdict reason.

@@ -98,6 +98,12 @@ public struct Fault: Codable, Equatable, Sendable {
         /// A translator of addresses lets into `hosts` only what comes from where they sent to within `amount`
         /// milliseconds.
         case nat
+        /// As `nat`, but what anybody sends is let in while any way out is open: mapping and filtering do not depend on
+        /// who is at the other end (RFC 4787).
+        case fullCone
+        /// As `nat`, but each place that is sent to sees another port, and only its answers to that port are let in. A way
+        /// that was closed opens again with a new port.
+        case symmetric
         /// `hosts` are seen at another address; what is sent to the old one is lost.
         case readdress
         // Processes.
@@ -137,6 +143,9 @@ public struct Fault: Codable, Equatable, Sendable {
         case spoof
         /// Computes another state than the others from the next epoch on, as a machine with a broken memory does.
         case oddState
+
+        /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
+        static let swarm = allCases.filter { $0 != .fullCone && $0 != .symmetric }
     }
 
     public var kind: Kind
@@ -217,6 +226,8 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var splitsAtLeast = 0
     /// These were counted among the faults.
     public var injected: [String] = []
+    /// These were counted by the sessions of hosts that are up at the end.
+    public var counted: [String] = []
     /// So many transfers are in final blocks.
     public var transfersAtLeast = 0
     /// Hosts that must have stopped themselves, as what they compute is not what the others agreed on.

@@ -14,6 +14,7 @@ public enum Scenario {
     }
 
     private static let texts: [(name: String, text: String)] = [
+        ("behind-translators", PackageResources.behind_translators_toml),
         ("certificate-split", PackageResources.certificate_split_toml),
         ("clock-jumps", PackageResources.clock_jumps_toml),
         ("eclipse-after-wipe", PackageResources.eclipse_after_wipe_toml),

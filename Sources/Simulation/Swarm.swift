@@ -43,7 +43,7 @@ extension Plan {
             plan.byzantine += used.map { Byzantine(host: host, $0) }
         }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
-        for kind in Fault.Kind.allCases where chance.happens(2, in: 5) {
+        for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {
             for _ in 0...chance.below(3) {
                 if let fault = fault(kind, plan, forgetful: forgetful, &chance) { plan.faults.append(fault) }
             }

@@ -70,6 +70,10 @@ extension World {
         expect(
             witness.splitViews >= expects.splitsAtLeast,
             "\(witness.splitViews) certificate splits, not \(expects.splitsAtLeast)")
+        if !expects.counted.isEmpty {
+            let counters = sessionCounters
+            for name in expects.counted { expect(counters[name] != nil, "no \(name) was counted") }
+        }
         for name in expects.injected {
             expect(injected[name] != nil || links.injected[name] != nil, "no \(name) happened")
         }

@@ -98,7 +98,7 @@ extension World {
                 host.clock.set(partsPerMillion: Int64(fault.amount), at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress, .garbage, .spoof:
+                .fullCone, .symmetric, .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .tornBatch, .fullDisk: break
             }
@@ -152,7 +152,7 @@ extension World {
                 host.clock.set(partsPerMillion: 0, at: now)
                 rearm(index)
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
-                .readdress, .garbage, .spoof:
+                .fullCone, .symmetric, .readdress, .garbage, .spoof:
                 break
             case .slowDisk, .jump, .oddState: break
             }

@@ -212,6 +212,7 @@ public final class World {
                 outcome.edgeCounters[name, default: 0] += value
             }
         }
+        outcome.sessionCounters = sessionCounters
         outcome.injected = injected.merging(links.injected) { $0 + $1 }
         outcome.verdicts = hosts.first(where: \.isHonest)?.disk.verdicts ?? [:]
         outcome.lost = links.lost
@@ -220,6 +221,16 @@ public final class World {
         outcome.bundlesSigned = witness.bundlesSigned
         outcome.bundlesIncluded = witness.bundlesIncluded(in: hosts.first(where: \.isHonest)?.disk)
         return outcome
+    }
+
+    var sessionCounters: [String: UInt64] {
+        var sums: [String: UInt64] = [:]
+        for host in hosts {
+            for (name, value) in host.carrier?.counters ?? [] where value > 0 {
+                sums[name, default: 0] += value
+            }
+        }
+        return sums
     }
 
     // MARK: Time

@@ -114,6 +114,7 @@ final class Net {
             case .failed(_, let reason): seen[index].failed.append(reason)
             case .refused(_, let error): seen[index].refused.append(error)
             case .observed(let place, _): seen[index].observed.append(place)
+            case .rendezvous: break
             case .keyLog(let line): seen[index].keyLog.append(line)
             }
         }

@@ -56,6 +56,7 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Answer.self),
         Format(ListRequest.self), Format(ListCells.self), Format(ReconciliationFrame.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
+        Format(Rendezvous.self),
         Format(payload: ()),
     ]
 }

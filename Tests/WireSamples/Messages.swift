@@ -158,3 +158,14 @@ extension Payload {
         return payload
     }
 }
+
+extension Rendezvous: Sample {
+    public static func any(from chance: inout Chance) -> Rendezvous {
+        switch chance.below(4) {
+        case 0: .introduce(.any(from: &chance))
+        case 1: .meet(.any(from: &chance), .any(from: &chance))
+        case 2: .forward(chance.octets(chance.below(datagramByteCountMax + 1)), to: .any(from: &chance))
+        default: .forwarded(chance.octets(chance.below(datagramByteCountMax + 1)), from: .any(from: &chance))
+        }
+    }
+}

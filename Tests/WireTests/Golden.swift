@@ -83,6 +83,7 @@ enum Golden {
         "ShortID": "57d802c2b7df802ea993a38c2b22f80064b22315aa2625819af51adf04f7d064",
         "Chunk": "b56443c0a9e59630402d2768271483c0783e84c3d2871473f74def6d851ae6b3",
         "Frame": "0695acb57029b7da2c4856dd229dbc714ae344689f4a0634a672088b194b1953",
+        "Rendezvous": "12f54d3fd1d9a5f1eea849e7be5ba389adba346aeab4a1a80bdbe9d37949cbe8",
         "Payload": "5fe2d3a99dabc6de23557c030fd1de82d76e9105e1c07bfcd103d35d8264e6a9",
     ]
 }

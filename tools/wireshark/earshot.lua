@@ -78,7 +78,8 @@ end
 -- Fields ----------------------------------------------------------------------------------------------------------
 
 local types = { [1] = "Initiation", [2] = "Response", [3] = "Cookie reply", [4] = "Data" }
-local inner = { [0] = "payload", "keepalive", "path challenge", "path response", "close" }
+local inner = { [0] = "payload", "keepalive", "path challenge", "path response", "close",
+    "rendezvous" }
 local frameNames = {
     [0] = "records", "message", "chunk", "have", "want", "ping", "pong", "goodbye", "dial", "welcome", "refusal",
     "indirectPing", "indirectPong", "probe", [32] = "roots", [33] = "equal", [34] = "cells", [35] = "more",

@@ -1,0 +1,223 @@
+import Chance
+public import Identity
+import Session
+import Wire
+
+/// How a node comes to one that it cannot reach.
+///
+/// - Upon a call that was not answered for a second: ask up to three validators with whom there is a session, others the
+///   next time, to introduce us.
+/// - Upon being asked for an introduction, by whoever has a session and not too often: tell each of the two where this
+///   node sees the other. That is a place from which the asker speaks in this very session, so nobody sends another to
+///   a place of his choice.
+/// - Upon being told where somebody is: whoever waits for that one calls at once, and so does a peer of who tells;
+///   twice a second at most, as a call takes a handshake of 1,200 octets. Translators let in what comes from where
+///   something was sent to: of two calls at one time the later one gets through (RFC 5128, section 3.3).
+/// - Upon no session 2.5 s after that: dial over who introduced us. It hands on what either says to the other, as long
+///   as it is a validator, one of the two is its peer, and they do not say too much; and sees nothing but datagrams of a
+///   session that is not its own. No way leads over two relays.
+/// - While a session leads over a relay: every minute, ask it for an introduction again; both ask the other's place
+///   whether it is there, and go over to it when it answers.
+/// - Behind a translator: sessions that are held say something every 15 s.
+extension Carrier {
+    /// How far the search for a way to somebody has come.
+    enum Approach {
+        /// Called where it is said to be; others are asked at the time.
+        case direct(askAt: Instant)
+        case asked([NodeID])
+        /// Called where this node sees it, until it is worth a relay.
+        case introduced(by: NodeID, relayAt: Instant)
+        case relayed
+        /// Somebody else wants it: called once, for the translator's sake.
+        case called
+
+        var deadline: Instant {
+            switch self {
+            case .direct(let instant), .introduced(_, let instant): instant
+            case .asked, .relayed, .called: .never
+            }
+        }
+    }
+
+    static let askAfter: Duration = .seconds(1)
+    static let askedMax = 3
+    /// Two attempts, and their answers.
+    static let relayAfter: Duration = .milliseconds(2_500)
+    static let directRetryPeriod: Duration = .seconds(60)
+
+    // MARK: Who wants a way
+
+    /// What time does to searches.
+    func approach(at now: Instant, _ actions: inout [Action]) {
+        for node in waiting.filter({ $0.approach.deadline <= now }).map(\.node) {
+            guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
+            switch waiting[place].approach {
+            case .direct: ask(place, at: now, &actions)
+            case .introduced(let relay, _):
+                waiting[place].approach = .relayed
+                waiting[place].until = now + Self.openPatience
+                let way = paths.endpoint(
+                    of: node, over: relay, retryAt: now + Self.directRetryPeriod, at: now)
+                run(.meet(node, way), at: now, &actions)
+            case .asked, .relayed, .called: break
+            }
+        }
+        for path in paths.list where path.retryAt <= now {
+            paths.retry(.relayed(path.number), at: now + Self.directRetryPeriod)
+            guard isInUse(path) else { continue }
+            say(.introduce(path.node), to: path.relay, at: now, &actions)
+        }
+    }
+
+    func isInUse(_ path: RelayPaths.Path) -> Bool {
+        sessions.endpoint(of: path.node) == .relayed(path.number)
+    }
+
+    private func ask(_ place: Int, at now: Instant, _ actions: inout [Action]) {
+        let node = waiting[place].node
+        let open = sessions.openNodes.filter {
+            $0 != node && sessions.endpoint(of: $0)?.isRelayed == false
+        }
+        let validators = open.filter { sessions.roles(of: $0).contains(.validator) }
+        let known = validators.isEmpty ? open : validators
+        guard !known.isEmpty else {
+            waiting[place].approach = .direct(askAt: now + Self.askAfter)
+            return
+        }
+        var helpers: [NodeID] = []
+        for step in 0..<min(known.count, Self.askedMax) {
+            helpers.append(known[(askTurn + step) % known.count])
+        }
+        askTurn = (askTurn + helpers.count) % 1_024
+        waiting[place].approach = .asked(helpers)
+        waiting[place].until = now + Self.openPatience
+        count(.introductionsAsked)
+        for helper in helpers { say(.introduce(node), to: helper, at: now, &actions) }
+    }
+
+    func note(_ approach: Approach, of node: NodeID) {
+        switch approach {
+        case .direct, .asked, .called: break
+        case .introduced, .relayed:
+            count(sessions.endpoint(of: node)?.isRelayed == true ? .metRelayed : .metDirectly)
+        }
+    }
+
+    private func say(
+        _ rendezvous: Rendezvous, to node: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        var outbox: [Sessions.Action] = []
+        do throws(Sessions.SendError) {
+            try sessions.send(rendezvous, to: node, at: now, actions: &outbox)
+        } catch {
+            return count(.droppedNoSession)
+        }
+        carryOut(outbox, at: now, &actions)
+    }
+
+    /// Sends what leads to a node over a relay.
+    func transmit(_ bytes: [UInt8], over way: Endpoint, at now: Instant, _ actions: inout [Action]) {
+        guard let path = paths[way], sessions.endpoint(of: path.relay)?.isRelayed == false,
+            bytes.count <= Rendezvous.datagramByteCountMax
+        else { return count(.droppedNoRelay) }
+        paths.use(way, at: now)
+        say(.forward(bytes, to: path.node), to: path.relay, at: now, &actions)
+    }
+
+    // MARK: Who is asked
+
+    func receive(
+        _ rendezvous: Rendezvous, from sender: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        switch rendezvous {
+        case .introduce(let node): introduce(sender, to: node, at: now, &actions)
+        case .meet(let node, let endpoint): meet(node, endpoint, by: sender, at: now, &actions)
+        case .forward(let bytes, let node): forward(bytes, from: sender, to: node, at: now, &actions)
+        case .forwarded(let bytes, let node):
+            // Only from whom we chose: else whoever has a session could fill the table.
+            guard node != sessions.node, node != sender,
+                held.contains(sender) || paths.knows(node, over: sender)
+            else { return count(.droppedForward) }
+            let way = paths.endpoint(
+                of: node, over: sender, retryAt: now + Self.directRetryPeriod, at: now)
+            run(.datagram(bytes, from: way), at: now, &actions)
+        }
+    }
+
+    private func introduce(
+        _ asker: NodeID, to node: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard asker != node, let one = sessions.endpoint(of: asker), let other = sessions.endpoint(of: node),
+            !one.isRelayed, !other.isRelayed, desk.introduces(asker, to: node, at: now)
+        else { return count(.droppedIntroduction) }
+        count(.introductions)
+        say(.meet(asker, one), to: node, at: now, &actions)
+        say(.meet(node, other), to: asker, at: now, &actions)
+    }
+
+    private func forward(
+        _ bytes: [UInt8], from sender: NodeID, to node: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard sender != node, sessions.roles(of: sessions.node).contains(.validator),
+            held.contains(sender) || held.contains(node),
+            sessions.endpoint(of: sender)?.isRelayed == false,
+            sessions.endpoint(of: node)?.isRelayed == false,
+            desk.forwards(bytes.count, from: sender, to: node, at: now)
+        else { return count(.droppedForward) }
+        count(.forwarded)
+        say(.forwarded(bytes, from: sender), to: node, at: now, &actions)
+    }
+
+    private func meet(
+        _ node: NodeID, _ endpoint: Endpoint, by helper: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard !endpoint.isRelayed, !endpoint.isUnspecified, endpoint.port != 0, node != sessions.node else {
+            return count(.droppedIntroduction)
+        }
+        if let way = sessions.endpoint(of: node) {
+            // A small question of that place, no call.
+            if way.isRelayed, held.contains(helper) || paths.knows(node, over: helper) {
+                run(.meet(node, endpoint), at: now, &actions)
+            }
+            return
+        }
+        if let place = waiting.firstIndex(where: { $0.node == node }) {
+            // Its own question, or the first answer of several.
+            guard case .asked(let helpers) = waiting[place].approach, helpers.contains(helper) else { return }
+            waiting[place].approach = .introduced(by: helper, relayAt: now + Self.relayAfter)
+            waiting[place].until = now + Self.openPatience
+            return run(.meet(node, endpoint), at: now, &actions)
+        }
+        guard held.contains(helper), waiting.count < Self.waitingMax, desk.calls(at: now) else {
+            return count(.droppedIntroduction)
+        }
+        count(.introductionsFollowed)
+        waiting.append(
+            Waiting(
+                node: node, endpoint: endpoint, until: now + Self.openPatience, payloads: [],
+                approach: .called))
+        run(.meet(node, endpoint), at: now, &actions)
+    }
+
+    // MARK: Behind a translator
+
+    /// What stands between this node and the others.
+    public var translation: Translation { sightings.translation }
+
+    func note(_ seen: Endpoint, by place: Endpoint, at now: Instant, _ actions: inout [Action]) {
+        let before = translation.needsKeepalive
+        sightings.note(seen, by: place)
+        guard translation.needsKeepalive != before else { return }
+        for node in held.sorted() { keepAlive(node, at: now, &actions) }
+    }
+
+    func keepAlive(_ node: NodeID, at now: Instant, _ actions: inout [Action]) {
+        guard held.contains(node) else { return }
+        run(.behindNAT(node, translation.needsKeepalive), at: now, &actions)
+    }
+
+    /// Over whom the session with a node leads; nil if over nobody.
+    public func relay(of node: NodeID) -> NodeID? {
+        sessions.endpoint(of: node).flatMap { paths[$0]?.relay }
+    }
+}

@@ -1,0 +1,99 @@
+import Chance
+import Identity
+
+/// A virtual clock (the generic cell rate algorithm): whoever asks puts it forward, and it must not be more than a
+/// burst ahead of the time.
+struct Pace {
+    private var clock = Int64.min
+
+    /// Whether there is room for what takes so long; takes it then.
+    mutating func takes(_ cost: Duration, burst: Duration, at now: Instant) -> Bool {
+        let next = max(clock, now.nanoseconds) + cost.nanoseconds
+        guard next <= (now + burst).nanoseconds else { return false }
+        clock = next
+        return true
+    }
+}
+
+/// How much a node does so that others find ways to each other, and how often it lets itself be sent to strangers.
+///
+/// Every table has entries of nodes with open sessions only, so it ends with them.
+struct RendezvousDesk {
+    /// Two pairs of nodes exchange a few messages of each epoch, and their parts of a mesh.
+    static let octetsPerSecond = 32_768
+    static let octetsBurst = 131_072
+    static let pairsMax = 32
+    static let pairIdleMax: Duration = .seconds(60)
+    /// Introductions, by who asks and by who is asked for: two a second, eight at once.
+    static let period: Duration = .milliseconds(500)
+    static let burst: Duration = .seconds(4)
+    /// Calls of strangers that peers send us to: as often as those on behalf of a peer's suspicion.
+    static let callPeriod: Duration = .milliseconds(500)
+
+    private struct Pair: Hashable, Comparable {
+        let low: NodeID
+        let high: NodeID
+
+        init(_ one: NodeID, _ other: NodeID) { (low, high) = one < other ? (one, other) : (other, one) }
+
+        func has(_ node: NodeID) -> Bool { low == node || high == node }
+
+        static func < (left: Pair, right: Pair) -> Bool {
+            (left.low, left.high) < (right.low, right.high)
+        }
+    }
+
+    private struct Line {
+        var pace = Pace()
+        var usedAt: Instant
+    }
+
+    private var askers: [NodeID: Pace] = [:]
+    private var asked: [NodeID: Pace] = [:]
+    private var lines: [Pair: Line] = [:]
+    private var nextCall = Instant.origin
+
+    var pairCount: Int { lines.count }
+    var askerCount: Int { max(askers.count, asked.count) }
+
+    /// Whether a node is told of another, and the other of it.
+    mutating func introduces(_ asker: NodeID, to node: NodeID, at now: Instant) -> Bool {
+        // In this order: who asks too often must not use up what others may ask of the same node.
+        guard askers[asker, default: Pace()].takes(Self.period, burst: Self.burst, at: now) else {
+            return false
+        }
+        return asked[node, default: Pace()].takes(Self.period, burst: Self.burst, at: now)
+    }
+
+    /// Whether to call somebody of whom only a peer has told: a call takes a handshake of 1,200 octets.
+    mutating func calls(at now: Instant) -> Bool {
+        guard nextCall <= now else { return false }
+        nextCall = now + Self.callPeriod
+        return true
+    }
+
+    /// Whether a datagram of so many octets is handed on between two nodes.
+    mutating func forwards(_ count: Int, from sender: NodeID, to receiver: NodeID, at now: Instant) -> Bool {
+        let pair = Pair(sender, receiver)
+        if lines[pair] == nil, lines.count >= Self.pairsMax {
+            let oldest = lines.min { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }!
+            guard now - oldest.value.usedAt >= Self.pairIdleMax else { return false }
+            lines[oldest.key] = nil
+        }
+        let cost = Duration.nanoseconds(Int64(count) * 1_000_000_000 / Int64(Self.octetsPerSecond))
+        let burst = Duration.seconds(Self.octetsBurst / Self.octetsPerSecond)
+        var line = lines[pair] ?? Line(usedAt: now)
+        guard line.pace.takes(cost, burst: burst, at: now) else { return false }
+        line.usedAt = now
+        lines[pair] = line
+        return true
+    }
+
+    /// Its session has ended.
+    mutating func forget(_ node: NodeID) {
+        askers[node] = nil
+        asked[node] = nil
+        guard !lines.isEmpty else { return }
+        for pair in lines.keys where pair.has(node) { lines[pair] = nil }
+    }
+}

@@ -1,0 +1,289 @@
+import Bytes
+import Chance
+import Identity
+import Node
+import Session
+import TestKit
+import Testing
+import Wire
+
+/// Carriers behind translators of addresses, and a network that takes ten milliseconds.
+private final class Valley {
+    enum Kind {
+        case open
+        /// One port for all, and only what comes from where something was sent to is let in.
+        case answersOnly
+        /// The same, but a port for each place.
+        case symmetric
+    }
+
+    static let network = Digest(of: Array("a network of tests".utf8))
+
+    private(set) var carriers: [Carrier] = []
+    private(set) var ids: [NodeID] = []
+    var kinds: [Kind] = []
+    var now = Instant.origin
+    var heard: [[[UInt8]]] = []
+    /// What each translator remembers, by the place sent to: the port it is seen at.
+    private var ports: [[Endpoint: UInt16]] = []
+    private var packets: [(at: Instant, bytes: [UInt8], from: Endpoint, to: Endpoint)] = []
+    /// Datagrams that left each, and of them initiations.
+    private(set) var sent: [Int] = []
+    private(set) var calls: [Int] = []
+
+    init(_ kinds: [Kind]) {
+        var chance = Chance(seed: 5)
+        self.kinds = kinds
+        for _ in kinds {
+            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
+            let key = seed.signingKey
+            let card = NodeRecord(
+                node: key.nodeID, sequence: 1, roles: [.hotspot, .validator], endpoints: [], region: nil,
+                version: 1
+            ).signed(by: key, network: Self.network)
+            ids.append(key.nodeID)
+            carriers.append(
+                Carrier(
+                    key: seed.exchangeKey, record: card, network: Self.network,
+                    settings: Session.Settings(), secrets: .simulated(chance.split()),
+                    wallNanoseconds: 1_700_000_000_000_000_000, now: now))
+            heard.append([])
+            ports.append([:])
+            sent.append(0)
+            calls.append(0)
+        }
+    }
+
+    func place(_ index: Int, port: UInt16 = 4_000) -> Endpoint {
+        Endpoint(ipv4: 0xC000_0001 + UInt32(index) << 8, port: port)
+    }
+
+    private func index(of endpoint: Endpoint) -> Int? {
+        kinds.indices.first { place($0).low == endpoint.low && place($0).high == endpoint.high }
+    }
+
+    func send(_ words: [UInt8], from: Int, to: Int) {
+        carry(.send(words, to: Destination(ids[to], place(to), opens: true)), by: from)
+    }
+
+    func carry(_ event: Carrier.Event, by index: Int) {
+        var actions: [Carrier.Action] = []
+        carriers[index].handle(event, at: now, actions: &actions)
+        carriers[index].assertInvariants()
+        for action in actions {
+            switch action {
+            case .transmit(let bytes, let endpoint): transmit(bytes, from: index, to: endpoint)
+            case .payload(let payload, _, _): heard[index].append(payload)
+            case .lost, .observed, .keyLog: break
+            }
+        }
+    }
+
+    private func transmit(_ bytes: [UInt8], from index: Int, to endpoint: Endpoint) {
+        sent[index] += 1
+        if bytes.first == 1 { calls[index] += 1 }
+        var port: UInt16 = 4_000
+        if kinds[index] == .symmetric { port = ports[index][endpoint] ?? UInt16(5_000 + ports[index].count) }
+        if kinds[index] != .open { ports[index][endpoint] = port }
+        packets.append((now + .milliseconds(10), bytes, place(index, port: port), endpoint))
+    }
+
+    private func arrive(_ bytes: [UInt8], from: Endpoint, to: Endpoint) {
+        guard let index = index(of: to) else { return }
+        if kinds[index] != .open { guard ports[index][from] == to.port else { return } }
+        carry(.datagram(bytes, from: from), by: index)
+    }
+
+    func run(for duration: Duration) {
+        let end = now + duration
+        while true {
+            let wake = carriers.map(\.deadline).min()!
+            let next = min(wake, packets.first?.at ?? .never)
+            guard next <= end else { break }
+            now = max(now, next)
+            if let packet = packets.first, packet.at <= wake {
+                packets.removeFirst()
+                arrive(packet.bytes, from: packet.from, to: packet.to)
+            } else {
+                for index in carriers.indices where carriers[index].deadline <= now {
+                    carry(.woke, by: index)
+                }
+            }
+        }
+        now = end
+    }
+
+    /// Both hold a session with the helper, which is 0, and it with them.
+    func join(_ index: Int) {
+        send([0], from: index, to: 0)
+        run(for: .seconds(1))
+        carry(.hold(ids[0]), by: index)
+        carry(.hold(ids[index]), by: 0)
+    }
+
+    func relay(_ index: Int, _ other: Int) -> NodeID? { carriers[index].relay(of: ids[other]) }
+    func isOpen(_ index: Int, _ other: Int) -> Bool {
+        carriers[index].sessions.endpoint(of: ids[other]) != nil
+    }
+}
+
+@Suite struct `Nodes that cannot reach each other` {
+    private func joined(_ kinds: [Valley.Kind]) -> Valley {
+        let valley = Valley(kinds)
+        for index in kinds.indices.dropFirst() { valley.join(index) }
+        return valley
+    }
+
+    @Test func `a node behind a translator is reached by introduction`() {
+        let valley = joined([.open, .open, .answersOnly])
+        valley.send([7], from: 1, to: 2)
+        valley.run(for: .seconds(3))
+        #expect(valley.heard[2].contains([7]) && valley.relay(1, 2) == nil)
+        #expect(valley.carriers[1][.metDirectly] == 1 && valley.carriers[2][.introductionsFollowed] == 1)
+    }
+
+    @Test func `two behind translators meet without a relay`() {
+        let valley = joined([.open, .answersOnly, .answersOnly])
+        valley.send([7], from: 1, to: 2)
+        valley.run(for: .seconds(4))
+        #expect(valley.heard[2].contains([7]) && valley.carriers[0][.forwarded] == 0)
+    }
+
+    @Test func `without anybody in common there is no way, and no end of memory`() {
+        let valley = Valley([.open, .answersOnly, .answersOnly])
+        valley.send([7], from: 1, to: 2)
+        valley.run(for: .seconds(30))
+        #expect(!valley.isOpen(1, 2) && valley.heard[2].isEmpty)
+        #expect(valley.carriers[1].gauges.first { $0.name == "waiting" }?.value == 0)
+    }
+
+    @Test func `behind symmetric translators a validator carries between them, whole payloads too`() {
+        let valley = joined([.open, .symmetric, .symmetric])
+        let largest = [UInt8](repeating: 3, count: Payload.byteCountMax)
+        valley.send(largest, from: 1, to: 2)
+        valley.run(for: .seconds(8))
+        #expect(valley.heard[2].contains(largest))
+        #expect(valley.relay(1, 2) == valley.ids[0] && valley.relay(2, 1) == valley.ids[0])
+        #expect(valley.carriers[0][.forwarded] > 3)
+        #expect(valley.carriers[1].translation == .unknown, "one observer proves nothing")
+    }
+
+    @Test func `a relay gives way as soon as there is a direct path`() {
+        let valley = joined([.open, .symmetric, .symmetric])
+        valley.carry(.hold(valley.ids[2]), by: 1)
+        valley.carry(.hold(valley.ids[1]), by: 2)
+        valley.send([1], from: 1, to: 2)
+        valley.run(for: .seconds(8))
+        #expect(valley.relay(1, 2) != nil)
+        valley.kinds[1] = .open
+        valley.kinds[2] = .open
+        for second in 0..<120 {
+            valley.send([UInt8(second), 0, 0, 0, 0, 0, 0, 0], from: second % 2 + 1, to: 2 - second % 2)
+            valley.run(for: .seconds(1))
+        }
+        #expect(valley.relay(1, 2) == nil && valley.relay(2, 1) == nil)
+        #expect(valley.isOpen(1, 2) && valley.isOpen(2, 1))
+        let before = valley.carriers[0][.forwarded]
+        valley.send([9], from: 1, to: 2)
+        valley.run(for: .seconds(1))
+        #expect(valley.heard[2].contains([9]) && valley.carriers[0][.forwarded] == before)
+    }
+
+    @Test func `who sees itself at three ports knows its translator, and keeps its ways open`() {
+        let valley = Valley([.open, .open, .open, .symmetric, .answersOnly])
+        for index in [3, 4] {
+            for helper in 0..<3 {
+                valley.send([0], from: index, to: helper)
+                valley.run(for: .seconds(1))
+                valley.carry(.hold(valley.ids[helper]), by: index)
+                valley.carry(.hold(valley.ids[index]), by: helper)
+            }
+        }
+        #expect(valley.carriers[3].translation == .symmetric)
+        #expect(valley.carriers[4].translation == .endpointIndependent)
+        valley.run(for: .seconds(20))
+        let before = valley.sent[4]
+        valley.run(for: .seconds(60))
+        // To each of three, four times.
+        #expect(valley.sent[4] - before >= 12)
+    }
+}
+
+@Suite struct `Introductions and relays are bounded` {
+    private func joined(_ kinds: [Valley.Kind]) -> Valley {
+        let valley = Valley(kinds)
+        for index in kinds.indices.dropFirst() { valley.join(index) }
+        return valley
+    }
+
+    private func say(_ rendezvous: Rendezvous, from: Int, to: Int, in valley: Valley) {
+        var actions: [Sessions.Action] = []
+        try? valley.carriers[from].sessions.send(
+            rendezvous, to: valley.ids[to], at: valley.now, actions: &actions)
+        for case .transmit(let bytes, _) in actions {
+            valley.carry(.datagram(bytes, from: valley.place(from)), by: to)
+        }
+    }
+
+    @Test func `an asker gets eight introductions at once, then two a second`() {
+        let valley = joined([.open, .open, .open])
+        for _ in 0..<100 { say(.introduce(valley.ids[2]), from: 1, to: 0, in: valley) }
+        #expect(valley.carriers[0][.introductions] == 8)
+        valley.run(for: .seconds(2))
+        for _ in 0..<100 { say(.introduce(valley.ids[2]), from: 1, to: 0, in: valley) }
+        #expect(valley.carriers[0][.introductions] == 12)
+    }
+
+    @Test func `who makes up places has a node call two a second, and only if it is a peer`() {
+        let valley = joined([.open, .open])
+        var chance = Chance(seed: 3)
+        let strangers = (0..<40).map { _ in
+            SecretSeed(octets: chance.octets(32).octetBytes).signingKey.nodeID
+        }
+        let victim = Endpoint(ipv4: 0xC633_6401, port: 53)
+        let before = valley.calls[1]
+        for stranger in strangers { say(.meet(stranger, victim), from: 0, to: 1, in: valley) }
+        #expect(valley.calls[1] - before == 1)
+        valley.carry(.release(valley.ids[0]), by: 1)
+        for stranger in strangers {
+            valley.run(for: .milliseconds(20))
+            say(.meet(stranger, victim), from: 0, to: 1, in: valley)
+        }
+        valley.run(for: .milliseconds(100))
+        #expect(valley.carriers[1][.introductionsFollowed] == 1)
+    }
+
+    @Test func `nobody is sent to a place that stands for a relay`() {
+        let valley = joined([.open, .open, .open])
+        let before = valley.calls[1]
+        say(.meet(valley.ids[2], .relayed(1)), from: 0, to: 1, in: valley)
+        valley.carry(.datagram([UInt8](repeating: 1, count: 1_200), from: .relayed(1)), by: 1)
+        #expect(valley.calls[1] == before && !valley.isOpen(1, 2))
+    }
+
+    @Test func `a relay carries a pair's octets at a bounded rate`() {
+        let valley = joined([.open, .open, .open])
+        let datagram = [UInt8](repeating: 9, count: 1_200)
+        for _ in 0..<1_000 { say(.forward(datagram, to: valley.ids[2]), from: 1, to: 0, in: valley) }
+        #expect(valley.carriers[0][.forwarded] == 109)
+        #expect(valley.carriers[0][.droppedForward] == 1_000 - 109)
+    }
+
+    @Test func `strangers get no relay`() {
+        let valley = joined([.open, .open, .open])
+        valley.carry(.release(valley.ids[1]), by: 0)
+        valley.carry(.release(valley.ids[2]), by: 0)
+        say(.forward([9], to: valley.ids[2]), from: 1, to: 0, in: valley)
+        #expect(valley.carriers[0][.forwarded] == 0)
+    }
+
+    @Test func `one relay takes a part of the ways at most`() {
+        let valley = joined([.open, .open])
+        var chance = Chance(seed: 4)
+        for _ in 0..<200 {
+            let made = SecretSeed(octets: chance.octets(32).octetBytes).signingKey.nodeID
+            say(.forwarded([4, 0, 0, 0], from: made), from: 0, to: 1, in: valley)
+        }
+        #expect(valley.carriers[1].gauges.first { $0.name == "relayPaths" }?.value == 32)
+    }
+}
