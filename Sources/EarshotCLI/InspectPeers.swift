@@ -37,6 +37,8 @@ struct PeerDocument: Encodable {
     let octetsReceived: UInt64?
     let datagramsSent: UInt64?
     let octetsSent: UInt64?
+    /// Over whom its session leads; absent if over nobody.
+    let relay: String?
 
     var octetsInAll: UInt64 { (octetsReceived ?? 0) + (octetsSent ?? 0) }
 }
@@ -71,6 +73,14 @@ extension Inspector {
         }
         let presence = Presence(of: live, at: now)
         if presence != .running { complain("as of its last words, \(presence.text)") }
+        switch live.translation {
+        case .unknown, .none: break
+        case .endpointIndependent:
+            complain(
+                "others see this node at \(live.seenAt?.description ?? "-"), where nobody says that it is")
+        case .symmetric:
+            complain("each sees this node at another place: a symmetric translator; some peers need relays")
+        }
         if live.localHealth > 1 {
             complain(
                 "this node hears late (local health \(live.localHealth) of 8): it suspects others more slowly"
@@ -111,7 +121,8 @@ extension TextTable {
         let arrow = peer.direction.map { $0 == "outbound" ? " chosen" : " came" } ?? ""
         add(
             peer.view + arrow, String(peer.node.prefix(16)),
-            peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-",
+            peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"),
+            peer.relay.map { "over \($0.prefix(16))" } ?? peer.endpoints.first ?? "-",
             age(peer.since),
             peer.roundTripMicroseconds.map { String(format: "%.2f", Double($0) / 1_000) } ?? "-",
             peer.health ?? idle, age(peer.lastSeen), peer.metres.map { "\(Double($0 / 100) / 10)" } ?? "-",
@@ -169,6 +180,7 @@ extension PeerDocument {
         octetsReceived = link?.octetsReceived
         datagramsSent = link?.datagramsSent
         octetsSent = link?.octetsSent
+        relay = link?.relay
     }
 
     init(_ record: NodeRecord, metres: Int?) {
@@ -192,5 +204,6 @@ extension PeerDocument {
         octetsReceived = nil
         datagramsSent = nil
         octetsSent = nil
+        relay = nil
     }
 }

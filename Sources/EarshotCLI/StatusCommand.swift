@@ -141,6 +141,7 @@ struct StatusSnapshot: Sendable {
         line("waits for", report.waitsFor.isEmpty ? "nothing" : report.waitsFor)
         line("votes", report.mayVote ? "yes" : "no, it observes only")
         line("peers", peers)
+        line("seen", seen)
         line("beacon", beacon)
         line("verdict", verdict)
         line("own reports", witnessing)
@@ -178,6 +179,18 @@ struct StatusSnapshot: Sendable {
         let more = Int(report.contactCount) - links.count
         return
             "\(links.count), \(chosen) of them chosen, \(suspected) suspected; \(max(0, more)) others known"
+    }
+
+    private var seen: String {
+        guard let place = report.seenAt else { return "nobody has told it where" }
+        let relayed = report.peers.count { $0.link?.relay != nil }
+        let over = relayed > 0 ? "; \(relayed) of its peers over relays" : ""
+        return switch report.translation {
+        case "none": "at \(place), as its operator says\(over)"
+        case "endpointIndependent": "at \(place) by all: translated, or not told of\(over)"
+        case "symmetric": "everywhere at another place, last at \(place): a symmetric translator\(over)"
+        default: "at \(place); too few have said so\(over)"
+        }
     }
 
     private var beacon: String {

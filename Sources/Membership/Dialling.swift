@@ -130,11 +130,11 @@ extension Membership {
         let contact = contacts.list[index]
         let endpoints = place.map { [$0] } ?? contact.endpoints
         let attempts = contact.attempts
-        guard !endpoints.isEmpty else {
-            // It told no place: it must come to us.
+        guard !endpoints.isEmpty || contact.isOfCommittee else {
+            // It told no place: it must come to us. Fellows are brought together by others.
             return contacts.set(.idle(retryAt: .never, attempts: attempts), at: index)
         }
-        let endpoint = endpoints[attempts % endpoints.count]
+        let endpoint = endpoints.isEmpty ? .nowhere : endpoints[attempts % endpoints.count]
         let isUrgent = contacts.activeCount < urgentBelow
         actions.append(.send(contact.node, endpoint, .dial(own, isUrgent: isUrgent)))
         let retryAt =

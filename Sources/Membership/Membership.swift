@@ -18,7 +18,8 @@ public import Wire
 ///   committee and the bootstrap list come before strangers, of whom only a quarter of the view may stay; and for
 ///   who is urgent, having fewer than three peers, somebody gives way, at most once a `swapPeriod`, who came of
 ///   its own accord if possible. All others are refused, and told of others; they ask again in 2 s, 4 s, … 5 min.
-/// - Members of the committee dial each other beyond the target, up to the view's maximum.
+/// - Members of the committee dial each other beyond the target, up to the view's maximum; those that told no place,
+///   as they are behind translators of addresses, at none: whoever carries the dial has others introduce them.
 /// - Upon welcome by whom we dialled: it is a peer; if there is no room any more, say goodbye. Upon welcome by
 ///   anybody else: goodbye. Upon refusal or goodbye by a peer: it is none.
 /// - Upon a card: it supersedes one of a lower sequence. A peer's own card of a higher sequence, said by itself:
@@ -239,6 +240,12 @@ public struct Membership: Equatable, Sendable {
         case .committee(let members):
             committee = members
             contacts.set(committee: members)
+            // Who has told no place and was nobody to look for.
+            for index in contacts.list.indices where contacts.list[index].isOfCommittee {
+                if case .idle(.never, let attempts) = contacts.list[index].phase {
+                    contacts.set(.idle(retryAt: now, attempts: attempts), at: index)
+                }
+            }
         case .observed(let seen, let node, let place):
             guard let agreed = vantage.note(seen, by: node, in: settings.prefix(of: place)),
                 !own.endpoints.contains(agreed)

@@ -1,7 +1,7 @@
 import Chance
 public import Identity
 import Session
-import Wire
+public import Wire
 
 /// How a node comes to one that it cannot reach.
 ///
@@ -11,9 +11,10 @@ import Wire
 ///   node sees the other. That is a place from which the asker speaks in this very session, so nobody sends another to
 ///   a place of his choice.
 /// - Upon being told where somebody is: whoever waits for that one calls at once, and so does a peer of who tells;
-///   twice a second at most, as a call takes a handshake of 1,200 octets. Translators let in what comes from where
+///   four at once and then twice a second at most, as a call takes a handshake of 1,200 octets. Translators let in what comes from where
 ///   something was sent to: of two calls at one time the later one gets through (RFC 5128, section 3.3).
-/// - Upon no session 2.5 s after that: dial over who introduced us. It hands on what either says to the other, as long
+/// - Upon no session 2.5 s after that, with one that must be reached, as members of the committee and uplinks must: dial
+///   over who introduced us. It hands on what either says to the other, as long
 ///   as it is a validator, one of the two is its peer, and they do not say too much; and sees nothing but datagrams of a
 ///   session that is not its own. No way leads over two relays.
 /// - While a session leads over a relay: every minute, ask it for an introduction again; both ask the other's place
@@ -182,9 +183,14 @@ extension Carrier {
             return
         }
         if let place = waiting.firstIndex(where: { $0.node == node }) {
-            // Its own question, or the first answer of several.
-            guard case .asked(let helpers) = waiting[place].approach, helpers.contains(helper) else { return }
-            waiting[place].approach = .introduced(by: helper, relayAt: now + Self.relayAfter)
+            // The answer to its own question, the first of several; or what it was about to ask for.
+            switch waiting[place].approach {
+            case .asked(let helpers) where helpers.contains(helper): break
+            case .asked, .direct: guard held.contains(helper) else { return }
+            case .introduced, .relayed, .called: return
+            }
+            let relayAt = waiting[place].mayRelay ? now + Self.relayAfter : .never
+            waiting[place].approach = .introduced(by: helper, relayAt: relayAt)
             waiting[place].until = now + Self.openPatience
             return run(.meet(node, endpoint), at: now, &actions)
         }
@@ -194,7 +200,7 @@ extension Carrier {
         count(.introductionsFollowed)
         waiting.append(
             Waiting(
-                node: node, endpoint: endpoint, until: now + Self.openPatience, payloads: [],
+                node: node, endpoint: endpoint, mayRelay: false, until: now + Self.openPatience, payloads: [],
                 approach: .called))
         run(.meet(node, endpoint), at: now, &actions)
     }
@@ -203,6 +209,9 @@ extension Carrier {
 
     /// What stands between this node and the others.
     public var translation: Translation { sightings.translation }
+
+    /// Where most of the others see it.
+    public var seenAt: Endpoint? { sightings.common?.seen }
 
     func note(_ seen: Endpoint, by place: Endpoint, at now: Instant, _ actions: inout [Action]) {
         let before = translation.needsKeepalive

@@ -67,6 +67,7 @@ public final class Carrier {
     struct Waiting {
         let node: NodeID
         let endpoint: Endpoint
+        var mayRelay: Bool
         var until: Instant
         var payloads: [[UInt8]]
         var approach: Approach
@@ -156,6 +157,7 @@ public final class Carrier {
         }
         guard destination.opens else { return count(.droppedNoSession) }
         // A way over a relay that is gone: there is nothing to wait for.
+        var mayRelay = destination.mayRelay
         var askAt = destination.endpoint.isRelayed ? now : now + Self.askAfter
         if let place = waiting.firstIndex(where: { $0.node == node }) {
             let isElsewhere: Bool
@@ -165,6 +167,8 @@ public final class Carrier {
             } else {
                 isElsewhere = false
             }
+            mayRelay = mayRelay || waiting[place].mayRelay
+            waiting[place].mayRelay = mayRelay
             guard isElsewhere else {
                 guard waiting[place].payloads.count < Self.waitingOfOneMax else {
                     return count(.droppedWaitingFull)
@@ -178,7 +182,8 @@ public final class Carrier {
         guard waiting.count < Self.waitingMax else { return count(.droppedWaitingFull) }
         waiting.append(
             Waiting(
-                node: node, endpoint: destination.endpoint, until: now + Self.openPatience,
+                node: node, endpoint: destination.endpoint, mayRelay: mayRelay,
+                until: now + Self.openPatience,
                 payloads: [payload], approach: .direct(askAt: askAt)))
         run(.open(node, destination.endpoint), at: now, &actions)
     }

@@ -235,7 +235,10 @@ public final class Node {
         for action in outbox {
             switch action {
             case .send(let node, let endpoint, let frame):
-                send([frame], to: Destination(node, endpoint, opens: frame.opensSession), &actions)
+                let destination = Destination(
+                    node, endpoint, opens: frame.opensSession,
+                    mayRelay: frame.isDial && chain.committee.index(of: node) != nil)
+                send([frame], to: destination, &actions)
             case .connected(let peer, let endpoint):
                 endpoints[peer] = endpoint
                 peers = endpoints.keys.sorted()
@@ -378,6 +381,10 @@ extension Frame {
         case .dial, .probe: true
         default: false
         }
+    }
+
+    var isDial: Bool {
+        if case .dial = self { true } else { false }
     }
 }
 

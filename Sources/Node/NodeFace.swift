@@ -54,11 +54,14 @@ public struct Destination: Hashable, Sendable {
     public let endpoint: Endpoint
     /// Worth a handshake, if there is no session.
     public let opens: Bool
+    /// Must be reached, over a relay if there is no other way.
+    public let mayRelay: Bool
 
-    public init(_ node: NodeID, _ endpoint: Endpoint, opens: Bool = false) {
+    public init(_ node: NodeID, _ endpoint: Endpoint, opens: Bool = false, mayRelay: Bool = false) {
         self.node = node
         self.endpoint = endpoint
         self.opens = opens
+        self.mayRelay = mayRelay
     }
 }
 

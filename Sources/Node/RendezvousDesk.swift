@@ -27,8 +27,9 @@ struct RendezvousDesk {
     /// Introductions, by who asks and by who is asked for: two a second, eight at once.
     static let period: Duration = .milliseconds(500)
     static let burst: Duration = .seconds(4)
-    /// Calls of strangers that peers send us to: as often as those on behalf of a peer's suspicion.
+    /// Calls of strangers that peers send us to: as often as those on behalf of a peer's suspicion, four at once.
     static let callPeriod: Duration = .milliseconds(500)
+    static let callBurst: Duration = .seconds(2)
 
     private struct Pair: Hashable, Comparable {
         let low: NodeID
@@ -51,7 +52,7 @@ struct RendezvousDesk {
     private var askers: [NodeID: Pace] = [:]
     private var asked: [NodeID: Pace] = [:]
     private var lines: [Pair: Line] = [:]
-    private var nextCall = Instant.origin
+    private var calls = Pace()
 
     var pairCount: Int { lines.count }
     var askerCount: Int { max(askers.count, asked.count) }
@@ -67,9 +68,7 @@ struct RendezvousDesk {
 
     /// Whether to call somebody of whom only a peer has told: a call takes a handshake of 1,200 octets.
     mutating func calls(at now: Instant) -> Bool {
-        guard nextCall <= now else { return false }
-        nextCall = now + Self.callPeriod
-        return true
+        calls.takes(Self.callPeriod, burst: Self.callBurst, at: now)
     }
 
     /// Whether a datagram of so many octets is handed on between two nodes.

@@ -20,7 +20,7 @@ public enum Translation: UInt8, Sendable, CaseIterable {
 struct Sightings {
     private static let countMax = 8
     private static let agreeing = 2
-    private static let differing = 3
+    private static let differing = 2
 
     /// One of each place, the newest last.
     private var list: [(by: Endpoint, seen: Endpoint)] = []
@@ -35,10 +35,15 @@ struct Sightings {
         list.append((place, seen))
     }
 
-    var translation: Translation {
+    /// Where most of them see it, of equals the newest place; nil while nobody has said anything.
+    var common: (seen: Endpoint, count: Int)? {
         let counts = list.map { sight in list.count { $0.seen == sight.seen } }
-        guard let most = counts.max() else { return .unknown }
-        let common = list[counts.lastIndex(of: most)!].seen
+        guard let most = counts.max(), let place = counts.lastIndex(of: most) else { return nil }
+        return (list[place].seen, most)
+    }
+
+    var translation: Translation {
+        guard let (common, most) = common else { return .unknown }
         if told.contains(common) { return .none }
         if most >= Self.agreeing, 2 * most >= list.count { return .endpointIndependent }
         return list.count >= Self.differing ? .symmetric : .unknown

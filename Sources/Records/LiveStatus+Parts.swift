@@ -79,6 +79,21 @@ extension LiveStatus {
         public func encode(to writer: inout ByteWriter) { writer.integer(rawValue) }
     }
 
+    /// Whether a translator of addresses stands before the node (RFC 4787, section 4.1).
+    public enum Translation: UInt8, Canonical, Sendable, CaseIterable {
+        case unknown = 0
+        case none = 1
+        case endpointIndependent = 2
+        case symmetric = 3
+
+        public init(from reader: inout ByteReader) throws(DecodeError) {
+            guard let translation = Translation(rawValue: try reader.integer()) else { throw .unknown }
+            self = translation
+        }
+
+        public func encode(to writer: inout ByteWriter) { writer.integer(rawValue) }
+    }
+
     /// What passed between this node and a peer since they connected.
     public struct Flow: Canonical, Hashable, Sendable {
         public var datagrams: UInt64 = 0
@@ -114,6 +129,8 @@ extension LiveStatus {
         public var liveness: Liveness
         public var received = Flow()
         public var sent = Flow()
+        /// Over whom its session leads; nil if over nobody.
+        public var relay: NodeID?
 
         public init(
             isOutbound: Bool, since: UInt64, heardAt: UInt64, roundTripMicroseconds: UInt32?,
@@ -134,6 +151,7 @@ extension LiveStatus {
             liveness = try Liveness(from: &reader)
             received = try Flow(from: &reader)
             sent = try Flow(from: &reader)
+            relay = try reader.option()
         }
 
         public func encode(to writer: inout ByteWriter) {
@@ -145,6 +163,7 @@ extension LiveStatus {
             liveness.encode(to: &writer)
             received.encode(to: &writer)
             sent.encode(to: &writer)
+            writer.option(relay)
         }
     }
 

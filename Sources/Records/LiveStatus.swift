@@ -7,7 +7,7 @@ public import Wire
 public struct LiveStatus: Canonical, Sendable {
     /// The first four octets, raised with every change of the fields: what another version of the program left
     /// behind is told from damage by it, and reads as nothing said yet.
-    static let format: UInt32 = 0x454C_0002
+    static let format: UInt32 = 0x454C_0003
     /// Peers and the best of the passive view: a snapshot is written each second, so it stays within some pages.
     public static let contactsMax = 128
     public static let countersMax = 256
@@ -101,6 +101,9 @@ public struct LiveStatus: Canonical, Sendable {
     public var hasStopped: Bool
     /// How late this node itself hears, 1 (best) to 8.
     public var localHealth: UInt8
+    /// What stands between the node and the others, and where they see it; nil until one has said so.
+    public var translation: Translation
+    public var seenAt: Endpoint?
     /// Peers first; each part in the order of their keys.
     public var contacts: [Contact]
     /// Known nodes, those beyond `contactsMax` too.
@@ -128,6 +131,7 @@ public struct LiveStatus: Canonical, Sendable {
         isHalted = false
         hasStopped = false
         localHealth = 1
+        translation = .unknown
         contacts = []
         contactCount = 0
         counters = []
@@ -153,6 +157,8 @@ public struct LiveStatus: Canonical, Sendable {
         isHalted = try reader.bool()
         hasStopped = try reader.bool()
         localHealth = try reader.integer()
+        translation = try Translation(from: &reader)
+        seenAt = try reader.option()
         contacts = try reader.list(max: Self.contactsMax)
         contactCount = try reader.integer()
         beacon = try reader.option()
@@ -181,6 +187,8 @@ public struct LiveStatus: Canonical, Sendable {
         writer.bool(isHalted)
         writer.bool(hasStopped)
         writer.integer(localHealth)
+        translation.encode(to: &writer)
+        writer.option(seenAt)
         writer.list(Array(contacts.prefix(Self.contactsMax)))
         writer.integer(contactCount)
         writer.option(beacon)

@@ -291,7 +291,8 @@ final class Driver {
             [("gossip.datagrams", datagrams)] + carrier.counters.map { ("session.\($0.name)", $0.value) }
             + (radio?.counters ?? [])
         persist(
-            watch.status(of: node, driverCounters: own, at: Driver.now, wallTime: Driver.wallTime))
+            watch.status(
+                of: node, over: carrier, driverCounters: own, at: Driver.now, wallTime: Driver.wallTime))
     }
 
     private func persist(_ status: LiveStatus) {

@@ -49,6 +49,7 @@ public struct Endpoint: Canonical, Hashable, Sendable, CustomStringConvertible {
 
     /// `a.b.c.d:port`, or `[groups]:port` with all eight groups.
     public var description: String {
+        if self == .nowhere { return "nowhere" }
         if isRelayed { return "relayed:\(low)" }
         if let ipv4 {
             let parts = [24, 16, 8, 0].map { String(ipv4 >> UInt32($0) & 255) }

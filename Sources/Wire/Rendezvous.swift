@@ -63,5 +63,8 @@ extension Endpoint {
         Endpoint(high: discarded, low: number, port: 0)
     }
 
+    /// Where somebody is who has told no place: nobody goes there but by introduction.
+    public static let nowhere = relayed(0)
+
     public var isRelayed: Bool { high == Self.discarded }
 }

@@ -62,8 +62,11 @@ private final class Valley {
         kinds.indices.first { place($0).low == endpoint.low && place($0).high == endpoint.high }
     }
 
-    func send(_ words: [UInt8], from: Int, to: Int) {
-        carry(.send(words, to: Destination(ids[to], place(to), opens: true)), by: from)
+    func send(
+        _ words: [UInt8], from: Int, to: Int, at place: Endpoint? = nil, mayRelay: Bool = true
+    ) {
+        let destination = Destination(ids[to], place ?? self.place(to), opens: true, mayRelay: mayRelay)
+        carry(.send(words, to: destination), by: from)
     }
 
     func carry(_ event: Carrier.Event, by index: Int) {
@@ -168,6 +171,20 @@ private final class Valley {
         #expect(valley.carriers[1].translation == .unknown, "one observer proves nothing")
     }
 
+    @Test func `who need not be reached is not relayed to`() {
+        let valley = joined([.open, .symmetric, .symmetric])
+        valley.send([1], from: 1, to: 2, mayRelay: false)
+        valley.run(for: .seconds(30))
+        #expect(!valley.isOpen(1, 2) && valley.carriers[0][.introductions] == 1)
+    }
+
+    @Test func `who has told no place is found by introduction, at once`() {
+        let valley = joined([.open, .answersOnly, .answersOnly])
+        valley.send([7], from: 1, to: 2, at: .nowhere)
+        valley.run(for: .seconds(2))
+        #expect(valley.heard[2].contains([7]) && valley.relay(1, 2) == nil)
+    }
+
     @Test func `a relay gives way as soon as there is a direct path`() {
         let valley = joined([.open, .symmetric, .symmetric])
         valley.carry(.hold(valley.ids[2]), by: 1)
@@ -189,7 +206,7 @@ private final class Valley {
         #expect(valley.heard[2].contains([9]) && valley.carriers[0][.forwarded] == before)
     }
 
-    @Test func `who sees itself at three ports knows its translator, and keeps its ways open`() {
+    @Test func `who is seen at several ports knows its translator, and keeps its ways open`() {
         let valley = Valley([.open, .open, .open, .symmetric, .answersOnly])
         for index in [3, 4] {
             for helper in 0..<3 {
@@ -234,7 +251,8 @@ private final class Valley {
         #expect(valley.carriers[0][.introductions] == 12)
     }
 
-    @Test func `who makes up places has a node call two a second, and only if it is a peer`() {
+    @Test
+    func `who makes up places has a node call four at once, then two a second, and only if it is a peer`() {
         let valley = joined([.open, .open])
         var chance = Chance(seed: 3)
         let strangers = (0..<40).map { _ in
@@ -242,15 +260,19 @@ private final class Valley {
         }
         let victim = Endpoint(ipv4: 0xC633_6401, port: 53)
         let before = valley.calls[1]
-        for stranger in strangers { say(.meet(stranger, victim), from: 0, to: 1, in: valley) }
-        #expect(valley.calls[1] - before == 1)
+        for stranger in strangers.prefix(20) { say(.meet(stranger, victim), from: 0, to: 1, in: valley) }
+        #expect(valley.calls[1] - before == 4)
+        valley.run(for: .milliseconds(600))
+        for stranger in strangers.suffix(20) { say(.meet(stranger, victim), from: 0, to: 1, in: valley) }
+        #expect(valley.calls[1] - before == 5)
+        valley.run(for: .seconds(10))
         valley.carry(.release(valley.ids[0]), by: 1)
         for stranger in strangers {
             valley.run(for: .milliseconds(20))
             say(.meet(stranger, victim), from: 0, to: 1, in: valley)
         }
         valley.run(for: .milliseconds(100))
-        #expect(valley.carriers[1][.introductionsFollowed] == 1)
+        #expect(valley.carriers[1][.introductionsFollowed] == 5)
     }
 
     @Test func `nobody is sent to a place that stands for a relay`() {

@@ -74,7 +74,7 @@ struct Uplinks {
     var seatedCount: Int { contacts.count { committee.contains($0.node) } }
 
     func destination(of node: NodeID) -> Destination? {
-        place(of: node).map { Destination(node, contacts[$0].endpoint, opens: true) }
+        place(of: node).map { Destination(node, contacts[$0].endpoint, opens: true, mayRelay: true) }
     }
 
     /// An epoch opens: who has a seat, and one uplink is drawn anew.

@@ -68,7 +68,8 @@ struct NodeWatch {
 
     /// The snapshot of this moment; the board has it too.
     mutating func status(
-        of node: any NodeMachine, driverCounters: [(String, UInt64)], at now: Instant, wallTime: UInt64
+        of node: any NodeMachine, over carrier: Carrier, driverCounters: [(String, UInt64)], at now: Instant,
+        wallTime: UInt64
     ) -> LiveStatus {
         let view = node.view
         var status = LiveStatus(
@@ -84,6 +85,8 @@ struct NodeWatch {
         status.mayVote = node.isVoter && !node.isHalted
         status.isHalted = node.isHalted
         status.localHealth = UInt8(node.localHealth)
+        status.translation = LiveStatus.Translation(carrier.translation)
+        status.seenAt = carrier.seenAt
         status.beacon = beacon
         status.judgement = judgement
         status.witnessing = witnessing
@@ -95,7 +98,9 @@ struct NodeWatch {
             known.filter { $0.link == nil && $0.isProven } + known.filter { $0.link == nil && !$0.isProven }
         status.contactCount = UInt32(known.count)
         status.contacts = (peers + others).prefix(LiveStatus.contactsMax).map {
-            contact($0, at: now, wallTime: wallTime)
+            var contact = contact($0, at: now, wallTime: wallTime)
+            contact.link?.relay = carrier.relay(of: $0.node)
+            return contact
         }
         status.counters =
             (node.counters + traffic.counters + driverCounters).map {
@@ -154,6 +159,17 @@ extension LiveStatus.Liveness {
         case .asked: self = .asked
         case .askedByOthers: self = .askedByOthers
         case .suspected: self = .suspected
+        }
+    }
+}
+
+extension LiveStatus.Translation {
+    init(_ translation: Translation) {
+        switch translation {
+        case .unknown: self = .unknown
+        case .none: self = .none
+        case .endpointIndependent: self = .endpointIndependent
+        case .symmetric: self = .symmetric
         }
     }
 }

@@ -31,6 +31,8 @@ public struct StatusReport: Codable, Sendable {
         public var octetsReceived: UInt64
         public var datagramsSent: UInt64
         public var octetsSent: UInt64
+        /// Over whom its session leads; nil if over nobody.
+        public var relay: String?
     }
 
     public struct Beacon: Codable, Sendable {
@@ -105,6 +107,10 @@ public struct StatusReport: Codable, Sendable {
     public var isHealthy: Bool
     public var faults: [Fault]
     public var localHealth: UInt8
+    /// `unknown`, `none`, `endpointIndependent` or `symmetric`: what stands between the node and the others.
+    public var translation: String
+    /// Where others see it.
+    public var seenAt: String?
     public var contactCount: UInt32
     public var peers: [Peer]
     public var beacon: Beacon?
@@ -137,6 +143,8 @@ public struct StatusReport: Codable, Sendable {
         isHealthy = health.isHealthy
         faults = health.faults.map { Fault(name: $0.name, text: "\($0)") }
         localHealth = status.localHealth
+        translation = "\(status.translation)"
+        seenAt = status.seenAt?.description
         contactCount = status.contactCount
         peers = status.contacts.map(Peer.init)
         beacon = status.beacon.map {
@@ -178,5 +186,6 @@ extension StatusReport.Link {
         octetsReceived = link.received.octets
         datagramsSent = link.sent.datagrams
         octetsSent = link.sent.octets
+        relay = link.relay?.text
     }
 }
