@@ -36,11 +36,11 @@ struct SimulateRun: ParsableCommand {
     @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
-            "none; swarm, or edge-swarm: the seed draws hosts and faults too; or faults.",
+            "none; swarm, edge-swarm or translator-swarm: the seed draws hosts and faults too; or faults.",
             discussion: """
                 Faults are separated by commas: KIND:HOSTS@FROM-UNTIL=AMOUNT with milliseconds, BEHAVIOUR:HOST, or a rate \
                 in a thousand for all links. For example crash:1+2@3000-9000,flooder:3,loss=200.
-                """, valueName: "none|swarm|edge-swarm|spec")) var faults = "none"
+                """, valueName: "none|swarm|edge-swarm|translator-swarm|spec")) var faults = "none"
     @Option(help: "A named scenario instead; `earshot simulate scenarios` lists them.") var scenario: String?
     @Option(help: "A plan from a file (JSON or TOML) instead.") var plan: String?
     @Option(help: "Write everything that happens to this file; `earshot simulate replay` walks it.")
@@ -92,6 +92,7 @@ struct SimulateRun: ParsableCommand {
         }
         if faults == "swarm" { return Plan.swarm(seed: seed) }
         if faults == "edge-swarm" { return Plan.edgeSwarm(seed: seed) }
+        if faults == "translator-swarm" { return Plan.translatorSwarm(seed: seed) }
         var plan = Plan()
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))

@@ -72,6 +72,9 @@
     /// "At most 2 active and 10 passive peers per /24 or /48."
     case prefixLimits
 
+    /// "Introduction through a common peer": it makes who is introduced call a stranger, twice a second at most.
+    case introductionLimits
+
     // MARK: What a block does
 
     /// "MUST: a registration, key, location, gain, owner, region or stake change in block r takes effect at epoch r+4."

@@ -70,6 +70,8 @@ struct Scene {
     private(set) var outbox: [(bytes: [UInt8], to: Endpoint)] = []
     /// What is sent by radio.
     private(set) var transmissions: [Transmission] = []
+    /// What leaves as sessions' own words, in sealed worlds.
+    private(set) var introductions: [(Rendezvous, to: NodeID)] = []
 
     init(
         _ backdrop: Backdrop, now: Instant, peers: [(NodeID, Endpoint)], openEpoch: Epoch, chance: Chance
@@ -95,6 +97,8 @@ struct Scene {
 
     mutating func send(bytes: [UInt8], to endpoint: Endpoint) { outbox.append((bytes, endpoint)) }
 
+    mutating func say(_ rendezvous: Rendezvous, to node: NodeID) { introductions.append((rendezvous, node)) }
+
     mutating func transmit(_ transmission: Transmission) { transmissions.append(transmission) }
 
     /// The same moment with nothing said yet, and its own chances.
@@ -102,6 +106,7 @@ struct Scene {
         var scene = self
         scene.outbox = []
         scene.transmissions = []
+        scene.introductions = []
         scene.chance = chance.split()
         return scene
     }

@@ -25,6 +25,8 @@ final class Host {
     var held: [NodeID: UInt64] = [:]
     /// How many calls of strangers it had worked on when the present second began.
     var workSince: (second: Int64, begun: UInt64) = (0, 0)
+    /// Its calls of those who are no hosts, in this second.
+    var callsSince: (second: Int64, count: Int) = (0, 0)
     /// What commits now.
     var committing: [Persisted] = []
     var life = 0

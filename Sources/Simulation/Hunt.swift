@@ -47,7 +47,8 @@ package struct Hunt: Sendable {
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
             .registeredAuthors:
             believed(rule)
-        case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits: admitted(rule)
+        case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits:
+            admitted(rule)
         case .registryDelay, .conflictSuspends, .transactionOrder, .balancedBooks, .divergenceHalts:
             executed(rule)
         }
@@ -199,6 +200,11 @@ package struct Hunt: Sendable {
                 plan.faults = (0..<6).map { host in
                     Fault(.crash, at: 1_000 + 900 * host, until: 1_400 + 900 * host, hosts: [host])
                 }
+            }
+        case .introductionLimits:
+            Hunt(rule, "an introducer in a sealed world") { plan in
+                plan.sealed = true
+                plan.byzantine = [Byzantine(host: 0, .introducer)]
             }
         case .prefixLimits:
             Hunt(rule, "an eclipser") { $0.byzantine = [Byzantine(host: 0, .eclipser)] }

@@ -190,9 +190,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case lyingUplink
         /// Takes edge nodes' bundles and keeps them to itself.
         case hoardingUplink
+        /// Introduces its peers to nodes that do not exist, at places of others: who believes it makes a flood of calls.
+        case introducer
 
-        /// Those that a swarm draws from: it has no edge nodes, and its seeds mean what they meant.
-        static let swarm = allCases.filter { $0 != .lyingUplink && $0 != .hoardingUplink }
+        /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
+        static let swarm = allCases.filter {
+            $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer
+        }
     }
 
     public var host: Int

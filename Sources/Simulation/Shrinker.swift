@@ -71,7 +71,9 @@ public struct Shrinker {
         step { $0.dropLastHost() }
         step { $0.epochs = max(1, $0.epochs / 2) }
         step { $0.epochs = max(1, $0.epochs - 1) }
-        step { plan in plan.healsAt = plan.faults.map(\.until).max() ?? 0 }
+        step { plan in
+            plan.healsAt = plan.faults.map(\.until).filter { $0 < Plan.forEver }.max() ?? 0
+        }
         for field in Links.intensities { step { $0.roughLinks?[keyPath: field] = 0 } }
         for place in plan.faults.indices where plan.faults[place].hosts.count > 1 {
             for host in plan.faults[place].hosts {

@@ -36,7 +36,18 @@ extension World {
                 Array(bytes[Datagram.headByteCount...]), datagram.frames, as: datagram.sender,
                 to: Destination(id, endpoint, opens: true), from: index)
         }
+        for (rendezvous, node) in scene.introductions { introduce(rendezvous, to: node, by: index) }
         for transmission in scene.transmissions { radiate(transmission, by: index) }
+    }
+
+    /// Past the carrier, which would not say it.
+    private func introduce(_ rendezvous: Rendezvous, to node: NodeID, by index: Int) {
+        guard let sessions = hosts[index].carrier?.sessions else { return }
+        var actions: [Sessions.Action] = []
+        try? sessions.send(
+            rendezvous, to: node, at: hosts[index].clock.reading(at: now), actions: &actions)
+        for case .transmit(let bytes, let endpoint) in actions { transport(bytes, to: endpoint, from: index) }
+        rearm(index)
     }
 
     private func say(
@@ -58,6 +69,7 @@ extension World {
 
     private func transport(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
         guard !isForSpoofer(bytes, to: endpoint, from: index) else { return }
+        checkCall(bytes, to: endpoint, by: index)
         var arrivals: [Arrival] = []
         let drawn = links.send(bytes, from: index, to: endpoint, at: now, &arrivals)
         if let drawn { trace(index) { .init("sent", "", to: drawn.to, fate: drawn.fate) } }

@@ -71,6 +71,26 @@ extension World {
         }
     }
 
+    /// Four calls at once and two a second, each tried at most three times in five seconds.
+    private static let callsMax = 18
+
+    /// Nobody but its own wish makes a host call those who are no hosts. Cards of such, which other dishonest hosts make up,
+    /// are its own wish.
+    func checkCall(_ bytes: [UInt8], to endpoint: Endpoint, by index: Int) {
+        guard hasIntroducer, bytes.count == 1_200, bytes.first == 1, hosts[index].isHonest,
+            Network.host(at: endpoint) == nil
+        else { return }
+        let host = hosts[index]
+        let second = (now - .origin).milliseconds / 1_000
+        if second != host.callsSince.second { host.callsSince = (second, 0) }
+        host.callsSince.count += 1
+        guard host.callsSince.count > Self.callsMax else { return }
+        witness.report(
+            "callsForOthers", "called \(host.callsSince.count) times within a second who is not there",
+            at: now,
+            host: index)
+    }
+
     private static let peersOfPrefixMax = 2
 
     /// Who does not exist, but speaks from one prefix, may have a small part of a host's peers only.

@@ -50,6 +50,7 @@ public final class World {
     var edgeProgress: EdgeProgress
     var tracer: ((TraceEvent) -> Void)?
     let isLarge: Bool
+    let hasIntroducer: Bool
     /// For those who are no hosts: what they draw leaves the hosts' chances alone.
     var strangersChance: Chance
     var spoofers: [Int: Spoofer] = [:]
@@ -92,6 +93,7 @@ public final class World {
         isLarge = plan.hosts >= Self.sharingHostsMin
         spread.isOn = plan.hosts <= Self.spreadHostsMax
         sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
+        hasIntroducer = plan.byzantine.contains { $0.behaviour == .introducer }
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
         air = Air(plan: plan, places: population.places)
