@@ -40,7 +40,7 @@ let package = Package(
             name: "EarshotCore",
             targets: [
                 "Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node",
-                "Records",
+                "Reconciliation", "Records",
             ]),
         // For tools/Fuzz, which lives in a package of its own.
         .library(name: "WireSamples", targets: ["WireSamples"]),
@@ -79,7 +79,7 @@ let package = Package(
         // Floor 3: the composition, still without I/O, and the store's tables.
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
-            "Membership", "Rules", "Session", "Wire"),
+            "Membership", "Reconciliation", "Rules", "Session", "Wire"),
         room("Records", "Bytes", "Geo", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),

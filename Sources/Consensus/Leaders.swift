@@ -77,5 +77,5 @@ extension Simplex {
 
 extension Committee {
     /// Weights sum below 2⁶², so three times any weight fits.
-    func isMoreThanThird(_ weight: UInt64) -> Bool { weight * 3 > self.weight }
+    public func isMoreThanThird(_ weight: UInt64) -> Bool { weight * 3 > self.weight }
 }

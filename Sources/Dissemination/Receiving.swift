@@ -16,7 +16,7 @@ extension Dissemination {
             }
         case .want(let ids): serve(ids, to: peer, at: now, &actions)
         case .records, .ping, .pong, .goodbye, .dial, .welcome, .refusal, .indirectPing, .indirectPong,
-            .probe:
+            .probe, .reconciliation:
             count(.droppedMalformed)
         }
     }

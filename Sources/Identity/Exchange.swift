@@ -31,7 +31,7 @@ public final class ExchangeKey: Sendable {
     public let publicKey: ExchangePublicKey
     private let secret: any SecretMemory
 
-    private init(_ secret: any SecretMemory) {
+    fileprivate init(_ secret: any SecretMemory) {
         self.secret = secret
         publicKey = ExchangePublicKey(
             words: unsafe Words { out in
@@ -78,5 +78,23 @@ extension SecretSeed {
     /// The node's static key in handshakes: so that one line of a bootstrap list holds one key.
     public var exchangeKey: ExchangeKey {
         read { ExchangeKey(identity: $0) }
+    }
+}
+
+extension SigningKey {
+    /// Thirty-two octets that only two nodes know, without a word between them: from X25519 of their identities, for
+    /// one purpose. Nil if the other's is no point, or of small order.
+    public func agree(with other: NodeID, for purpose: String) -> Digest? {
+        guard let other = other.exchangeKey else { return nil }
+        let own = unsafe withSecret { secret in
+            unsafe Secret(byteCount: ExchangeKey.byteCount) { out in
+                precondition(unsafe crypto_sign_ed25519_sk_to_curve25519(out, secret) == 0)
+            }
+        }
+        return ExchangeKey(own).agree(with: other)?.withOctets { shared in
+            var key = Array(copying: shared)
+            defer { key.wipe() }
+            return Digest(octets: blake2b(Array(purpose.utf8).octetBytes, key: key, byteCount: 32).octetBytes)
+        }
     }
 }

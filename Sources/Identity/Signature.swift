@@ -104,6 +104,10 @@ public final class SigningKey: Sendable {
         nodeID = NodeID(octets: key.octetBytes)
     }
 
+    func withSecret<Result>(_ body: (UnsafePointer<UInt8>) -> Result) -> Result {
+        unsafe secret.read(body)
+    }
+
     /// Signs the domain's preimage of the message; deterministic (RFC 8032).
     public func sign(_ message: RawSpan, domain: SigningDomain, network: Digest) -> Signature {
         guard !imitates else { return imitate(message) }

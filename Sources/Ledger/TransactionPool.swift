@@ -21,6 +21,8 @@ public struct TransactionPool: Sendable {
     /// Ascending by nonce, never empty.
     private var waiting: [NodeID: [Transaction]] = [:]
     private var places: [Digest: Place] = [:]
+    /// Removed since the host last asked.
+    private var departed: [Digest] = []
 
     private struct Place {
         let account: NodeID
@@ -141,6 +143,12 @@ public struct TransactionPool: Sendable {
         }
     }
 
+    /// Those that have gone since this was asked last, in the order of their ids.
+    public mutating func takeDeparted() -> [Digest] {
+        defer { departed = [] }
+        return departed.sorted()
+    }
+
     // MARK: Parts
 
     /// A transaction with the least fee of the chain up to it: sorting by it never parts a chain.
@@ -190,7 +198,9 @@ public struct TransactionPool: Sendable {
     private mutating func remove(_ transaction: Transaction) {
         waiting[transaction.account]!.removeAll { $0.nonce == transaction.nonce }
         if waiting[transaction.account]!.isEmpty { waiting[transaction.account] = nil }
-        places[transaction.id] = nil
+        let id = transaction.id
+        places[id] = nil
+        departed.append(id)
         count -= 1
     }
 

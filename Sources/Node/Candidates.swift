@@ -29,6 +29,10 @@ struct Candidate {
     /// When to ask the next peer for what is missing.
     var retryAt: Instant = .origin
     var attempt = 0
+    /// What of its evidence list is known, while that is asked for.
+    var list: ListGuess?
+    /// Who answered the last question: asked first, once.
+    var answerer: NodeID?
     /// What stands behind it is on the disk, or on its way there.
     var isStored = false
 

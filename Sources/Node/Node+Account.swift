@@ -4,6 +4,7 @@ import Consensus
 import Coverage
 import Dissemination
 public import Membership
+import Reconciliation
 public import Identity
 public import Wire
 
@@ -42,6 +43,7 @@ extension Node {
         [("gossip.payloads", payloads)]
             + Drop.allCases.map { ("gossip.dropped.\($0)", drops[$0.rawValue]) }
             + dissemination.counters.map { ("dissemination.\($0.name)", $0.value) }
+            + reconciler.counters.map { ("reconciliation.\($0.name)", $0.value) }
             + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
     }
 

@@ -5,6 +5,7 @@ import Coverage
 import Identity
 import Ledger
 import Membership
+import Reconciliation
 import Rules
 import Wire
 
@@ -64,11 +65,15 @@ extension Node {
     }
 
     /// Does whatever can be done next for one candidate.
-    private func advance(_ digest: Digest, at now: Instant, _ actions: inout [NodeAction]) {
+    func advance(_ digest: Digest, at now: Instant, _ actions: inout [NodeAction]) {
         guard var candidate = candidates[digest] else { return }
         switch candidate.stage {
         case .needsContents:
-            if candidate.retryAt <= now { ask(.contentsRequest(digest), for: &candidate, at: now, &actions) }
+            if candidate.list == nil { candidate.list = expectedList(of: candidate) }
+            if candidate.retryAt <= now {
+                if candidate.attempt > 0, candidate.answerer == nil { noteVain(&candidate) }
+                ask(candidate.question, for: &candidate, at: now, &actions)
+            }
             // Asking may have run other machines, but never this candidate.
             candidates[digest] = candidate
         case .needsBundles(let contents):
@@ -183,6 +188,11 @@ extension Node {
         _ message: Message, for candidate: inout Candidate, at now: Instant, _ actions: inout [NodeAction]
     ) {
         candidate.retryAt = now + Candidates.patience
+        if let answerer = candidate.answerer, endpoints[answerer] != nil {
+            // Whoever answered the last question has all of it. Asked once; then it is the others' turn.
+            candidate.answerer = nil
+            return sendDirect(message, to: answerer, at: now, &actions)
+        }
         guard let peer = candidate.source(among: peers, committee: chain.committee) else { return }
         candidate.attempt += 1
         sendDirect(message, to: peer, at: now, &actions)
@@ -244,11 +254,13 @@ extension Node {
                         millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
         for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
         transactions.prune(ledger: chain.ledger)
+        dropDeparted(at: now, &actions)
         if let last = chain.last {
             recentFinals.append(last)
             if recentFinals.count > Self.recentFinalsMax { recentFinals.removeFirst() }
         }
         previousPool = pool
+        run(reconciliation: .cleared(.evidence(pool.epoch)), at: now, &actions)
         pool = EvidencePool(epoch: chain.openEpoch)
         candidates.removeAll()
         let includesOwn = block.evidence.contains { $0.author == id }
@@ -291,6 +303,11 @@ extension Node {
         noteOpenForEdges(epoch, at: now)
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
         windowEnds = now + .milliseconds(Int64(genesis.parameters.epochMilliseconds))
+        gathering = Gathering(from: windowEnds)
+        run(reconciliation: .opened(.evidence(epoch)), at: now, &actions)
+        for bundle in pool.bundles {
+            run(reconciliation: .inserted(.evidence(epoch), bundle.id), at: now, &actions)
+        }
         run(membership: .committee(Set(committee.seats.map(\.key))), at: now, &actions)
         let device = chain.ledger.device(id)
         run(

@@ -5,6 +5,7 @@ import Coverage
 import Dissemination
 import Ledger
 import Membership
+import Reconciliation
 public import Identity
 public import Wire
 
@@ -81,6 +82,7 @@ extension Node {
         ]
         gauges += membership.gauges.map { ("membership.\($0.name)", $0.value, $0.limit) }
         gauges += dissemination.gauges.map { ("dissemination.\($0.name)", $0.value, $0.limit) }
+        gauges += reconciler.gauges.map { ("reconciliation.\($0.name)", $0.value, $0.limit) }
         gauges += simplex.gauges.map { ("consensus.\($0.name)", $0.value, $0.limit) }
         gauges += coverage.gauges.map { ("coverage.\($0.name)", $0.value, $0.limit) }
         return gauges
@@ -90,6 +92,7 @@ extension Node {
     public func assertInvariants() {
         membership.assertInvariants()
         dissemination.assertInvariants()
+        reconciler.assertInvariants()
         simplex.assertInvariants()
         coverage.assertInvariants()
         transactions.assertInvariants()
@@ -105,6 +108,8 @@ extension Node {
         precondition(pool.epoch == chain.openEpoch && ownBundle?.epoch ?? 0 <= chain.openEpoch)
         precondition(due.membership <= membership.deadline, "membership would wake too late")
         precondition(due.dissemination <= dissemination.deadline, "dissemination would wake too late")
+        precondition(isHalted || due.reconciler <= reconciler.deadline, "reconciliation would wake too late")
+        precondition(isHalted || reconciler.connected.allSatisfy { endpoints[$0] != nil })
         precondition(isHalted || due.simplex <= simplex.deadline, "consensus would wake too late")
         precondition(due.coverage <= coverage.deadline, "coverage would wake too late")
     }

@@ -6,6 +6,7 @@ import Geo
 import Identity
 import Ledger
 import Membership
+import Reconciliation
 import Rules
 import Wire
 
@@ -64,6 +65,9 @@ extension Node {
                     at: now, &actions)
             case .chunk(let chunk) where !isPeer:
                 receive(pieceOfBundle: chunk, from: Destination(sender, place), at: now, &actions)
+            case .reconciliation(let frame):
+                guard isPeer else { count(.strangersFrame); continue }
+                run(reconciliation: .frame(frame, from: sender), at: now, &actions)
             case .message, .chunk, .have, .want:
                 guard isPeer else { count(.strangersFrame); continue }
                 run(dissemination: .frame(frame, from: sender), at: now, &actions)
@@ -146,6 +150,11 @@ extension Node {
         case .contentsRequest(let digest): serveContents(digest, to: peer, at: now, &actions)
         case .contents(let contents): receive(contents, at: now, &actions)
         case .bundlesRequest(let items): serveBundles(items, to: peer, at: now, &actions)
+        case .listRequest(let request): serve(request, to: peer, at: now, &actions)
+        case .listCells(let cells): receive(cells, from: peer, at: now, &actions)
+        case .itemsRequest(let header, let shorts):
+            serveItems(shorts, of: header, to: peer, at: now, &actions)
+        case .items(let header, let items): receive(items, of: header, from: peer, at: now, &actions)
         case .proposalRequest(let epoch, let view):
             run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
         case .transactionStatusRequest(let id):
@@ -199,11 +208,13 @@ extension Node {
         }
         guard isRemoved(.registeredAuthors) || chain.isRegistered(bundle.author) else {
             count(.unregisteredAuthor)
+            decline(bundle, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
         if pool.contains(bundle.id) { return run(dissemination: .accepted(short), at: now, &actions) }
         guard pool.hasRoom(for: bundle.author) || candidates.name(bundle.id) else {
             count(.thirdBundle)
+            decline(bundle, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
         verify(bundle, short, replyTo: nil, at: now, &actions)
@@ -295,7 +306,7 @@ extension Node {
         case .bundle(let bundle, let short, let keys, let replyTo):
             guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
-            let isNew = pool.insert(bundle, at: now)
+            let isNew = hold(bundle, at: now, &actions)
             if isNew {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
             } else if candidates.name(bundle.id), pool.insertAsked(bundle) {
@@ -352,10 +363,13 @@ extension Node {
             ?? transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
         {
             count(.refusedTransaction)
+            run(reconciliation: .declined(.transactions, transaction.id), at: now, &actions)
             if let short { run(dissemination: .refused(short), at: now, &actions) }
             return refuse(transaction, fault, replyTo: replyTo, &actions)
         }
         note(.pending, of: transaction.id)
+        run(reconciliation: .inserted(.transactions, transaction.id), at: now, &actions)
+        dropDeparted(at: now, &actions)
         if let short {
             run(dissemination: .accepted(short), at: now, &actions)
         } else {

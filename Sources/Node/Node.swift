@@ -6,6 +6,7 @@ import Dissemination
 public import Identity
 import Ledger
 import Membership
+import Reconciliation
 import Rules
 public import Wire
 
@@ -60,6 +61,10 @@ public final class Node {
     var transactions: TransactionPool
     var membership: Membership
     var dissemination: Dissemination
+    var reconciler: Reconciler
+    /// Whether the open epoch's evidence was compared with others' since its window closed.
+    var gathering = Gathering()
+    var listSketches = ListSketches()
     var simplex: Simplex
     var coverage: CoverageMachine
     var leaders: [Int] = []
@@ -71,10 +76,11 @@ public final class Node {
     struct Due {
         var membership = Instant.origin
         var dissemination = Instant.origin
+        var reconciler = Instant.origin
         var simplex = Instant.origin
         var coverage = Instant.origin
 
-        var earliest: Instant { min(min(membership, dissemination), min(simplex, coverage)) }
+        var earliest: Instant { min(min(min(membership, dissemination), min(simplex, coverage)), reconciler) }
     }
 
     var endpoints: [NodeID: Endpoint] = [:]
@@ -153,10 +159,11 @@ public final class Node {
         // By chances of its own, so that all else is drawn as it would be without edge nodes.
         var desk = chance
         edges = EdgeDesk(chance: Chance(seed: desk.bits() ^ 0x6564_6765))
+        reconciler = Reconciler(chance: Chance(seed: desk.bits() ^ 0x7265_636F))
         self.chance = chance
         due = Due(
-            membership: membership.deadline, dissemination: dissemination.deadline, simplex: simplex.deadline,
-            coverage: coverage.deadline)
+            membership: membership.deadline, dissemination: dissemination.deadline,
+            reconciler: reconciler.deadline, simplex: simplex.deadline, coverage: coverage.deadline)
         if let last = chain.last { recentFinals = [last] }
         open(at: now, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
@@ -195,12 +202,14 @@ public final class Node {
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
-        min(due.earliest, candidates.deadline)
+        min(min(due.earliest, candidates.deadline), gathering.deadline)
     }
 
     private func wake(at now: Instant, _ actions: inout [NodeAction]) {
         if due.membership <= now { run(membership: .woke, at: now, &actions) }
         if due.dissemination <= now { run(dissemination: .woke, at: now, &actions) }
+        if gathering.deadline <= now { gather(at: now, &actions) }
+        if due.reconciler <= now { run(reconciliation: .woke, at: now, &actions) }
         if due.simplex <= now { run(simplex: .woke, at: now, &actions) }
         if due.coverage <= now { run(coverage: .woke, at: now, &actions) }
         retryCandidates(at: now, &actions)
@@ -211,8 +220,10 @@ public final class Node {
     /// Stops voting and serving for good: what this node computes is not what the network agreed on.
     func halt() {
         isHalted = true
-        // Consensus is asked no more, so it must not ask to be woken for ever.
+        // They are asked no more, so they must not ask to be woken for ever.
         due.simplex = .never
+        due.reconciler = .never
+        gathering.finish()
     }
 
     // MARK: Machines
@@ -230,12 +241,14 @@ public final class Node {
                 peers = endpoints.keys.sorted()
                 actions.append(.hold(peer))
                 run(dissemination: .connected(peer), at: now, &actions)
+                beginReconciling(with: peer, at: now, &actions)
                 actions.append(.notice(.peerConnected(peer, endpoint)))
             case .disconnected(let peer):
                 endpoints[peer] = nil
                 peers = endpoints.keys.sorted()
                 actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)
+                endReconciling(with: peer, at: now, &actions)
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
             case .located(let endpoint): relocate(to: endpoint, at: now, &actions)
@@ -300,7 +313,7 @@ public final class Node {
                 guard isRemoved(.copySignsNoBundle) || unsigned.epoch >= settings.votesFrom else { continue }
                 let bundle = unsigned.signed(by: key, network: network)
                 ownBundle = bundle
-                _ = pool.insert(bundle, at: now)
+                _ = hold(bundle, at: now, &actions)
                 actions.append(.persist(.bundle(bundle, isOwn: true)))
                 publish(.bundle(bundle), at: now, &actions)
             }
@@ -320,7 +333,7 @@ public final class Node {
             case .build(let epoch, let view): build(epoch: epoch, view: view, at: now, &actions)
             case .evaluate(let header, _, _, let isSubjective):
                 evaluate(header, isSubjective: isSubjective, at: now, &actions)
-            case .began: run(simplex: .gathered, at: now, &actions)
+            case .began: beganConsensus(at: now, &actions)
             case .finalised(let final): finalised(final, at: now, &actions)
             case .alarm(let alarm): actions.append(.notice(.alarm("\(alarm)")))
             }

@@ -1,6 +1,7 @@
 import Bytes
 import Identity
 import Ledger
+import Reconciliation
 public import Wire
 
 /// Results that all nodes of one process share: for simulations of many nodes.
@@ -19,6 +20,15 @@ public final class SharedWork {
     public static let octetsMax = 1 << 15
     /// Verifications remembered: those of some epochs of ten thousand nodes.
     public static let verificationsMax = 1 << 17
+
+    /// Pairs of nodes remembered: those of a committee of two hundred, and as many others.
+    public static let pairsMax = 1 << 16
+
+    private struct Pair: Hashable {
+        let low, high: NodeID
+
+        init(_ one: NodeID, _ other: NodeID) { (low, high) = one < other ? (one, other) : (other, one) }
+    }
 
     private struct Place: Hashable {
         let parent: Digest
@@ -45,6 +55,7 @@ public final class SharedWork {
     private var newest: Epoch = 0
     private var first: (network: Digest, ledger: Ledger)?
     private var verifications: [Check: Verification] = [:]
+    private var pairs: [Pair: SketchKeys] = [:]
     private let sharesExecution: Bool
     private let imitates: Bool
 
@@ -73,6 +84,14 @@ public final class SharedWork {
         if verifications.count >= Self.verificationsMax { verifications.removeAll(keepingCapacity: true) }
         verifications[check] = found
         return found
+    }
+
+    /// By which two nodes name the items of their sets; both compute the same.
+    func sketchKeys(_ one: NodeID, _ other: NodeID) -> SketchKeys? { pairs[Pair(one, other)] }
+
+    func store(_ keys: SketchKeys, _ one: NodeID, _ other: NodeID) {
+        if pairs.count >= Self.pairsMax { pairs.removeAll(keepingCapacity: true) }
+        pairs[Pair(one, other)] = keys
     }
 
     /// Epochs of which something is held.

@@ -27,6 +27,8 @@ struct Peer: Sendable {
     var interval: Duration
     /// When to send roots.
     var due: Instant
+    /// All roots are to be sent as soon as no round goes on, whatever the peer asks meanwhile.
+    var isHurried = false
     var allowance: Allowance
     /// How long answers take, smoothed; nil before the first.
     var roundTrip: Duration?

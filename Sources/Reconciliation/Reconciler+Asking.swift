@@ -22,6 +22,7 @@ extension Reconciler {
         let interval = peers[peer]!.interval
         peers[peer]!.due = now + chance.duration(in: interval...(interval * 2))
         peers[peer]!.interval = min(interval * 2, Self.intervalMax)
+        if peers[peer]!.rounds.isEmpty { peers[peer]!.isHurried = false }
         let idle = kinds.filter { kind in !peers[peer]!.rounds.contains { $0.kind == kind } }
         guard !idle.isEmpty else { return }
         for kind in idle { prepare(kind, peer) }
@@ -62,7 +63,7 @@ extension Reconciler {
         peers[peer]!.rounds[index].tries += 1
         guard peers[peer]!.rounds[index].tries < Self.triesMax else {
             count(.givenUp)
-            peers[peer]!.rounds.remove(at: index)
+            closeRound(peer, index, at: now)
             return
         }
         expectAnswer(peer, index, at: now)
@@ -113,9 +114,10 @@ extension Reconciler {
             count(.restarted)
             guard decoding.restarts < Decoding.restartsMax else {
                 count(.givenUp)
-                peers[peer]!.rounds.remove(at: index)
+                closeRound(peer, index, at: now)
                 return
             }
+            prepare(kind, peer)
             decoding.restart(own: ownCells(kind, decoding.range, peer))
             decoding.version = cells.version
         }
@@ -181,6 +183,7 @@ extension Reconciler {
     ) {
         count(.decoded)
         let kind = peers[peer]!.rounds[index].kind
+        prepare(kind, peer)
         let here = Set(
             peers[peer]!.sets[kind]!.places(of: decoding.decoder.onlyTheirs).map {
                 peers[peer]!.sets[kind]!.shorts[$0]

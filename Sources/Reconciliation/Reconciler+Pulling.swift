@@ -103,7 +103,8 @@ extension Reconciler {
     }
 
     mutating func settle(_ peer: NodeID, _ index: Int, at now: Instant, _ actions: inout [Action]) {
-        let round = peers[peer]!.rounds.remove(at: index)
+        let round = peers[peer]!.rounds[index]
+        closeRound(peer, index, at: now)
         count(.settled)
         count(.unanswered, round.pull.missing.count)
         actions.append(
@@ -116,6 +117,7 @@ extension Reconciler {
     mutating func push(
         _ shorts: [UInt64], _ kind: SetKind, to peer: NodeID, _ actions: inout [Action]
     ) {
+        prepare(kind, peer)
         let places = peers[peer]!.sets[kind]!.places(of: shorts.prefix(Self.pushesMax))
         guard !places.isEmpty else { return }
         count(.pushed, places.count)

@@ -34,10 +34,11 @@ public struct Reconciler: Sendable {
         /// Opens the set if need be.
         case inserted(SetKind, Digest)
         case removed(SetKind, Digest)
+        /// An item that a peer sent is not taken, as it is of no use here: rounds wait for it no longer.
+        case declined(SetKind, Digest)
         /// This node keeps no such set any more.
         case cleared(SetKind)
-        /// Ask all peers now: an epoch's window has closed. Sets whose round goes on follow within two seconds of
-        /// its end.
+        /// Ask all peers now: an epoch's window has closed. Where a round goes on, when it has ended.
         case hurried
         case frame(ReconciliationFrame, from: NodeID)
     }
@@ -80,6 +81,8 @@ public struct Reconciler: Sendable {
     /// For the next item: some seventy leave a peer in this time, at its pace, if it has nothing else to say.
     static let pullPatience: Duration = .milliseconds(600)
     static let triesMax = 4
+    /// Between two looks at when roots are due, as items come.
+    static let hastePeriod: Duration = .milliseconds(250)
     static let hostileQuiet: Duration = .seconds(60)
     /// Of one round. More, the peer pulls at its own pace.
     static let pushesMax = 1_024
@@ -93,6 +96,8 @@ public struct Reconciler: Sendable {
     var items: [SetKind: ItemSet] = [:]
     /// The keys of `items`, ascending.
     var kinds: [SetKind] = []
+    /// When an item's coming last hastened the roots.
+    private var hastened: Instant = .origin
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
     public init(chance: Chance) {
@@ -103,6 +108,9 @@ public struct Reconciler: Sendable {
     public var deadline: Instant {
         order.reduce(.never) { min($0, peers[$1]!.deadline) }
     }
+
+    /// The peers whose sets are made equal with these, in the order of their keys.
+    public var connected: [NodeID] { order }
 
     /// Every counter with its name, in a fixed order.
     public var counters: [(name: String, value: UInt64)] {
@@ -128,9 +136,13 @@ public struct Reconciler: Sendable {
             for peer in order { hasten(peer, at: now) }
         case .inserted(let kind, let id): insert(id, kind, at: now, &actions)
         case .removed(let kind, let id): remove(id, kind, at: now)
+        case .declined(let kind, let id): decline(id, kind, at: now, &actions)
         case .cleared(let kind): clear(kind)
         case .hurried:
-            for peer in order where peers[peer]!.hostileUntil == nil { peers[peer]!.due = now }
+            for peer in order where peers[peer]!.hostileUntil == nil {
+                peers[peer]!.due = now
+                peers[peer]!.isHurried = true
+            }
         case .frame(let frame, let peer): receive(frame, from: peer, at: now, &actions)
         }
         assert(
@@ -170,17 +182,32 @@ public struct Reconciler: Sendable {
             if !items[kind]!.contains(id) { count(.droppedFull) }
             return
         }
+        // Items come by the thousand; roots leave within two seconds of each all the same.
+        if now - hastened >= Self.hastePeriod {
+            hastened = now
+            for peer in order { hasten(peer, at: now) }
+        }
         for peer in order {
-            hasten(peer, at: now)
-            guard let short = peers[peer]!.sets[kind]?.insert(id) else { continue }
-            if let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) {
-                arrived(short, peer, index, at: now, &actions)
-            }
+            guard let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) else { continue }
+            arrived(peers[peer]!.keys.short(id), peer, index, at: now, &actions)
+        }
+    }
+
+    private mutating func decline(
+        _ id: Digest, _ kind: SetKind, at now: Instant, _ actions: inout [Action]
+    ) {
+        for peer in order {
+            guard let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) else { continue }
+            let short = peers[peer]!.keys.short(id)
+            guard peers[peer]!.rounds[index].pull.declined(short) else { continue }
+            pullMore(peer, index, at: now, &actions)
         }
     }
 
     private mutating func remove(_ id: Digest, _ kind: SetKind, at now: Instant) {
-        guard let place = items[kind]?.remove(id) else { return }
+        guard items[kind]?.contains(id) == true else { return }
+        for peer in order where peers[peer]!.sets[kind] != nil { prepare(kind, peer) }
+        guard let place = items[kind]!.remove(id) else { return }
         for peer in order {
             hasten(peer, at: now)
             peers[peer]!.sets[kind]?.remove(at: place)
@@ -206,8 +233,15 @@ public struct Reconciler: Sendable {
         peers[peer]!.due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
     }
 
+    /// A round with the peer is over, however it ended.
+    mutating func closeRound(_ peer: NodeID, _ index: Int, at now: Instant) {
+        peers[peer]!.rounds.remove(at: index)
+        if peers[peer]!.isHurried, peers[peer]!.rounds.isEmpty { peers[peer]!.due = now }
+    }
+
     /// The peer's round goes on, and finds what both lack: ours would find the same.
     mutating func giveWay(to peer: NodeID, at now: Instant) {
+        guard !peers[peer]!.isHurried else { return }
         let due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
         peers[peer]!.due = max(peers[peer]!.due, due)
     }
@@ -235,8 +269,8 @@ public struct Reconciler: Sendable {
         for peer in order {
             let peer = peers[peer]!
             for kind in kinds {
-                let views = peer.sets[kind]?.shorts.count ?? items[kind]!.count
-                precondition(views == items[kind]!.count, "a view holds what the set holds")
+                let viewed = peer.sets[kind]?.shorts.count ?? 0
+                precondition(viewed <= items[kind]!.count, "a view holds what the set holds")
                 precondition(peer.rounds.count { $0.kind == kind } <= 1)
             }
             precondition(peer.hostileUntil == nil || peer.rounds.isEmpty)

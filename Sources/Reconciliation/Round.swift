@@ -127,6 +127,13 @@ struct Pull: Sendable {
         return true
     }
 
+    /// It came and is not taken: no progress, or a set that stays unequal would be asked about all the time.
+    mutating func declined(_ short: UInt64) -> Bool {
+        guard missing.remove(short) != nil else { return false }
+        asked.remove(short)
+        return true
+    }
+
     /// The next to ask for, once half of the last have come.
     mutating func next() -> [UInt64] {
         guard asked.count <= Self.windowMax / 2 else { return [] }

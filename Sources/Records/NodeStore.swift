@@ -111,7 +111,7 @@ extension NodeStore {
         case .coverage(let bytes): try put(bytes, .coverage, &transaction)
         case .bundle(let bundle, let isOwn):
             let encoded = bundle.encoded()
-            let id = Digest(of: encoded).octets
+            let id = bundle.id.octets
             try transaction.put(encoded.octetBytes, for: id.octetBytes, in: bundles)
             try transaction.put([isOwn ? 1 : 0].octetBytes, for: id.octetBytes, in: open)
             if isOwn { try put(encoded, .ownBundle, &transaction) }

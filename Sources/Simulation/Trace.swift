@@ -81,6 +81,19 @@ extension World {
         case .indirectPing(let node, _, _): "asks to ping \(node)"
         case .indirectPong(_, let isAlive): isAlive ? "it answers" : "it does not answer"
         case .probe: "probe"
+        case .reconciliation(let frame): describe(frame)
+        }
+    }
+
+    private static func describe(_ frame: ReconciliationFrame) -> String {
+        switch frame {
+        case .roots(_, let roots): "roots of \(roots.count) sets"
+        case .equal(let rounds): "\(rounds.count) sets are equal"
+        case .cells(let cells): "cells \(cells.first) to \(Int(cells.first) + cells.cells.count)"
+        case .more(let request): "wants \(request.spans.count) spans of cells"
+        case .page(let page): "page \(page.index) of short ids"
+        case .turn(let request): "wants \(request.pages.count) pages"
+        case .want(let kind, let shorts): "wants \(shorts.count) of \(kind)"
         }
     }
 
@@ -104,6 +117,10 @@ extension World {
         case .question(let question): "asks \(question)"
         case .answer(let answer): describe(answer)
         case .handIn(let bundle): "hands in its bundle for epoch \(bundle.epoch)"
+        case .listRequest(let request): "asks for \(request.count) cells of the list behind \(request.header)"
+        case .listCells(let answer): "\(answer.cells.count) cells of the list behind \(answer.header)"
+        case .itemsRequest(let header, let shorts): "asks for \(shorts.count) items of \(header)"
+        case .items(let header, let items): "\(items.count) items of \(header)"
         }
     }
 

@@ -1,5 +1,6 @@
 public import Bytes
 public import Identity
+internal import Synchronization
 
 /// One node's statement that it heard one beacon.
 public struct WitnessReport: Canonical, Hashable, Sendable {
@@ -138,6 +139,8 @@ public struct Bundle: Canonical, Hashable, Sendable {
 
     private final class Storage: Sendable {
         let fields: Fields
+        /// Its digest, once somebody has asked: pool, store and header all do.
+        let id = Mutex<Digest?>(nil)
         init(_ fields: Fields) { self.fields = fields }
     }
 
@@ -225,5 +228,12 @@ public struct Bundle: Canonical, Hashable, Sendable {
     }
 
     /// The digest of the whole encoding: the bundle's name.
-    public var id: Digest { Digest(of: encoded()) }
+    public var id: Digest {
+        storage.id.withLock { known in
+            if let known { return known }
+            let id = Digest(of: encoded())
+            known = id
+            return id
+        }
+    }
 }

@@ -91,13 +91,17 @@ public enum Frame: Canonical, Hashable, Sendable {
     case indirectPong(nonce: UInt64, isAlive: Bool)
     /// A ping by who need not be a peer: on another's behalf.
     case probe(nonce: UInt64)
+    /// Makes sets equal. Its kinds are tags of their own, so that 82 cells fill a payload.
+    case reconciliation(ReconciliationFrame)
 
+    private static let reconciliationBase: UInt32 = 32
     public static let recordsMax = 4
     public static let messageByteCountMax = 1_100
     public static let idsMax = 64
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
-        switch try reader.uleb128() {
+        let tag = try reader.uleb128()
+        switch tag {
         case 0: self = .records(try reader.list(max: Self.recordsMax), asks: try reader.bool())
         case 1: self = .message(try reader.octets(max: Self.messageByteCountMax))
         case 2: self = .chunk(try Chunk(from: &reader))
@@ -114,6 +118,9 @@ public enum Frame: Canonical, Hashable, Sendable {
                 try NodeID(from: &reader), try Endpoint(from: &reader), nonce: try reader.integer())
         case 12: self = .indirectPong(nonce: try reader.integer(), isAlive: try reader.bool())
         case 13: self = .probe(nonce: try reader.integer())
+        case Self.reconciliationBase..<(Self.reconciliationBase + ReconciliationFrame.tagCount):
+            self = .reconciliation(
+                try ReconciliationFrame(tag: tag - Self.reconciliationBase, from: &reader))
         default: throw .unknown
         }
     }
@@ -165,6 +172,7 @@ public enum Frame: Canonical, Hashable, Sendable {
         case .probe(let nonce):
             writer.uleb128(13)
             writer.integer(nonce)
+        case .reconciliation(let frame): frame.encode(to: &writer, base: Self.reconciliationBase)
         }
     }
 }

@@ -32,7 +32,15 @@ public enum Message: Canonical, Hashable, Sendable {
     case answer(Answer)
     /// An edge node's own bundle, for a validator who tells it what becomes of it.
     case handIn(Bundle)
+    /// Asks of whoever holds what stands behind a header what differs from what the asker expects.
+    case listRequest(ListRequest)
+    case listCells(ListCells)
+    /// Asks for items of a header's list by their short ids under the header's keys.
+    case itemsRequest(Digest, [UInt64])
+    case items(Digest, [EvidenceItem])
 
+    /// Items asked for at once.
+    public static let itemsMax = 1_024
     /// Bundles asked for at once; each may be 8 KiB.
     public static let bundlesRequestMax = 32
     /// Finalised headers answered at once.
@@ -63,6 +71,10 @@ public enum Message: Canonical, Hashable, Sendable {
         case 16: self = .question(try Question(from: &reader))
         case 17: self = .answer(try Answer(from: &reader))
         case 18: self = .handIn(try Bundle(from: &reader))
+        case 28: self = .listRequest(try ListRequest(from: &reader))
+        case 29: self = .listCells(try ListCells(from: &reader))
+        case 30: self = .itemsRequest(try Digest(from: &reader), try reader.list(max: Self.itemsMax))
+        case 31: self = .items(try Digest(from: &reader), try reader.list(max: Self.itemsMax))
         default: throw .unknown
         }
     }
@@ -101,6 +113,14 @@ public enum Message: Canonical, Hashable, Sendable {
         case .question(let question): write(16, question, &writer)
         case .answer(let answer): write(17, answer, &writer)
         case .handIn(let bundle): write(18, bundle, &writer)
+        case .listRequest(let request): write(28, request, &writer)
+        case .listCells(let cells): write(29, cells, &writer)
+        case .itemsRequest(let header, let shorts):
+            write(30, header, &writer)
+            writer.list(shorts)
+        case .items(let header, let items):
+            write(31, header, &writer)
+            writer.list(items)
         }
     }
 

@@ -101,7 +101,7 @@ public struct CellSpan: Canonical, Hashable, Sendable {
     public var indices: Range<Int> { Int(first)..<(Int(first) + Int(count)) }
 }
 
-/// Consecutive cells of the sender's sketch. With 82 of them, 1,155 octets: a full frame of a datagram.
+/// Consecutive cells of the sender's sketch. With 82 of them, 1,156 octets: a full payload.
 public struct SketchCells: Canonical, Hashable, Sendable {
     /// Of one datagram.
     public static let countMax = 82

@@ -106,8 +106,16 @@ public enum ReconciliationFrame: Canonical, Hashable, Sendable {
     public static let kindsMax = 8
     public static let wantsMax = 140
 
+    /// Of how many kinds a frame is.
+    static let tagCount: UInt32 = 7
+
     public init(from reader: inout ByteReader) throws(DecodeError) {
-        switch try reader.uleb128() {
+        try self.init(tag: try reader.uleb128(), from: &reader)
+    }
+
+    /// The tag was read before, as one of `Frame`.
+    init(tag: UInt32, from reader: inout ByteReader) throws(DecodeError) {
+        switch tag {
         case 0:
             let round: UInt16 = try reader.integer()
             let roots = try reader.list(SetRoot.self, max: Self.kindsMax)
@@ -126,29 +134,32 @@ public enum ReconciliationFrame: Canonical, Hashable, Sendable {
         }
     }
 
-    public func encode(to writer: inout ByteWriter) {
+    public func encode(to writer: inout ByteWriter) { encode(to: &writer, base: 0) }
+
+    /// With tags from `base` on.
+    func encode(to writer: inout ByteWriter, base: UInt32) {
         switch self {
         case .roots(let round, let roots):
-            writer.uleb128(0)
+            writer.uleb128(base)
             writer.integer(round)
             writer.list(roots)
         case .equal(let rounds):
-            writer.uleb128(1)
+            writer.uleb128(base + 1)
             writer.list(rounds)
         case .cells(let cells):
-            writer.uleb128(2)
+            writer.uleb128(base + 2)
             cells.encode(to: &writer)
         case .more(let request):
-            writer.uleb128(3)
+            writer.uleb128(base + 3)
             request.encode(to: &writer)
         case .page(let page):
-            writer.uleb128(4)
+            writer.uleb128(base + 4)
             page.encode(to: &writer)
         case .turn(let request):
-            writer.uleb128(5)
+            writer.uleb128(base + 5)
             request.encode(to: &writer)
         case .want(let kind, let ids):
-            writer.uleb128(6)
+            writer.uleb128(base + 6)
             kind.encode(to: &writer)
             writer.list(ids)
         }

@@ -181,7 +181,7 @@ private final class Attacker {
         case .indirectPong(let nonce, let isAlive):
             .indirectPong(nonce: nonce, isAlive: isAlive, from: sender, place)
         case .goodbye: .goodbye(from: sender)
-        case .message, .chunk, .have, .want: nil
+        case .message, .chunk, .have, .want, .reconciliation: nil
         }
     }
 }

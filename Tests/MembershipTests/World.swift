@@ -227,7 +227,7 @@ final class World {
         case .indirectPong(let nonce, let isAlive):
             handle(.indirectPong(nonce: nonce, isAlive: isAlive, from: sender, source), at: index)
         case .goodbye: if isPeer { handle(.goodbye(from: sender), at: index) }
-        case .message, .chunk, .have, .want: break
+        case .message, .chunk, .have, .want, .reconciliation: break
         }
     }
 

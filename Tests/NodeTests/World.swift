@@ -106,6 +106,8 @@ final class World {
     var notices: [[Notice]]
     /// Lost datagrams in a hundred.
     var lossPercent = 0
+    /// Whether a payload is lost for what it says.
+    var drops: (_ payload: [UInt8], _ sender: Int, _ receiver: Int) -> Bool = { _, _, _ in false }
     /// Datagrams between different sides of a partition are lost.
     var side: [Int]
     private var queue: [Delivery] = []
@@ -223,7 +225,7 @@ final class World {
             case .send(let payload, let destination):
                 let receiver = Int(destination.endpoint.port) - 4_000
                 guard nodes.indices.contains(receiver), side[host] == side[receiver] else { continue }
-                guard !chance.happens(lossPercent, in: 100) else { continue }
+                guard !chance.happens(lossPercent, in: 100), !drops(payload, host, receiver) else { continue }
                 deliver(
                     .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver, in: 1...20)
             case .card, .hold, .release: break

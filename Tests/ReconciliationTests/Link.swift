@@ -38,6 +38,10 @@ final class Link {
     var tamper: (ReconciliationFrame, _ from: Int) -> ReconciliationFrame? = { frame, _ in frame }
     /// What a host does not take.
     var refuses: (Digest, _ at: Int) -> Bool = { _, _ in false }
+    /// Whether a host says so when it does not take an item.
+    var declines = false
+    /// When the last round began that settled.
+    var since: [[SetKind: Instant]] = [[:], [:]]
     private var packets: [Packet] = []
 
     init(chance: Chance, lossPercent: Int = 0, keys: [SketchKeys]? = nil) {
@@ -83,6 +87,7 @@ final class Link {
             case .settled(_, let kind, let since, _):
                 precondition(since <= now)
                 settled[index][kind, default: 0] += 1
+                self.since[index][kind] = since
             case .penalise(_, let fault): penalties.append(fault)
             }
         }
@@ -119,7 +124,11 @@ final class Link {
             switch packet.cargo {
             case .frame(let frame): handle(.frame(frame, from: Link.id(1 - packet.to)), at: packet.to)
             case .item(let kind, let id):
-                if !refuses(id, packet.to) { insert(id, kind, at: packet.to) }
+                if !refuses(id, packet.to) {
+                    insert(id, kind, at: packet.to)
+                } else if declines {
+                    handle(.declined(kind, id), at: packet.to)
+                }
             }
         }
         if !isDone(self) { now = end }

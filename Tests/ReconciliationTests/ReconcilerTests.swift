@@ -105,6 +105,33 @@ import Wire
         #expect(link.frameCount - frames <= 6 * 40)
     }
 
+    @Test func `settle as soon as the host declines what came`() {
+        let link = Link(chance: Chance(seed: 11))
+        link.declines = true
+        Self.fill(link, .transactions, shared: 400, only: [5, 5])
+        let refused = link.sets[0][.transactions]!.union(link.sets[1][.transactions]!)
+        link.refuses = { id, _ in refused.contains(id) }
+        for index in 0..<2 { link.handle(.hurried, at: index) }
+        link.run(for: .milliseconds(300))
+        // Roots, cells, want and items: not four times six tenths of a second.
+        #expect(link.settled.allSatisfy { $0[.transactions] == 1 })
+        let frames = link.frameCount
+        link.run(for: .seconds(300))
+        #expect(link.frameCount - frames <= 4 * 40, "no progress hastens nothing")
+    }
+
+    @Test func `ask at once when the round has ended that was going on`() {
+        let link = Link(chance: Chance(seed: 12))
+        Self.fill(link, .evidence(1), shared: 400, only: [20, 20])
+        for index in 0..<2 { link.handle(.hurried, at: index) }
+        link.run(for: .milliseconds(50))
+        let hurried = link.now
+        #expect(link.settled[0][.evidence(1)] == nil, "the round goes on")
+        for index in 0..<2 { link.handle(.hurried, at: index) }
+        link.run(for: .milliseconds(400))
+        for index in 0..<2 { #expect(link.since[index][.evidence(1)].map { $0 >= hurried } == true) }
+    }
+
     @Test(arguments: [[0, 1], [3_000, 0], [0, 3_000], [40, 3_000], [5_000, 20]])
     func `of very unlike sets list the ids`(only: [Int]) {
         let link = Link(chance: Chance(seed: 3), lossPercent: 5)

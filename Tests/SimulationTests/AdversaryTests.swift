@@ -134,9 +134,11 @@ import Wire
         var tags: Set<UInt8> = []
         var haves = 0
         var wants = 0
+        var comparisons = 0
         for said in try stage.datagrams() {
             for frame in said.datagram.frames {
                 switch frame {
+                case .reconciliation: comparisons += 1
                 case .have: haves += 1
                 case .want: wants += 1
                 case .message(let octets):
@@ -151,8 +153,8 @@ import Wire
                 }
             }
         }
-        #expect(tags == [0, 1, 2, 6, 8, 10, 11])
-        #expect(haves > 0 && wants > 0)
+        #expect(tags == [0, 1, 2, 6, 8, 10, 11, 28])
+        #expect(haves > 0 && wants > 0 && comparisons > 0)
     }
 
     @Test func `a liar about evidence announces what is not, and answers with something else`() throws {

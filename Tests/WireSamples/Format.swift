@@ -54,6 +54,7 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Contents.self), Format(TransactionFault.self), Format(TransactionStatus.self),
         Format(MerkleProof.self), Format(VotesPage.self), Format(BundleStanding.self), Format(Question.self),
         Format(Answer.self),
+        Format(ListRequest.self), Format(ListCells.self), Format(ReconciliationFrame.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
         Format(payload: ()),
     ]

@@ -69,11 +69,11 @@ extension TransactionStatus: Sample {
 }
 
 extension Message: Sample {
-    /// Of cases there are.
-    public static let count = 19
+    /// Of all cases.
+    public static let tags = Array(0...18) + Array(28...31)
 
     public static func any(from chance: inout Chance) -> Message {
-        any(from: &chance, tag: chance.below(count))
+        any(from: &chance, tag: tags[chance.below(tags.count)])
     }
 
     public static func any(from chance: inout Chance, tag: Int) -> Message {
@@ -96,7 +96,11 @@ extension Message: Sample {
         case 15: .account(.any(from: &chance), .any(from: &chance), lastFinal: chance.word())
         case 16: .question(.any(from: &chance))
         case 17: .answer(.any(from: &chance))
-        default: .handIn(.any(from: &chance))
+        case 18: .handIn(.any(from: &chance))
+        case 28: .listRequest(.any(from: &chance))
+        case 29: .listCells(.any(from: &chance))
+        case 30: .itemsRequest(.any(from: &chance), (0..<chance.below(9)).map { _ in chance.word() })
+        default: .items(.any(from: &chance), chance.list(max: 8))
         }
     }
 }
@@ -118,7 +122,7 @@ extension Chunk: Sample {
 
 extension Frame: Sample {
     /// Of cases there are.
-    public static let count = 14
+    public static let count = 15
 
     public static func any(from chance: inout Chance) -> Frame {
         switch chance.below(count) {
@@ -137,7 +141,8 @@ extension Frame: Sample {
         case 10: return .refusal(chance.list(max: recordsMax))
         case 11: return .indirectPing(.any(from: &chance), .any(from: &chance), nonce: chance.word())
         case 12: return .indirectPong(nonce: chance.word(), isAlive: chance.bool())
-        default: return .probe(nonce: chance.word())
+        case 13: return .probe(nonce: chance.word())
+        default: return .reconciliation(.any(from: &chance))
         }
     }
 }

@@ -122,7 +122,7 @@ struct Field: Sendable, CustomTestStringConvertible {
 
 /// A node must not take what the other side tells any wallet for a sign that it is a peer.
 @Suite struct AudienceTests {
-    @Test(arguments: 0..<Message.count)
+    @Test(arguments: Message.tags)
     func `only the answers to wallets and edge nodes are for anybody`(tag: Int) {
         var chance = Chance(seed: UInt64(tag))
         let message = Message.any(from: &chance, tag: tag)

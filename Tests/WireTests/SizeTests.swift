@@ -82,6 +82,11 @@ import WireSamples
             .refusal(Array(repeating: fullestRecord, count: Frame.recordsMax)),
             .indirectPing(.any(from: &chance), .any(from: &chance), nonce: .max),
             .indirectPong(nonce: .max, isAlive: true), .probe(nonce: .max),
+            .reconciliation(
+                .cells(
+                    SketchCells(
+                        round: .max, version: .max, first: 0,
+                        cells: Array(repeating: .zero, count: SketchCells.countMax)))),
         ]
         #expect(frames.count == Frame.count)
         for frame in frames {

@@ -81,12 +81,14 @@ local types = { [1] = "Initiation", [2] = "Response", [3] = "Cookie reply", [4] 
 local inner = { [0] = "payload", "keepalive", "path challenge", "path response", "close" }
 local frameNames = {
     [0] = "records", "message", "chunk", "have", "want", "ping", "pong", "goodbye", "dial", "welcome", "refusal",
-    "indirectPing", "indirectPong", "probe",
+    "indirectPing", "indirectPong", "probe", [32] = "roots", [33] = "equal", [34] = "cells", [35] = "more",
+    [36] = "page", [37] = "turn", [38] = "wantItems",
 }
 local messageNames = {
     [0] = "bundle", "transaction", "vote", "certificate", "proposal", "summary", "finalityRequest", "finality",
     "contentsRequest", "contents", "bundlesRequest", "proposalRequest", "transactionStatusRequest",
-    "transactionStatus", "accountRequest", "account",
+    "transactionStatus", "accountRequest", "account", [28] = "listRequest", [29] = "listCells",
+    [30] = "itemsRequest", [31] = "items",
 }
 local ballotNames = { [0] = "notarize", "nullify", "finalize" }
 local statusNames = { [0] = "unknown", "pending", "final", "refused" }
@@ -265,6 +267,10 @@ local messages = {
         local account = r:add(t, "node", 32)
         return brief(account) .. " holds " .. tostring(r:add(t, "number", 8):le_uint64())
     end,
+    [28] = function(r, t) return brief((r:add(t, "digest", 32))) end,
+    [29] = function(r, t) return brief((r:add(t, "digest", 32))) end,
+    [30] = function(r, t) return brief((r:add(t, "digest", 32))) end,
+    [31] = function(r, t) return brief((r:add(t, "digest", 32))) end,
 }
 
 -- The head of a message of so many octets, in a tree of its own.
@@ -282,6 +288,17 @@ end
 local function ids(r, tree) return "(" .. r:each(function() r:add(tree, "id", 16) end) .. ")" end
 
 local function ping(r, tree) r:add(tree, "ping", 8) end
+
+-- A set that peers keep equal.
+local setNames = { [0] = "records", "evidence", "transactions", "proposal" }
+local function set(r, tree)
+    local tag = r:number()
+    if tag % 2 == 1 then return setNames[tag] .. " of epoch " .. epochOf(r, tree) end
+    return setNames[tag]
+end
+
+local function round(r, tree) r:add(tree, "index", 2) end
+local function shorts(r, tree) return r:each(function() r:add(tree, "number", 8) end) end
 
 local frames = {
     [0] = function(r, t)
@@ -320,6 +337,44 @@ local frames = {
         return r:add(t, "flag", 1):uint() == 1 and "alive" or "no answer"
     end,
     ping,
+    [32] = function(r, t)
+        round(r, t)
+        local said = {}
+        r:each(function()
+            said[#said + 1] = set(r, t)
+            r:number()
+            r:add(t, "number", 8)
+        end)
+        return "(" .. table.concat(said, ", ") .. ")"
+    end,
+    [33] = function(r, t) return "(" .. r:each(function() round(r, t) end) .. ")" end,
+    [34] = function(r, t)
+        round(r, t)
+        r:add(t, "index", 2)
+        local first = r:add(t, "index", 2):le_uint()
+        return first .. " to " .. first + r:each(function() r:add(t, "octets", 14) end)
+    end,
+    [35] = function(r, t)
+        local text = set(r, t)
+        round(r, t)
+        if r:take(1):uint() == 1 then r:take(1) end
+        return text .. " (" .. r:each(function() r:add(t, "octets", 3) end) .. ")"
+    end,
+    [36] = function(r, t)
+        round(r, t)
+        r:add(t, "index", 2)
+        r:take(4)
+        return "(" .. shorts(r, t) .. ")"
+    end,
+    [37] = function(r, t)
+        local text = set(r, t)
+        round(r, t)
+        return text .. " (" .. r:each(function() r:add(t, "index", 2) end) .. ")"
+    end,
+    [38] = function(r, t)
+        local text = set(r, t)
+        return text .. " (" .. shorts(r, t) .. ")"
+    end,
 }
 
 -- One frame; its words for the list of packets. Nil if it is unknown, and the rest with it.

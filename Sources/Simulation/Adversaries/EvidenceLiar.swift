@@ -2,7 +2,7 @@ internal import Chance
 internal import Identity
 internal import Wire
 
-/// Announces what it never serves, hands out other bundles than were asked for, and lists with holes.
+/// Announces what it never serves, hands out other bundles than were asked for, and lists with holes and wrong cells.
 struct EvidenceLiar: Adversary {
     private var chance: Chance
     private var outgoing = Wiretap()
@@ -14,12 +14,19 @@ struct EvidenceLiar: Adversary {
     mutating func send(_ datagram: Datagram, to endpoint: Endpoint, scene: inout Scene) {
         var kept: [Piece] = []
         for piece in outgoing.read(datagram, at: endpoint) {
+            if case .reconciliation(.cells(let cells)) = piece.frame {
+                scene.send([.reconciliation(.cells(bent(cells)))], to: piece.endpoint)
+                continue
+            }
             switch piece.message {
             case .bundle(let bundle) where bundle.author != scene.id: break
             case .contents(let contents):
                 // Once for all of a message's chunks.
                 if case .chunk(let chunk) = piece.frame, chunk.index > 0 { break }
                 scene.send(.contents(holed(contents)), to: piece.endpoint)
+            case .listCells(let answer): scene.send(.listCells(bent(answer)), to: piece.endpoint)
+            case .items(let header, let items):
+                scene.send(.items(header, Array(items.dropLast())), to: piece.endpoint)
             default: kept.append(piece)
             }
         }
@@ -30,6 +37,29 @@ struct EvidenceLiar: Adversary {
         var items = contents.items
         if !items.isEmpty { items.remove(at: chance.below(items.count)) }
         return Contents(header: contents.header, body: contents.body, items: items)
+    }
+
+    /// One wrong cell, or one said twice: what is decoded is no set, or another than was meant.
+    private mutating func bent(_ cells: [SketchCell]) -> [SketchCell] {
+        guard !cells.isEmpty else { return cells }
+        var cells = cells
+        let place = chance.below(cells.count)
+        if chance.happens(1, in: 2) {
+            cells[place].sum ^= chance.bits()
+        } else {
+            cells[place] = cells[chance.below(cells.count)]
+        }
+        return cells
+    }
+
+    private mutating func bent(_ answer: ListCells) -> ListCells {
+        ListCells(
+            header: answer.header, body: answer.body, first: Int(answer.first), cells: bent(answer.cells))
+    }
+
+    private mutating func bent(_ span: SketchCells) -> SketchCells {
+        SketchCells(
+            round: span.round, version: span.version, first: Int(span.first), cells: bent(span.cells))
     }
 
     mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool {

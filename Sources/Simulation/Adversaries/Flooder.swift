@@ -29,7 +29,7 @@ struct Flooder: Adversary {
     }
 
     private mutating func frame(_ scene: Scene) -> Frame {
-        switch chance.below(10) {
+        switch chance.below(12) {
         case 0: .message(Message.bundle(scene.inventedBundle(&chance)).encoded())
         case 1: .message(Message.transaction(transaction(scene)).encoded())
         case 2: .have(chance.ids(Frame.idsMax))
@@ -43,7 +43,37 @@ struct Flooder: Adversary {
         case 7:
             .message(Message.proposalRequest(scene.openEpoch, View(1 + chance.below(4))).encoded())
         case 8: .message(scene.vote(ballot(scene)).encoded())
+        case 9: .reconciliation(comparison(scene))
+        case 10:
+            .message(
+                Message.listRequest(
+                    ListRequest(header: chance.digest(), wantsBody: true, first: 0, count: 4_096)
+                ).encoded())
         default: .ping(nonce: chance.bits())
+        }
+    }
+
+    /// Sets that nobody has, cells of nothing, questions for as much as can be asked for.
+    private mutating func comparison(_ scene: Scene) -> ReconciliationFrame {
+        let kind = SetKind.evidence(scene.openEpoch)
+        let round = UInt16(truncatingIfNeeded: chance.bits())
+        switch chance.below(4) {
+        case 0:
+            let root = SetRoot(kind: kind, count: UInt32(chance.below(40)), root: chance.bits())
+            return .roots(round: round, [root])
+        case 1:
+            let cells = (0..<SketchCells.countMax).map { _ in
+                SketchCell(sum: chance.bits(), check: 0, count: 1)
+            }
+            return .cells(SketchCells(round: UInt16(chance.below(64)), version: 1, first: 0, cells: cells))
+        case 2:
+            let spans = (0..<CellsRequest.spansMax).map {
+                CellSpan(first: $0 * SketchCells.countMax, count: SketchCells.countMax)
+            }
+            return .more(CellsRequest(kind: kind, round: round, range: UInt8(chance.below(16)), spans: spans))
+        default:
+            let shorts = Set((0..<ReconciliationFrame.wantsMax).map { _ in chance.bits() })
+            return .want(kind, shorts.sorted())
         }
     }
 

@@ -45,7 +45,7 @@ private func run(
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         var chance = Chance(seed: 1)
         for round in 0..<8 {
-            for tag in 0..<Message.count {
+            for tag in Message.tags {
                 let message = Message.any(from: &chance, tag: tag).encoded()
                 try Data(message).write(to: folder.appending(path: "message-\(tag)-\(round)"))
             }
