@@ -36,7 +36,8 @@ struct ItemSet: Sendable {
 
 /// A set as one session sees it: short ids under the session's keys, and the sketch of them, kept current.
 ///
-/// It costs eight octets and 0.3 µs an item, for each session: so it is made when a session first needs it.
+/// It costs eight octets and 0.3 µs an item, for each session: so it is made when a session first needs it, and takes in
+/// what is new when it is needed again (`catchUp`), not while items come one by one.
 struct KeyedSet: Sendable {
     let keys: SketchKeys
     /// In the order of the items.
@@ -47,15 +48,16 @@ struct KeyedSet: Sendable {
         self.keys = keys
         shorts = []
         shorts.reserveCapacity(items.count)
-        for id in items.ids { insert(id) }
+        catchUp(with: items)
     }
 
-    @discardableResult
-    mutating func insert(_ id: Digest) -> UInt64 {
-        let symbol = keys.symbol(id)
-        shorts.append(symbol.short)
-        sketch.insert(symbol)
-        return symbol.short
+    /// The items that were inserted since; removed ones are removed at once.
+    mutating func catchUp(with items: ItemSet) {
+        for id in items.ids[shorts.count...] {
+            let symbol = keys.symbol(id)
+            shorts.append(symbol.short)
+            sketch.insert(symbol)
+        }
     }
 
     mutating func remove(at place: Int) {

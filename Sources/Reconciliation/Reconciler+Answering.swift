@@ -42,10 +42,13 @@ extension Reconciler {
         }
     }
 
-    /// The peer's view of a set, made when it is first needed.
+    /// The peer's view of a set, made when it is first needed, and brought up to date.
     mutating func prepare(_ kind: SetKind, _ peer: NodeID) {
-        guard peers[peer]!.sets[kind] == nil else { return }
-        peers[peer]!.sets[kind] = KeyedSet(items[kind]!, keys: peers[peer]!.keys)
+        if peers[peer]!.sets[kind] == nil {
+            peers[peer]!.sets[kind] = KeyedSet(items[kind]!, keys: peers[peer]!.keys)
+        } else {
+            peers[peer]!.sets[kind]!.catchUp(with: items[kind]!)
+        }
     }
 
     private mutating func isKept(_ kind: SetKind, _ peer: NodeID) -> Bool {

@@ -117,6 +117,7 @@ extension Reconciler {
                 closeRound(peer, index, at: now)
                 return
             }
+            prepare(kind, peer)
             decoding.restart(own: ownCells(kind, decoding.range, peer))
             decoding.version = cells.version
         }
@@ -182,6 +183,7 @@ extension Reconciler {
     ) {
         count(.decoded)
         let kind = peers[peer]!.rounds[index].kind
+        prepare(kind, peer)
         let here = Set(
             peers[peer]!.sets[kind]!.places(of: decoding.decoder.onlyTheirs).map {
                 peers[peer]!.sets[kind]!.shorts[$0]

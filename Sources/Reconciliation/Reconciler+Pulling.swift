@@ -117,6 +117,7 @@ extension Reconciler {
     mutating func push(
         _ shorts: [UInt64], _ kind: SetKind, to peer: NodeID, _ actions: inout [Action]
     ) {
+        prepare(kind, peer)
         let places = peers[peer]!.sets[kind]!.places(of: shorts.prefix(Self.pushesMax))
         guard !places.isEmpty else { return }
         count(.pushed, places.count)

@@ -3,7 +3,7 @@ internal import Foundation
 
 /// Measures what the rooms must reach, on one core, against the same work in C.
 @main struct Bench {
-    private static let parts = ["decode", "verify", "store", "proof", "block"]
+    private static let parts = ["decode", "verify", "store", "proof", "reconcile", "block"]
 
     static func main() throws {
         let arguments = Set(CommandLine.arguments.dropFirst())
@@ -31,6 +31,7 @@ internal import Foundation
             if wants("verify") { add(try VerifyRows.measure(in: scratch)) }
             if wants("store") { add(try StoreRows.measure(in: scratch)) }
             if wants("proof") { add(ProofRows.measure()) }
+            if wants("reconcile") { add(ReconcileRows.measure()) }
             if wants("block") {
                 add(BlockRows.measure(hotspots: 10_000, reports: 10))
                 if arguments.contains("--full") { add(BlockRows.measure(hotspots: 100_000, reports: 10)) }
