@@ -35,6 +35,27 @@ import Wire
         #expect(net.seen[0].moved.isEmpty, "the one that stayed has moved")
     }
 
+    @Test func `a path over a relay takes no other's place, and gives way to any`() {
+        let net = opened(3)
+        let home = net.places[0]
+        net.places[0] = .relayed(7)
+        net.send(note(1), from: 0, to: 1)
+        net.run(for: .seconds(1))
+        #expect(net.seen[1].received == [note(1)] && net.seen[1].moved.isEmpty)
+        #expect(net.machines[1][net.ids[0]]?.endpoint == home)
+        // Both over relays: such a path moves as any.
+        let relayed = Net(chance: Chance(seed: 4))
+        relayed.places[0] = .relayed(7)
+        relayed.open(0, to: 1)
+        relayed.run(for: .seconds(1))
+        #expect(relayed.machines[1][relayed.ids[0]]?.endpoint == .relayed(7))
+        // Somebody says where the node is: that place is asked, and the session goes over to it.
+        relayed.places[0] = elsewhere
+        relayed.handle(.meet(relayed.ids[0], elsewhere), at: 1)
+        relayed.run(for: .milliseconds(100))
+        #expect(relayed.seen[1].moved == [elsewhere])
+    }
+
     @Test func `a captured datagram from another address moves nothing, be it old or first to arrive`() {
         let net = opened(2)
         net.send(note(1), from: 0, to: 1)
