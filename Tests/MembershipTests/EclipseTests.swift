@@ -2,6 +2,7 @@ import Bytes
 import Chance
 import Identity
 import Membership
+import MembershipWorld
 import TestKit
 import Testing
 import Wire
