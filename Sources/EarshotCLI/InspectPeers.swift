@@ -30,6 +30,8 @@ struct PeerDocument: Encodable {
     /// Dials without answer.
     let attempts: UInt32?
     let listed: Bool?
+    /// It told contact cards with wrong signatures.
+    let forger: Bool?
     let committee: Bool?
     let region: String?
     let metres: Int?
@@ -107,10 +109,10 @@ extension TextTable {
             time.map { spoken(now > $0 ? now - $0 : 0) } ?? "-"
         }
         let attempts = peer.attempts ?? 0
-        let idle = attempts > 0 ? "silent ×\(attempts)" : "-"
+        let idle = peer.forger == true ? "forges cards" : attempts > 0 ? "silent ×\(attempts)" : "-"
         let arrow = peer.direction.map { $0 == "outbound" ? " chosen" : " came" } ?? ""
         add(
-            peer.view + arrow, String(peer.node.prefix(16)),
+            peer.view + arrow + (peer.listed == true ? " listed" : ""), String(peer.node.prefix(16)),
             peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"), peer.endpoints.first ?? "-",
             age(peer.since),
             peer.roundTripMicroseconds.map { String(format: "%.2f", Double($0) / 1_000) } ?? "-",
@@ -162,6 +164,7 @@ extension PeerDocument {
         health = link?.liveness
         attempts = report.attempts
         listed = report.isListed
+        forger = report.isForger
         committee = report.isOfCommittee
         region = report.region
         self.metres = metres
@@ -185,6 +188,7 @@ extension PeerDocument {
         health = nil
         attempts = nil
         listed = nil
+        forger = nil
         committee = nil
         region = record.region?.description
         self.metres = metres

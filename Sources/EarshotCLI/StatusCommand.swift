@@ -141,6 +141,7 @@ struct StatusSnapshot: Sendable {
         line("waits for", report.waitsFor.isEmpty ? "nothing" : report.waitsFor)
         line("votes", report.mayVote ? "yes" : "no, it observes only")
         line("peers", peers)
+        line("list", list)
         line("beacon", beacon)
         line("verdict", verdict)
         line("own reports", witnessing)
@@ -179,6 +180,27 @@ struct StatusSnapshot: Sendable {
         return
             "\(links.count), \(chosen) of them chosen, \(suspected) suspected; \(max(0, more)) others known"
     }
+
+    /// What became of the bootstrap list, and who is known to lie.
+    private var list: String {
+        let listed = report.peers.filter(\.isListed)
+        let silent = listed.count { $0.link == nil && $0.attempts > 0 }
+        var text =
+            "\(listed.count) entries, \(listed.count { $0.link != nil }) of them connected, \(silent) silent"
+        let forgers = report.peers.filter { $0.isForger == true }
+        for forger in forgers.prefix(Self.forgersShown) {
+            text +=
+                "\n              \(forger.node) at \(forger.address ?? "?") FORGES contact cards"
+                + (forger.isListed ? ": take it off the list" : "")
+        }
+        if forgers.count > Self.forgersShown {
+            text +=
+                "\n              and \(forgers.count - Self.forgersShown) others; see `earshot inspect peers`"
+        }
+        return text
+    }
+
+    private static let forgersShown = 4
 
     private var beacon: String {
         guard let beacon = report.beacon else { return "none since the start" }

@@ -69,29 +69,32 @@ extension Membership {
             }
             let isNew = contacts.list[index].record != nil
             contacts.set(record: record, at: index)
-            if !contacts.list[index].isActive, isNew {
+            if !contacts.list[index].isActive, isNew, !contacts.list[index].isShunned(at: now) {
                 // It lives, or has moved: worth a dial at once.
                 contacts.set(refusals: 0, at: index)
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)
             }
             return noteNews(record.node, at: now)
         }
-        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(inPrefixOf: record) else { return }
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
+        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else { return }
         contacts.insert(contact)
         trim()
         if contacts.index(of: record.node) != nil { noteNews(record.node, at: now) }
     }
 
-    private func hasPassiveRoom(inPrefixOf record: NodeRecord) -> Bool {
-        guard !committee.contains(record.node), let prefix = settings.prefix(of: record.endpoints.first)
-        else { return true }
-        var count = 0
+    private func hasPassiveRoom(for contact: Contact) -> Bool {
+        guard !contact.isOfCommittee else { return true }
+        let prefixes = settings.prefixes(of: contact)
+        guard !prefixes.isEmpty else { return true }
+        var counts = [Int](repeating: 0, count: prefixes.count)
         for index in contacts.list.indices where !contacts.list[index].isActive {
-            if settings.prefix(of: contacts.list[index].home) == prefix { count += 1 }
+            for prefix in settings.prefixes(of: contacts.list[index]) {
+                if let place = prefixes.firstIndex(of: prefix) { counts[place] += 1 }
+            }
         }
-        return count < Self.passiveOfPrefixMax
+        return counts.allSatisfy { $0 < Self.passiveOfPrefixMax }
     }
 
     /// Forgets strangers beyond the passive view's size.
@@ -115,13 +118,9 @@ extension Membership {
         let pool =
             idle.count - unproven.count > provenMax ? idle.filter { contacts.list[$0].isProven } : unproven
         var counts: [Prefix: Int] = [:]
-        for index in pool {
-            guard let prefix = settings.prefix(of: contacts.list[index].home) else { continue }
-            counts[prefix, default: 0] += 1
-        }
-        let sizes = pool.map { index in
-            settings.prefix(of: contacts.list[index].home).map { counts[$0]! } ?? 1
-        }
+        let prefixes = pool.map { settings.prefixes(of: contacts.list[$0]) }
+        for prefix in prefixes.joined() { counts[prefix, default: 0] += 1 }
+        let sizes = prefixes.map { $0.map { counts[$0]! }.max() ?? 1 }
         let largest = sizes.max()!
         let crowded = pool.indices.filter { sizes[$0] == largest }
         return pool[crowded[chance.below(crowded.count)]]

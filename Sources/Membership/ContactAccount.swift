@@ -34,6 +34,8 @@ public struct ContactAccount: Equatable, Sendable {
     public let isAnchor: Bool
     /// It was a peer, or answered a dial.
     public let isProven: Bool
+    /// It once told a card with a wrong signature.
+    public let isForger: Bool
     /// Dials without answer.
     public let attempts: Int
     /// Nil in the passive view.
@@ -47,6 +49,7 @@ public struct ContactAccount: Equatable, Sendable {
         isOfCommittee = contact.isOfCommittee
         isAnchor = contact.isAnchor
         isProven = contact.isProven
+        isForger = contact.shunnedUntil != nil
         attempts = contact.attempts
         link = contact.link.map(Link.init)
     }

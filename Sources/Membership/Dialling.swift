@@ -27,6 +27,8 @@ extension Membership {
     /// Dials without answer after which a contact is not counted on, and gives way to a newer one.
     static let attemptsBeforeForgetting = 4
     static let anchorsMax = 2
+    /// Between two forgers that are told of: their keys cost nothing.
+    static let forgerPeriod: Duration = .seconds(1)
     /// Fewer peers than this are urgent.
     var urgentBelow: Int { min(3, settings.activeTarget) }
 
@@ -107,19 +109,19 @@ extension Membership {
         var others: [Int] = []
         for index in due {
             let contact = contacts.list[index]
-            let prefix = settings.prefix(of: contact.home)
-            let isCrowded = prefix.map { counts[$0, default: 0] >= Self.activeOfPrefixMax } ?? false
+            let prefixes = settings.prefixes(of: contact)
+            let isCrowded = prefixes.contains { counts[$0, default: 0] >= Self.activeOfPrefixMax }
             guard contact.isTrusted || !isCrowded else { continue }
             if contact.isAnchor {
                 first.append(index)
             } else if isFellow, contact.isOfCommittee {
                 fellows.append(index)
-            } else if prefix.map({ counts[$0] == nil }) ?? true {
+            } else if prefixes.allSatisfy({ counts[$0] == nil }) {
                 different.append(index)
             } else {
                 others.append(index)
             }
-            if let prefix { counts[prefix, default: 0] += 1 }
+            for prefix in prefixes { counts[prefix, default: 0] += 1 }
         }
         chance.shuffle(&different)
         return first + fellows + different + others
@@ -195,7 +197,9 @@ extension Membership {
         _ index: Int, _ endpoint: Endpoint, isUrgent: Bool, at now: Instant, _ actions: inout [Action]
     ) -> Bool {
         let isTrusted = contacts.list[index].isTrusted
-        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return false }
+        guard !contacts.list[index].isShunned(at: now), isTrusted || hasRoom(inPrefixOf: endpoint) else {
+            return false
+        }
         let hasRoom = contacts.activeCount < settings.activeMax
         if isTrusted {
             if hasRoom { return true }
@@ -347,5 +351,24 @@ extension Membership {
             : jittered(settings.dialDelayMin)
         contacts.set(.idle(retryAt: now + wait, attempts: 0), at: index)
         persistAt = min(persistAt, now + settings.persistDelay)
+    }
+
+    /// It told a forged card. Whoever is no contact is forgotten anyway, and a dial of it was none.
+    mutating func shun(
+        _ sender: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender) else { return }
+        let isNew = contacts.list[index].shunnedUntil == nil
+        let attempts = contacts.list[index].attempts
+        if let link = contacts.list[index].link {
+            actions.append(.send(sender, link.endpoint, .goodbye))
+            disconnect(index, isRefused: true, at: now, &actions)
+        }
+        let until = now + jittered(settings.refusalDelayMax)
+        contacts.set(.idle(retryAt: until, attempts: attempts), at: index)
+        contacts.shun(until: until, at: index)
+        guard isNew, nextForger <= now else { return }
+        nextForger = now + Self.forgerPeriod
+        actions.append(.forger(sender, endpoint))
     }
 }

@@ -35,6 +35,8 @@ public import Wire
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
 /// - Upon anything from a peer at another place than before: that is its place now.
+/// - Upon a card with a wrong signature, said in a session: whoever said it made it up, since everybody checks cards before
+///   telling them. Nothing of what it told is kept, it is a peer no more, and for 5 min neither dialled nor welcomed.
 ///
 /// Suspicion is local and is never told. Who sends, and from where, is what sessions have proven before it comes
 /// here; so are the signatures of cards, by the host.
@@ -111,6 +113,9 @@ public struct Membership: Equatable, Sendable {
         case indirectPing(NodeID, Endpoint, nonce: UInt64, from: NodeID, Endpoint)
         case indirectPong(nonce: UInt64, isAlive: Bool, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// Cards came of which at least one has a wrong signature, from whom a session proves and this place; they are
+        /// handed over in no other way.
+        case forged(from: NodeID, Endpoint)
         /// A node sees this one come from `seen`; it is itself at `place`.
         case observed(seen: Endpoint, by: NodeID, Endpoint)
         /// One's own card, renewed.
@@ -140,6 +145,8 @@ public struct Membership: Equatable, Sendable {
         case persist([NodeRecord])
         /// Others agree that this is where the node is, and its card does not say so.
         case located(Endpoint)
+        /// A contact that told a forged card for the first time; others, while this one was told of, go without.
+        case forger(NodeID, Endpoint)
     }
 
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
@@ -165,6 +172,8 @@ public struct Membership: Equatable, Sendable {
     var shufflePeriod: Duration
     var nextRenewal: Instant
     var nextSwap: Instant
+    /// When the next forger is worth telling of.
+    var nextForger = Instant.origin
     var persistAt: Instant = .never
     var committee: Set<NodeID> = []
     /// The last card that was news: told in the next exchanges.
@@ -211,7 +220,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .committee, .observed, .card, .bootstrap: break
+        case .woke, .probe, .goodbye, .forged, .committee, .observed, .card, .bootstrap: break
         }
         switch event {
         case .heard: break
@@ -250,6 +259,7 @@ public struct Membership: Equatable, Sendable {
             // Peers are told in the next exchanges.
             noteNews(own.node, at: now)
         case .bootstrap(let list): replaceListed(by: list, at: now)
+        case .forged(let sender, let endpoint): shun(sender, endpoint, at: now, &actions)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)

@@ -26,7 +26,9 @@ func row(_ head: String, _ shares: [EclipseTrial.Share]) {
     var line = "  " + head + String(repeating: " ", count: max(0, 44 - head.count))
     for values in [shares.map(\.active), shares.map(\.passive)] {
         let sorted = values.sorted()
-        line += percent(sorted[sorted.count / 2]) + percent(sorted[sorted.count * 99 / 100]) + percent(sorted.last!)
+        line +=
+            percent(sorted[sorted.count / 2]) + percent(sorted[sorted.count * 99 / 100])
+            + percent(sorted.last!)
         line += "    "
     }
     print(line)
@@ -41,7 +43,8 @@ for list in EclipseTrial.List.allCases {
         results.withLock { $0[place] = trial.shares }
     }
     let trials = results.withLock { $0 }
-    print("\(list) list, \(seeds.count) seeds; highest share in %: active median, p99, most; passive likewise")
+    print(
+        "\(list) list, \(seeds.count) seeds; highest share in %: active median, p99, most; passive likewise")
     for (life, name) in lives.enumerated() {
         row(name, trials.map { $0[life] })
         for tactic in Attacker.Tactic.allCases {

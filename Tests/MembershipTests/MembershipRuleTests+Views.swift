@@ -52,6 +52,63 @@ extension MembershipRuleTests {
         machine.assertInvariants()
     }
 
+    @Test func `a card that names a foreign prefix first counts where its node is as well`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        for number in 0..<UInt32(40) {
+            let places = [
+                Endpoint(ipv4: 0xD000_0001 | number << 8, port: 1),
+                Endpoint(ipv4: 0xC000_0001 + number, port: 1),
+            ]
+            let card = NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: places, region: nil, version: 1)
+            tell(&machine, [card])
+        }
+        #expect(machine.records.count == 11, "the peer, and ten of one prefix")
+        machine.assertInvariants()
+    }
+
+    @Test func `who tells a forged card is left alone for minutes, and told of once`() {
+        var machine = machine(bootstrap: [(World.id(1), World.endpoint(1)), (World.id(2), World.endpoint(2))])
+        var now = Instant.origin
+        _ = handle(&machine, .woke, at: now)
+        let places = [1, 2].map { (World.id($0), World.endpoint($0)) }
+        for (node, place) in places { _ = handle(&machine, .welcome([], from: node, place), at: now) }
+        _ = meet(&machine, 1, at: now)
+        #expect(machine.peers == [World.id(1)])
+        let (liar, place) = places[0]
+        let forged = Membership.Event.forged(from: liar, place)
+        #expect(
+            handle(&machine, forged, at: now) == [
+                .send(liar, place, .goodbye), .disconnected(liar), .forger(liar, place),
+            ])
+        #expect(machine.peers.isEmpty && machine.accounts.first { $0.node == liar }?.isForger == true)
+        #expect(handle(&machine, forged, at: now).isEmpty, "told once")
+        #expect(handle(&machine, .forged(from: World.id(9), World.endpoint(9)), at: now).isEmpty)
+        // One as bad within the same second is left alone as well, and not told of.
+        #expect(handle(&machine, .forged(from: places[1].0, places[1].1), at: now).isEmpty)
+        #expect(machine.accounts.allSatisfy { $0.isForger })
+
+        // Neither its dials, nor its pings, nor a newer card of it change that.
+        #expect(!meet(&machine, 1, isUrgent: true, at: now).contains(.connected(liar, place)))
+        _ = handle(&machine, .ping(nonce: 1, from: liar, place), at: now)
+        let newer = Membership.Event.dial(newerCard, isUrgent: true, from: liar, place)
+        #expect(!handle(&machine, newer, at: now).contains(.connected(liar, place)))
+        var dialledAt: Instant?
+        while dialledAt == nil, now < .origin + .seconds(1_000) {
+            now = max(machine.deadline, now + .milliseconds(1))
+            for case .send(liar, _, .dial) in handle(&machine, .woke, at: now) { dialledAt = now }
+            machine.assertInvariants()
+        }
+        #expect(dialledAt.map { .origin + .seconds(150) <= $0 && $0 <= .origin + .seconds(310) } == true)
+        #expect(
+            handle(&machine, .welcome([newerCard], from: liar, place), at: now).contains(
+                .connected(liar, place)))
+    }
+
+    private var newerCard: NodeRecord { World.record(1, sequence: 1 << 20) }
+
     @Test func `what never answered does not displace what did`() {
         var machine = machine(remembered: (1...40).map { World.record($0) })
         var answered: Set<NodeID> = []

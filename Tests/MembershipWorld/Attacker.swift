@@ -82,7 +82,9 @@ package final class Attacker {
 
     private func lies() -> [NodeRecord] {
         let pool = others.isEmpty ? homes : others
-        return [homes[chance.below(homes.count)], pool[chance.below(pool.count)], pool[chance.below(pool.count)]]
+        return [
+            homes[chance.below(homes.count)], pool[chance.below(pool.count)], pool[chance.below(pool.count)],
+        ]
     }
 
     /// What reaches one of its addresses.

@@ -10,6 +10,7 @@ internal import Wire
 ///   second, then from some of them.
 /// - At 60 s the victim starts again from what it remembers and its list; at 100 s, from what it remembers alone.
 package struct EclipseTrial: Sendable {
+    /// Of whom, with the attacker's nodes, a fifth are the attacker's.
     package static let honest = 4 * Attacker.addresses
     /// A view is looked at from then on after each start: before, a single peer is a whole view.
     private static let settling: Duration = .seconds(10)
@@ -34,25 +35,25 @@ package struct EclipseTrial: Sendable {
     /// In the victim's first life, in the one with its list, and in the one with its memory alone.
     package private(set) var shares: [Share] = []
 
-    package init(chance: Chance, tactic: Attacker.Tactic, list: List) {
+    package init(chance: Chance, tactic: Attacker.Tactic, list: List, honest: Int = honest) {
         var chance = chance
         let attacker = Attacker(tactic, chance: chance.split())
         let world = World(chance: chance, lossPercent: Self.lossPercent, isSpread: true)
         world.delayMax = .milliseconds(50)
         world.elsewhere = { [unowned world] in attacker.answer($0, in: world) }
         let good = (0..<3).map { (World.id($0), world.place($0)) }
-        for index in 0..<Self.honest { world.add(good.filter { $0.0 != World.id(index) }) }
+        for index in 0..<honest { world.add(good.filter { $0.0 != World.id(index) }) }
         var turn = 0
         func pass() {
             for _ in 0..<10 {
-                attacker.attack(world.place(turn % Self.honest), fromAddresses: 1, in: world)
+                attacker.attack(world.place(turn % honest), fromAddresses: 1, in: world)
                 turn += 1
             }
             world.run(for: Self.step)
         }
         while world.now < .origin + .seconds(20) { pass() }
 
-        let victim = Self.honest
+        let victim = honest
         let entries =
             switch list {
             case .honest: good

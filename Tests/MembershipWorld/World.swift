@@ -93,7 +93,9 @@ package final class World {
             endpoints: [endpoint ?? World.endpoint(index)], region: nil, version: 1)
     }
 
-    package func place(_ index: Int) -> Endpoint { isSpread ? Self.spreadEndpoint(index) : Self.endpoint(index) }
+    package func place(_ index: Int) -> Endpoint {
+        isSpread ? Self.spreadEndpoint(index) : Self.endpoint(index)
+    }
 
     private func place(of node: NodeID) -> Endpoint {
         hosts.first { $0.record.node == node }?.record.endpoints[0] ?? .loopback(port: 0)
@@ -174,7 +176,7 @@ package final class World {
         hosts[index].machine.handle(event, at: now, actions: &actions)
         for action in actions {
             switch action {
-            case .located: break
+            case .located, .forger: break
             case .send(let node, let endpoint, let frame): send(frame, from: index, to: endpoint, node)
             case .connected(let peer, let endpoint):
                 precondition(hosts[index].peers.updateValue(endpoint, forKey: peer) == nil)
@@ -203,7 +205,8 @@ package final class World {
         if let isCut, let other = places[endpoint], isCut(index, other) { return }
         send(
             Packet(
-                sender: World.id(index), source: hosts[index].record.endpoints[0], to: endpoint, receiver: node,
+                sender: World.id(index), source: hosts[index].record.endpoints[0], to: endpoint,
+                receiver: node,
                 frame: frame))
     }
 

@@ -70,6 +70,7 @@ enum Ports {
     static let edges: UInt16 = 30_800
     static let greeting: UInt16 = 31_000
     static let interop: UInt16 = 31_100
+    static let liars: UInt16 = 31_200
 }
 
 /// `earshot` with some arguments, and what it says.

@@ -45,7 +45,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .transactionRefused, .uplinkLied, .uplinkSilent:
+            .forger, .transactionRefused, .uplinkLied, .uplinkSilent:
             break
         }
     }
@@ -90,11 +90,15 @@ struct NodeWatch {
         let known = node.contacts
         let peers = known.filter { $0.link != nil }
         traffic.follow(Set(peers.compactMap(\.endpoint)))
-        // Of the passive view those first that once answered: they are worth more than hearsay.
-        let others =
-            known.filter { $0.link == nil && $0.isProven } + known.filter { $0.link == nil && !$0.isProven }
+        // Of the passive view those first that the operator named or should hear of, then those that once answered: they are
+        // worth more than hearsay.
+        let passive = known.filter { $0.link == nil }
+        let named = passive.filter { $0.isListed || $0.isForger }
+        let others = passive.filter { !$0.isListed && !$0.isForger }
+        let ordered =
+            peers + named + others.filter { $0.isProven } + others.filter { !$0.isProven }
         status.contactCount = UInt32(known.count)
-        status.contacts = (peers + others).prefix(LiveStatus.contactsMax).map {
+        status.contacts = ordered.prefix(LiveStatus.contactsMax).map {
             contact($0, at: now, wallTime: wallTime)
         }
         status.counters =
@@ -132,6 +136,7 @@ struct NodeWatch {
         if account.isOfCommittee { contact.traits.insert(.committee) }
         if account.isAnchor { contact.traits.insert(.anchor) }
         if account.isProven { contact.traits.insert(.proven) }
+        if account.isForger { contact.traits.insert(.forger) }
         contact.attempts = UInt32(clamping: account.attempts)
         guard let link = account.link else { return contact }
         var live = LiveStatus.Link(
