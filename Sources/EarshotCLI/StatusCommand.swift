@@ -187,11 +187,11 @@ struct StatusSnapshot: Sendable {
         let silent = listed.count { $0.link == nil && $0.attempts > 0 }
         var text =
             "\(listed.count) entries, \(listed.count { $0.link != nil }) of them connected, \(silent) silent"
-        let forgers = report.peers.filter { $0.isForger == true }
+        let forgers = report.peers.filter { ($0.forgeries ?? 0) > 0 }
         for forger in forgers.prefix(Self.forgersShown) {
             text +=
-                "\n              \(forger.node) at \(forger.address ?? "?") FORGES contact cards"
-                + (forger.isListed ? ": take it off the list" : "")
+                "\n              \(forger.node) at \(forger.address ?? "?"): FORGED CARDS, "
+                + "\(forger.forgeries ?? 0) times" + (forger.isListed ? "; is it on the list by right?" : "")
         }
         if forgers.count > Self.forgersShown {
             text +=

@@ -11,6 +11,8 @@ extension Membership {
     static let cardsPeriod: Duration = .milliseconds(100)
     /// While exchanges are as frequent, the last news is worth repeating.
     static let freshPeriod: Duration = .seconds(2)
+    /// Between two forgers that the host is told of: their keys cost nothing.
+    static let forgerPeriod: Duration = .seconds(1)
 
     mutating func receive(
         _ records: [NodeRecord], asks: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
@@ -34,6 +36,17 @@ extension Membership {
         guard asks else { return }
         let cards = sample(for: sender, withOwn: true, without: records)
         actions.append(.send(sender, endpoint, .records(cards, asks: false)))
+    }
+
+    /// Whoever is no contact is forgotten anyway.
+    mutating func noteForgery(
+        by sender: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender) else { return }
+        contacts.noteForgery(at: index)
+        guard contacts.list[index].forgeries == 1, nextForger <= now else { return }
+        nextForger = now + Self.forgerPeriod
+        actions.append(.forger(sender, endpoint))
     }
 
     /// Whoever is on the list no longer is a stranger like any other; whoever is on it now is tried at once.
@@ -69,7 +82,7 @@ extension Membership {
             }
             let isNew = contacts.list[index].record != nil
             contacts.set(record: record, at: index)
-            if !contacts.list[index].isActive, isNew, !contacts.list[index].isShunned(at: now) {
+            if !contacts.list[index].isActive, isNew {
                 // It lives, or has moved: worth a dial at once.
                 contacts.set(refusals: 0, at: index)
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)

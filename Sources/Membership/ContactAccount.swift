@@ -34,8 +34,8 @@ public struct ContactAccount: Equatable, Sendable {
     public let isAnchor: Bool
     /// It was a peer, or answered a dial.
     public let isProven: Bool
-    /// It once told a card with a wrong signature.
-    public let isForger: Bool
+    /// Times that it told a card with a wrong signature.
+    public let forgeries: Int
     /// Dials without answer.
     public let attempts: Int
     /// Nil in the passive view.
@@ -49,7 +49,7 @@ public struct ContactAccount: Equatable, Sendable {
         isOfCommittee = contact.isOfCommittee
         isAnchor = contact.isAnchor
         isProven = contact.isProven
-        isForger = contact.shunnedUntil != nil
+        forgeries = contact.forgeries
         attempts = contact.attempts
         link = contact.link.map(Link.init)
     }

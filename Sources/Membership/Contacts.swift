@@ -27,8 +27,8 @@ struct Contact: Equatable, Sendable {
     var isProven = false
     /// Dials that it answered with a refusal since it was last a peer.
     var refusals = 0
-    /// It told a forged card, and is left alone until then.
-    var shunnedUntil: Instant?
+    /// Times that it told a card with a wrong signature.
+    var forgeries = 0
 
     init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
         self.node = node
@@ -51,8 +51,6 @@ struct Contact: Equatable, Sendable {
 
     /// Every place that counts for its prefixes: a peer's is known, anybody else may be at each that its card names.
     var homes: [Endpoint] { link.map { [$0.home] } ?? endpoints }
-
-    func isShunned(at now: Instant) -> Bool { shunnedUntil.map { now < $0 } ?? false }
 
     var isActive: Bool {
         if case .active = phase { true } else { false }
@@ -194,7 +192,7 @@ struct Contacts: Equatable, Sendable {
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
-    mutating func shun(until: Instant, at index: Int) { list[index].shunnedUntil = until }
+    mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
 
     mutating func set(listed places: [NodeID: Endpoint]) {
         for index in list.indices { list[index].listed = places[list[index].node] }

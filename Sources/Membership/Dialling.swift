@@ -27,8 +27,6 @@ extension Membership {
     /// Dials without answer after which a contact is not counted on, and gives way to a newer one.
     static let attemptsBeforeForgetting = 4
     static let anchorsMax = 2
-    /// Between two forgers that are told of: their keys cost nothing.
-    static let forgerPeriod: Duration = .seconds(1)
     /// Fewer peers than this are urgent.
     var urgentBelow: Int { min(3, settings.activeTarget) }
 
@@ -197,9 +195,7 @@ extension Membership {
         _ index: Int, _ endpoint: Endpoint, isUrgent: Bool, at now: Instant, _ actions: inout [Action]
     ) -> Bool {
         let isTrusted = contacts.list[index].isTrusted
-        guard !contacts.list[index].isShunned(at: now), isTrusted || hasRoom(inPrefixOf: endpoint) else {
-            return false
-        }
+        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return false }
         let hasRoom = contacts.activeCount < settings.activeMax
         if isTrusted {
             if hasRoom { return true }
@@ -351,24 +347,5 @@ extension Membership {
             : jittered(settings.dialDelayMin)
         contacts.set(.idle(retryAt: now + wait, attempts: 0), at: index)
         persistAt = min(persistAt, now + settings.persistDelay)
-    }
-
-    /// It told a forged card. Whoever is no contact is forgotten anyway, and a dial of it was none.
-    mutating func shun(
-        _ sender: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]
-    ) {
-        guard let index = contacts.index(of: sender) else { return }
-        let isNew = contacts.list[index].shunnedUntil == nil
-        let attempts = contacts.list[index].attempts
-        if let link = contacts.list[index].link {
-            actions.append(.send(sender, link.endpoint, .goodbye))
-            disconnect(index, isRefused: true, at: now, &actions)
-        }
-        let until = now + jittered(settings.refusalDelayMax)
-        contacts.set(.idle(retryAt: until, attempts: attempts), at: index)
-        contacts.shun(until: until, at: index)
-        guard isNew, nextForger <= now else { return }
-        nextForger = now + Self.forgerPeriod
-        actions.append(.forger(sender, endpoint))
     }
 }

@@ -35,8 +35,8 @@ public import Wire
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
 /// - Upon anything from a peer at another place than before: that is its place now.
-/// - Upon a card with a wrong signature, said in a session: whoever said it made it up, since everybody checks cards before
-///   telling them. Nothing of what it told is kept, it is a peer no more, and for 5 min neither dialled nor welcomed.
+/// - Upon cards of which one has a wrong signature: none is taken, so that a welcome with one makes no peer. It is counted against
+///   who told it, and told to the host the first time.
 ///
 /// Suspicion is local and is never told. Who sends, and from where, is what sessions have proven before it comes
 /// here; so are the signatures of cards, by the host.
@@ -259,7 +259,8 @@ public struct Membership: Equatable, Sendable {
             // Peers are told in the next exchanges.
             noteNews(own.node, at: now)
         case .bootstrap(let list): replaceListed(by: list, at: now)
-        case .forged(let sender, let endpoint): shun(sender, endpoint, at: now, &actions)
+        case .forged(let sender, let endpoint):
+            return noteForgery(by: sender, endpoint, at: now, &actions)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)

@@ -238,7 +238,7 @@ extension Membership {
             return true
         }
         // It takes us for a peer: become one, or say that we are none.
-        if appetite(at: now).wants(contacts.list[index]), !contacts.list[index].isShunned(at: now) {
+        if appetite(at: now).wants(contacts.list[index]) {
             // At once: it is there, and until we answer it counts on one that does not hear it. No faster than it asks,
             // and not for each of many at a time.
             guard nextAnswer <= now else { return false }

@@ -120,7 +120,7 @@ public enum Notice: Sendable {
     case peerDisconnected(NodeID)
     /// Others agree to see it there: its card says so now.
     case located(Endpoint)
-    /// A node told contact cards that those whom they name did not sign; it is left alone for a while.
+    /// A node told contact cards that those whom they name did not sign, for the first time.
     case forger(NodeID, Endpoint)
     case catchingUp(from: Epoch, to: Epoch)
     /// This node's execution differs from a finalised header: it stops voting and serving.

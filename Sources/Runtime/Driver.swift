@@ -259,8 +259,8 @@ final class Driver {
         case .forger(let node, let endpoint):
             logger.warning(
                 """
-                a node tells contact cards that those whom they name did not sign: none is kept, and it is left alone \
-                for some minutes
+                a node tells contact cards that those whom they name did not sign, and none of them is kept: it lies, or its \
+                memory is broken
                 """, metadata: ["node": "\(node)", "address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
         case .catchingUp(let from, let to):

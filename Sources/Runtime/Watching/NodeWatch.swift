@@ -93,8 +93,8 @@ struct NodeWatch {
         // Of the passive view those first that the operator named or should hear of, then those that once answered: they are
         // worth more than hearsay.
         let passive = known.filter { $0.link == nil }
-        let named = passive.filter { $0.isListed || $0.isForger }
-        let others = passive.filter { !$0.isListed && !$0.isForger }
+        let named = passive.filter { $0.isListed || $0.forgeries > 0 }
+        let others = passive.filter { !$0.isListed && $0.forgeries == 0 }
         let ordered =
             peers + named + others.filter { $0.isProven } + others.filter { !$0.isProven }
         status.contactCount = UInt32(known.count)
@@ -136,8 +136,8 @@ struct NodeWatch {
         if account.isOfCommittee { contact.traits.insert(.committee) }
         if account.isAnchor { contact.traits.insert(.anchor) }
         if account.isProven { contact.traits.insert(.proven) }
-        if account.isForger { contact.traits.insert(.forger) }
         contact.attempts = UInt32(clamping: account.attempts)
+        contact.forgeries = UInt32(clamping: account.forgeries)
         guard let link = account.link else { return contact }
         var live = LiveStatus.Link(
             isOutbound: link.isOutbound, since: wall(link.since), heardAt: wall(link.heardAt),
