@@ -100,7 +100,7 @@ struct Round: Sendable {
         view = state.view
         for record in state.records {
             var slot = Slot(restoring: record)
-            if seat == nil {
+            if seat == nil, !isRemoved(.copyRepeatsNoVotes) {
                 // A copy's votes are another's to repeat: they stay in the store, which an observer never writes.
                 slot.notarized = nil
                 slot.isNullified = false

@@ -19,6 +19,11 @@ struct SimulateMutants: ParsableCommand {
     @Option(help: "Processes side by side.") var jobs = 2
     @Flag(help: "Draw plans from the swarm instead of those made for the rule.") var swarm = false
     @Flag(help: "Leave the rule in force: the plans must then end well.") var intact = false
+    @Option(help: "With --seed: write the plan and what befell every datagram to this file.") var record:
+        String?
+    @Option(help: "With --record: first make a failing plan smaller, in so many runs at most.") var shrink = 0
+    @Option(help: "With --record: only what was sent before this millisecond; what is sent later is drawn.")
+    var until = Int.max
     @Flag(help: .hidden) var worker = false
     @OptionGroup var output: OutputOptions
 
@@ -29,6 +34,7 @@ struct SimulateMutants: ParsableCommand {
             throw ValidationError("there is no rule '\(rule)'; known: \(names)")
         }
         if seed != nil || worker, rule == nil { throw ValidationError("--seed needs a --rule") }
+        if record != nil, seed == nil { throw ValidationError("--record needs a --seed") }
     }
 
     private var hunts: [Hunt] { Hunt.all.filter { rule ?? $0.rule.rawValue == $0.rule.rawValue } }
@@ -73,7 +79,26 @@ struct SimulateMutants: ParsableCommand {
 
     private func show(_ hunt: Hunt, seed: UInt64) throws {
         guard intact || remove(hunt.rule) else { throw ExitCode.failure }
-        let outcome = World(plan: plan(hunt, seed: seed)).run()
+        var plan = plan(hunt, seed: seed)
+        var fates: [RecordedFate] = []
+        if shrink > 0 {
+            let outcome = World(plan: plan).run()
+            guard !outcome.violations.isEmpty else {
+                throw ValidationError("seed \(seed) violates nothing: there is nothing to make smaller")
+            }
+            var shrinker = Shrinker(plan, outcome: outcome, runsMax: shrink)
+            shrinker.shrink()
+            plan = shrinker.plan
+        }
+        let isRecorded = record != nil
+        let limit = until
+        let tracer: ((TraceEvent) -> Void)? =
+            isRecorded
+            ? { event in
+                if event.at / 1_000_000 < limit, let fate = RecordedFate(event) { fates.append(fate) }
+            } : nil
+        let outcome = World(plan: plan, tracer: tracer).run()
+        if let record { try FateFile(plan: plan, fates: fates).write(to: URL(fileURLWithPath: record)) }
         if output.json { try printJSON(outcome) } else { print(outcome.summary) }
     }
 

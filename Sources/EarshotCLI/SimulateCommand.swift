@@ -13,9 +13,14 @@ struct SimulateCommand: ParsableCommand {
             """,
         subcommands: [
             SimulateRun.self, SimulateSweep.self, SimulateReplay.self, SimulateScenarios.self,
-            SimulateMutants.self,
+            SimulateMutants.self, SimulateRecordings.self,
         ],
         defaultSubcommand: SimulateRun.self)
+}
+
+/// Which cryptography a simulated run computes.
+enum Crypto: String, ExpressibleByArgument, CaseIterable {
+    case memoised, every, none
 }
 
 struct SimulateRun: ParsableCommand {
@@ -51,7 +56,15 @@ struct SimulateRun: ParsableCommand {
             replay --again` runs it, also after the program has changed.
             """)
     var record: String?
-    @Flag(help: "Check every signature anew each time: slower, the same run.") var verifyEveryTime = false
+    @Option(
+        help: ArgumentHelp(
+            "memoised, every, or none.",
+            discussion: """
+                memoised: real keys, each signature and proof verified once. every: verified anew each time, the same run. \
+                none: keys imitate, and nothing is verified: fast, another run, and only for plans in which nobody \
+                forges and no host starts again.
+                """, valueName: "memoised|every|none")) var crypto: Crypto?
+    @Flag(help: "As --crypto every.") var verifyEveryTime = false
 
     @Flag(
         help: "Let everything travel in real, encrypted sessions; else the simulator vouches for who speaks.")
@@ -106,7 +119,10 @@ struct SimulateRun: ParsableCommand {
         return plan
     }
 
-    private var replayLine: String { drawnLine + (quietMembership ? " --quiet-membership" : "") }
+    private var replayLine: String {
+        drawnLine + (quietMembership ? " --quiet-membership" : "")
+            + (crypto.map { " --crypto \($0.rawValue)" } ?? "")
+    }
 
     private var drawnLine: String {
         if let scenario { return "earshot simulate --scenario \(scenario)" }
@@ -123,9 +139,11 @@ struct SimulateRun: ParsableCommand {
 
     func run() throws {
         var plan = try drawn()
-        plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime
+        plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime || crypto == .every
+        plan.imitatesCrypto = plan.imitatesCrypto || crypto == Crypto.none
         plan.sealed = plan.sealed || sealed
         plan.quietMembership = plan.quietMembership || quietMembership
+        if plan.imitatesCrypto { try plan.check("--crypto none") }
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)

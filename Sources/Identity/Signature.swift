@@ -84,12 +84,16 @@ public final class SigningKey: Sendable {
 
     public let nodeID: NodeID
     private let secret: Guarded
+    private let imitates: Bool
 
     /// Derives the key pair of a 32-byte seed (RFC 8032).
     /// - Parameter isGuarded: False only where nothing is at stake: in simulations of more nodes than a process can
     ///   guard pages for.
-    public init(seed: RawSpan, isGuarded: Bool = true) {
+    /// - Parameter imitates: True only in simulations in which nobody verifies: in place of signatures it makes octets that
+    ///   are none (`Imitation`).
+    public init(seed: RawSpan, isGuarded: Bool = true, imitates: Bool = false) {
         precondition(seed.byteCount == Self.seedByteCount)
+        self.imitates = imitates
         var key = [UInt8](repeating: 0, count: 32)
         secret = unsafe Guarded(byteCount: Self.secretByteCount, isGuarded: isGuarded) { page in
             let status = unsafe seed.withUnsafeBytes { seed in
@@ -106,10 +110,17 @@ public final class SigningKey: Sendable {
 
     /// Signs the domain's preimage of the message; deterministic (RFC 8032).
     public func sign(_ message: RawSpan, domain: SigningDomain, network: Digest) -> Signature {
-        sign(preimage: domain.preimage(network: network, message: message).octetBytes)
+        guard !imitates else { return imitate(message) }
+        return sign(preimage: domain.preimage(network: network, message: message).octetBytes)
+    }
+
+    private func imitate(_ message: RawSpan) -> Signature {
+        let digest = Imitation.digest(of: message, by: nodeID.words)
+        return Signature(octets: Imitation.octets(Signature.byteCount, from: digest).octetBytes)
     }
 
     public func sign(preimage: RawSpan) -> Signature {
+        guard !imitates else { return imitate(preimage) }
         let signature = unsafe [UInt8](unsafeUninitializedCapacity: Signature.byteCount) { signature, count in
             count = Signature.byteCount
             let status = unsafe preimage.withUnsafeBytes { message in

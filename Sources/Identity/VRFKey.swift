@@ -14,10 +14,14 @@ public final class VRFKey: Sendable {
     public let publicKey: VRFPublicKey
     /// x, reduced, and after it the 32 octets from which nonces are made.
     private let secret: Guarded
+    private let imitates: Bool
 
     /// Derives the key of a 32-byte seed as RFC 8032 does (RFC 9381, section 5.5).
-    /// - Parameter isGuarded: See `SigningKey`.
-    public init(seed: RawSpan, isGuarded: Bool = true) {
+    /// - Parameters:
+    ///   - isGuarded: See `SigningKey`.
+    ///   - imitates: See `SigningKey`.
+    public init(seed: RawSpan, isGuarded: Bool = true, imitates: Bool = false) {
+        self.imitates = imitates
         precondition(seed.byteCount == Self.seedByteCount)
         let secret = unsafe Guarded(byteCount: 64, isGuarded: isGuarded) { page in
             var hash = SHA512()
@@ -42,7 +46,9 @@ public final class VRFKey: Sendable {
     /// The VRF key that belongs to a node's Ed25519 seed, so that one file holds both keys.
     ///
     /// Its own seed is the keyed BLAKE2b-256 of a constant under the node's: neither tells of the other.
-    public static func derived(fromNodeSeed seed: RawSpan, isGuarded: Bool = true) -> VRFKey {
+    public static func derived(fromNodeSeed seed: RawSpan, isGuarded: Bool = true, imitates: Bool = false)
+        -> VRFKey
+    {
         precondition(seed.byteCount == SecretSeed.byteCount)
         let own = unsafe Guarded(byteCount: seedByteCount, isGuarded: isGuarded) { page in
             let status = unsafe seed.withUnsafeBytes { seed in
@@ -51,7 +57,7 @@ public final class VRFKey: Sendable {
             }
             precondition(status == 0)
         }
-        return SecretSeed(guarded: own).read { VRFKey(seed: $0, isGuarded: isGuarded) }
+        return SecretSeed(guarded: own).read { VRFKey(seed: $0, isGuarded: isGuarded, imitates: imitates) }
     }
 
     public func prove(_ alpha: RawSpan) -> VRFProof {
@@ -60,6 +66,11 @@ public final class VRFKey: Sendable {
 
     /// The output for `alpha` with its proof (RFC 9381, section 5.1); deterministic.
     public func evaluate(_ alpha: RawSpan) -> (output: VRFOutput, proof: VRFProof) {
+        guard !imitates else {
+            let digest = Imitation.digest(of: alpha, by: publicKey.words)
+            let proof = VRFProof(octets: Imitation.octets(VRFProof.byteCount, from: digest).octetBytes)
+            return (publicKey.imitatedOutput(alpha), proof)
+        }
         let key = publicKey.octets
         guard let point = ECVRF.curvePoint(key: key, alpha: alpha) else {
             fatalError("no counter leads to a point: one input in 2^256")

@@ -1,5 +1,6 @@
 internal import Chance
 internal import Identity
+internal import Rules
 internal import Wire
 
 // Who is still there. After SWIM (Das, Gupta and Motivala, DSN 2002) and Lifeguard (Dadgar, Phillips and Currey,
@@ -239,6 +240,12 @@ extension Membership {
         }
         // It takes us for a peer: become one, or say that we are none.
         if appetite(at: now).wants(contacts.list[index]) {
+            if isRemoved(.answersPings) {
+                guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
+                contacts.set(
+                    .idle(retryAt: min(retryAt, now + settings.dialDelayMin), attempts: attempts), at: index)
+                return false
+            }
             // At once: it is there, and until we answer it counts on one that does not hear it. No faster than it asks,
             // and not for each of many at a time.
             guard nextAnswer <= now else { return false }

@@ -44,6 +44,22 @@ struct Candidate {
     }
 }
 
+extension Candidate {
+    /// Which peer to ask for what is missing, this time: the builder first, then those with a seat, of whom most hold what
+    /// they voted for, then anybody. Keys cost nothing: among strangers a dishonest host could make a node ask for long.
+    /// - Parameter peers: In the order of their keys.
+    func source(among peers: [NodeID], committee: Committee) -> NodeID? {
+        guard !peers.isEmpty else { return nil }
+        if attempt == 0, peers.contains(header.builder) { return header.builder }
+        let seated = peers.filter { committee.index(of: $0) != nil }
+        let others = peers.filter { committee.index(of: $0) == nil }
+        let start = Int(digest.prefix % 1024)
+        let turn = attempt % peers.count
+        return turn < seated.count
+            ? seated[(start + turn) % seated.count] : others[(start + turn) % others.count]
+    }
+}
+
 /// The candidates of the open epoch, in the order of their arrival.
 struct Candidates {
     /// One proposal a view: of so many, those of the first views are not the ones that the newest are about.

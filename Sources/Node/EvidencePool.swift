@@ -1,6 +1,7 @@
 import Bytes
 import Chance
 import Identity
+import Rules
 import Wire
 
 /// The bundles a node holds of one epoch: at most two an author, and when the first of each came.
@@ -83,6 +84,7 @@ struct EvidencePool {
     /// A header commits to items only: the author beside one is the word of whoever sent the list, so that it is used
     /// where it can be checked and nowhere else.
     func entry(for item: EvidenceItem) -> EvidenceEntry? {
+        if isRemoved(.authorsAreHints), slots[item.author] == nil { return nil }
         if let bundle = asked[item.item] { return .bundle(bundle) }
         if let author = authorByID[item.item], let slot = slots[author] {
             if slot.firstID == item.item { return .bundle(slot.first) }

@@ -183,31 +183,17 @@ extension Node {
 
     // MARK: Fetching
 
-    /// Sends a request to the next peer in turn: the builder first, then those with a seat, of whom most hold what they
-    /// voted for, then anybody. Keys cost nothing: among strangers a dishonest host could make a node ask for long.
+    /// Sends a request to the next peer in turn.
     private func ask(
         _ message: Message, for candidate: inout Candidate, at now: Instant, _ actions: inout [NodeAction]
     ) {
         candidate.retryAt = now + Candidates.patience
-        guard !peers.isEmpty else { return }
-        let peer: NodeID
         if let answerer = candidate.answerer, endpoints[answerer] != nil {
             // Whoever answered the last question has all of it. Asked once; then it is the others' turn.
             candidate.answerer = nil
             return sendDirect(message, to: answerer, at: now, &actions)
         }
-        if candidate.attempt == 0, endpoints[candidate.header.builder] != nil {
-            peer = candidate.header.builder
-        } else {
-            let committee = chain.committee
-            let seated = peers.filter { committee.index(of: $0) != nil }
-            let others = peers.filter { committee.index(of: $0) == nil }
-            let start = Int(candidate.digest.prefix % 1024)
-            let turn = candidate.attempt % peers.count
-            peer =
-                turn < seated.count
-                ? seated[(start + turn) % seated.count] : others[(start + turn) % others.count]
-        }
+        guard let peer = candidate.source(among: peers, committee: chain.committee) else { return }
         candidate.attempt += 1
         sendDirect(message, to: peer, at: now, &actions)
     }

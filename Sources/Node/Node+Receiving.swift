@@ -80,7 +80,7 @@ extension Node {
         _ event: Membership.Event, of records: [NodeRecord], isPeer: Bool, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
-        let checks = records.map { Self.check(of: $0, network: network) }
+        let checks = isRemoved(.cardSignatures) ? [] : records.map { Self.check(of: $0, network: network) }
         verify(.membership(event), checks, forStranger: !isPeer, at: now, &actions)
     }
 
@@ -187,7 +187,7 @@ extension Node {
             }
             return run(dissemination: .refused(short), at: now, &actions)
         }
-        guard simplex.isOfUse(message) else {
+        guard simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
             count(.superfluous)
             return run(dissemination: .refused(short), at: now, &actions)
         }
@@ -321,7 +321,7 @@ extension Node {
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
         case .consensus(let message, let short, let peer):
             // Another copy, or a vote like it, may have been verified meanwhile.
-            guard simplex.isOfUse(message) else {
+            guard simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
                 count(.superfluous)
                 return run(dissemination: .refused(short), at: now, &actions)
             }

@@ -277,22 +277,25 @@ public final class Node {
         var outbox: [Dissemination.Action] = []
         dissemination.handle(event, at: now, actions: &outbox)
         due.dissemination = dissemination.deadline
-        // Frames for one peer that stand together share payloads.
-        var packers: [NodeID: FramePacker] = [:]
-        var order: [NodeID] = []
+        // Frames for one peer that stand together share payloads. A list, as most steps send to few or none.
+        var packers: [(peer: NodeID, packer: FramePacker)] = []
         for action in outbox {
             switch action {
             case .send(let peer, let frame):
-                if packers[peer] == nil { order.append(peer) }
-                packers[peer, default: FramePacker()].add(frame)
+                let known = packers.firstIndex { $0.peer == peer }
+                if known == nil { packers.append((peer, FramePacker())) }
+                packers[known ?? packers.count - 1].packer.add(frame)
             case .deliver(let octets, let digest, let peer):
                 deliver(octets, digest, from: peer, at: now, &actions)
             }
         }
-        for peer in order {
+        for place in packers.indices {
+            let peer = packers[place].peer
             guard let endpoint = endpoints[peer] else { continue }
             let destination = Destination(peer, endpoint)
-            for payload in packers[peer]!.payloads() { actions.append(.send(payload, to: destination)) }
+            for payload in packers[place].packer.payloads() {
+                actions.append(.send(payload, to: destination))
+            }
         }
     }
 

@@ -1,36 +1,37 @@
-import Rules
+public import Rules
 
 /// The order in which one node's sends leave and its writes become durable.
 ///
 /// A send never overtakes a write that was asked for before it. What is asked for while a commit runs waits, and
 /// one commit takes every write that waits (group commit). The real driver and the simulator share this queue, so
-/// what the simulator finds out about crashes between a write and a send is true of a running node too.
+/// what the simulator finds out about crashes between a write and a send is true of a running node too. Inlinable, as both
+/// ask it at every step: elsewhere its element's type would be looked up each time.
 public struct OutputQueue<Write> {
-    private typealias Send = (bytes: [UInt8], destination: Destination)
+    @usableFromInline typealias Send = (bytes: [UInt8], destination: Destination)
 
     /// Sends that no write holds back.
-    private var ready: [Send] = []
+    @usableFromInline var ready: [Send] = []
     /// Sends that the running commit holds back: asked for before it began, after one of its writes.
-    private var held: [Send] = []
+    @usableFromInline var held: [Send] = []
     /// Sends asked for after a write that waits, or while a commit runs.
-    private var waiting: [Send] = []
+    @usableFromInline var waiting: [Send] = []
     /// How many of `waiting` come before the first write that waits.
-    private var waitingAhead = 0
-    private var writes: [Write] = []
-    private var committingCount = 0
+    @usableFromInline var waitingAhead = 0
+    @usableFromInline var writes: [Write] = []
+    @usableFromInline var committingCount = 0
 
-    public init() {}
+    @inlinable public init() {}
 
-    public var isCommitting: Bool { committingCount > 0 }
+    @inlinable public var isCommitting: Bool { committingCount > 0 }
 
     /// Everything asked for that has not left or is not durable yet.
-    public var count: Int {
+    @inlinable public var count: Int {
         ready.count + held.count + waiting.count + writes.count + committingCount
     }
 
-    public var isEmpty: Bool { count == 0 }
+    @inlinable public var isEmpty: Bool { count == 0 }
 
-    public mutating func send(_ bytes: [UInt8], to destination: Destination) {
+    @inlinable public mutating func send(_ bytes: [UInt8], to destination: Destination) {
         if isRemoved(.durableBeforeSent) { return ready.append((bytes, destination)) }
         if writes.isEmpty {
             if committingCount == 0 { return ready.append((bytes, destination)) }
@@ -39,11 +40,13 @@ public struct OutputQueue<Write> {
         waiting.append((bytes, destination))
     }
 
-    public mutating func persist(_ write: Write) { writes.append(write) }
+    @inlinable public mutating func persist(_ write: Write) { writes.append(write) }
 
     /// Hands over the sends that may leave now, in order; then, if no commit runs and writes wait, begins a commit
     /// and returns its batch. Answer a batch with `committed` once it is durable.
-    public mutating func pump(_ leave: (_ bytes: [UInt8], _ destination: Destination) -> Void) -> [Write]? {
+    @inlinable public mutating func pump(_ leave: (_ bytes: [UInt8], _ destination: Destination) -> Void)
+        -> [Write]?
+    {
         for send in ready { leave(send.bytes, send.destination) }
         // Almost every step sends and does not write: the storage is worth keeping.
         ready.removeAll(keepingCapacity: true)
@@ -57,7 +60,7 @@ public struct OutputQueue<Write> {
     }
 
     /// The running commit is durable: what it held back may leave with the next `pump`.
-    public mutating func committed() {
+    @inlinable public mutating func committed() {
         precondition(committingCount > 0, "a commit runs")
         committingCount = 0
         ready.append(contentsOf: held)

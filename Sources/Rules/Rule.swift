@@ -58,6 +58,8 @@
     case transactionSignatures
     /// "A bundle is valid only if its author is registered and effective at e."
     case registeredAuthors
+    /// Contact cards are signed by those whom they are about.
+    case cardSignatures
 
     // MARK: Who gets in
 
@@ -84,6 +86,36 @@
     case balancedBooks
     /// "A node whose roots differ from a finalised header stops voting and serving."
     case divergenceHalts
+
+    // MARK: What an edge node believes
+
+    /// "A header is final when votes to finalize it, of more than two thirds of the weight, are verified here."
+    case edgeQuorum
+    /// The votes that a validator shows for a header are signed by who has the seats.
+    case edgeVoteSignatures
+    /// The votes are for the header that they are shown for.
+    case edgeVotesOfHeader
+    /// "Whatever has that digest is that committee, whoever hands it over", and nothing else is.
+    case edgeCommittees
+    /// "Whether the own bundle is in block e is settled by a proof under its evidence root."
+    case edgeInclusion
+    /// The registry's record is "believed with a proof under the state root of the last final header here".
+    case edgeRegistry
+    /// Validators' cards are "believed with their signatures".
+    case edgeCards
+    /// "At 80 %: a validator that it was not given to is asked for it": who keeps a bundle to itself is found out.
+    case edgeAsksOthers
+
+    // MARK: What the simulator found
+
+    /// A copy's votes are another's to repeat: an observer that starts from them says nothing of them again.
+    case copyRepeatsNoVotes
+    /// A header commits to items only: the author beside one is the word of whoever sent the list.
+    case authorsAreHints
+    /// Of consensus only what changes something here is verified and passed on.
+    case relaysOfUse
+    /// Who takes us for a peer and is none is answered at once.
+    case answersPings
 }
 
 #if MUTATIONS
@@ -100,7 +132,7 @@
         return true
     }
 
-    package func isRemoved(_ rule: Rule) -> Bool {
+    @usableFromInline package func isRemoved(_ rule: Rule) -> Bool {
         unsafe removedRule == rule && !isEveryRuleInForce
     }
 

@@ -33,7 +33,11 @@ final class Host {
     /// What came while it was paused.
     var missed: [Arrival] = []
     var clock = Clock()
-    var adversary: (any Adversary)?
+    var adversary: (any Adversary)? {
+        didSet { isHonest = adversary == nil }
+    }
+    /// Kept, as it is asked at every event and `adversary` is copied by whoever looks at it.
+    private(set) var isHonest = true
     /// What its adversary knows at all times.
     var backdrop: Backdrop?
     var wakesAt: Instant = .never
@@ -55,7 +59,6 @@ final class Host {
 
     var machine: (any NodeMachine)? { node ?? edge }
     var isUp: Bool { node != nil || edge != nil }
-    var isHonest: Bool { adversary == nil }
     /// Honest and sound: the others can count on it.
     var isSound: Bool { isHonest && !isOdd }
 

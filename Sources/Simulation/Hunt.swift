@@ -11,7 +11,7 @@ package struct Hunt: Sendable {
     package let seedsMax: UInt64
     private let draw: @Sendable (inout Plan) -> Void
 
-    private init(
+    init(
         _ rule: Rule, _ circumstance: String, seeds: UInt64 = 20,
         _ draw: @escaping @Sendable (inout Plan) -> Void
     ) {
@@ -45,11 +45,16 @@ package struct Hunt: Sendable {
             .revealAfterFinality:
             said(rule)
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
-            .registeredAuthors:
+            .registeredAuthors, .cardSignatures:
             believed(rule)
         case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits: admitted(rule)
         case .registryDelay, .conflictSuspends, .transactionOrder, .balancedBooks, .divergenceHalts:
             executed(rule)
+        case .edgeQuorum, .edgeVoteSignatures, .edgeVotesOfHeader, .edgeCommittees, .edgeInclusion,
+            .edgeRegistry, .edgeCards, .edgeAsksOthers:
+            edge(rule)
+        case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings:
+            found(rule)
         }
     }
 
@@ -168,7 +173,11 @@ package struct Hunt: Sendable {
     }
 
     private static func believed(_ rule: Rule) -> Hunt {
-        Hunt(rule, rule == .finalitySignatures ? "a forger, hosts that were away" : "a forger") { plan in
+        if rule == .cardSignatures {
+            return Hunt(rule, "a forger of cards") { $0.byzantine = [Byzantine(host: 0, .recordForger)] }
+        }
+        return Hunt(rule, rule == .finalitySignatures ? "a forger, hosts that were away" : "a forger") {
+            plan in
             plan.byzantine = [Byzantine(host: 0, .forger)]
             guard rule == .finalitySignatures else { return }
             plan.epochs = 8

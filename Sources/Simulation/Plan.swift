@@ -43,6 +43,9 @@ public struct Plan: Codable, Equatable, Sendable {
     public var sealed = false
     /// No memory of what was verified before: slower, the same run.
     public var verifiesEveryTime = false
+    /// No signature and no proof is computed or verified: for worlds of honest hosts that none starts again in. A run of
+    /// its own, as R follows from other outputs.
+    public var imitatesCrypto = false
     /// Consensus and coverage only: nodes find their peers, and from then on neither probe nor replace them. Who crashes
     /// or moves stays a peer of the others until it dials them again.
     public var quietMembership = false

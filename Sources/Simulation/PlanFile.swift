@@ -111,11 +111,37 @@ extension Plan {
         try require(
             links.latencyMicrosecondsMin >= 0 && links.latencyMicrosecondsMin <= links.latencyMicrosecondsMax,
             "a link's least latency is above its greatest")
+        if imitatesCrypto { try checkImitation(require) }
         if let rough = roughLinks {
             try require(
                 rough.latencyMicrosecondsMin >= 0
                     && rough.latencyMicrosecondsMin <= rough.latencyMicrosecondsMax,
                 "a rough link's least latency is above its greatest")
+        }
+    }
+
+    /// Without crypto nobody may forge, and nobody may start again: a node that does verifies itself what its disk holds.
+    private func checkImitation(_ require: (Bool, String) throws(PlanError) -> Void) throws(PlanError) {
+        let why = "without crypto nothing shows who said what"
+        try require(!verifiesEveryTime, "either no signature is verified, or each every time")
+        try require(!sealed, "sessions are crypto: a sealed world needs it")
+        try require(byzantine.isEmpty, "\(why): no dishonest hosts")
+        try require(
+            links.corruptPermille == 0 && roughLinks?.corruptPermille ?? 0 == 0,
+            "\(why): no corruption on links")
+        for fault in faults {
+            switch fault.kind {
+            case .garbage, .spoof, .bitFlip:
+                try require(false, "\(why): no \(fault.kind.rawValue)")
+            case .crash, .wipe, .staleStore, .tornBatch, .fullDisk, .upgrade:
+                try require(
+                    false,
+                    "without crypto no host starts again, as it would verify what its disk holds: no "
+                        + fault.kind.rawValue)
+            case .partition, .cut, .clog, .swizzle, .flap, .splitVotes, .loss, .bandwidth, .nat, .readdress,
+                .leaderCut, .pause, .slowDisk, .jump, .skew, .oddState:
+                break
+            }
         }
     }
 }

@@ -23,8 +23,13 @@ struct Population {
     init(plan: Plan) {
         var chance = Chance(seed: plan.seed &+ 0x706F_7075)
         let seeds = (0..<plan.hosts).map { _ in chance.octets(32) }
-        let keys = seeds.map { SigningKey(seed: $0.span.octetBytes, isGuarded: false) }
-        let vrfKeys = seeds.map { VRFKey.derived(fromNodeSeed: $0.span.octetBytes, isGuarded: false) }
+        let keys = seeds.map {
+            SigningKey(seed: $0.span.octetBytes, isGuarded: false, imitates: plan.imitatesCrypto)
+        }
+        let vrfKeys = seeds.map {
+            VRFKey.derived(
+                fromNodeSeed: $0.span.octetBytes, isGuarded: false, imitates: plan.imitatesCrypto)
+        }
         let devices = plan.validators + plan.hotspots
         let edge = max(1, Int(Double(plan.hosts).squareRoot().rounded(.up)))
         let positions = keys.indices.map { index in

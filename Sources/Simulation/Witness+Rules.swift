@@ -7,6 +7,16 @@ internal import Wire
 
 /// Checkers of single rules, each with a model of its own.
 extension Witness {
+    /// Nobody carries votes for views far ahead of where honest hosts are, however well they are signed: consensus has
+    /// no use for them, and a single validator could make as many as it likes.
+    mutating func checkUse(of ballot: Ballot, at now: Instant, host: Int) {
+        // A view more than the newest vote may be open, and so many ahead of that are kept.
+        guard ballot.view > newestViews[ballot.epoch, default: 0] + 1 + Self.viewsAhead else { return }
+        report("carriesFloods", "passes on a vote for view \(ballot.view)", at: now, host: host)
+    }
+
+    private static let viewsAhead: View = 32
+
     /// No reveal of an epoch's beacon before that epoch is final on the host's disk: until then nobody may know what
     /// was to be heard.
     mutating func checkReveals(of bundle: Bundle, disk: Disk, at now: Instant, host: Int) {

@@ -23,6 +23,8 @@ struct Witness {
     private var followed: [Epoch: Digest] = [:]
     private var said: [Turn: [Ballot]] = [:]
     private var bundles: [Turn: Digest] = [:]
+    /// The newest view that an honest host voted in.
+    private(set) var newestViews: [Epoch: View] = [:]
     /// Own bundles that a disk has held: one may leave for the first time when its epoch is over, for who asks for it.
     private var kept: [Turn: Digest] = [:]
     private(set) var views: [Int] = []
@@ -107,6 +109,7 @@ struct Witness {
             let disk = machine.disk
             switch message {
             case .vote(let vote) where vote.voter == id: note(vote.ballot, host: host, disk: disk, at: now)
+            case .vote(let vote): checkUse(of: vote.ballot, at: now, host: host)
             case .proposal(let proposal) where proposal.vote.voter == id:
                 let turn = Turn(host: host, epoch: proposal.header.epoch, view: proposal.view)
                 if said[turn] == nil { checkJustification(of: proposal, at: now, host: host) }
@@ -172,6 +175,7 @@ struct Witness {
             report("neverAccusable", "signed \(other) and \(ballot)", at: now, host: host)
         }
         said[turn, default: []].append(ballot)
+        newestViews[ballot.epoch] = max(newestViews[ballot.epoch, default: 0], ballot.view)
         if let state = disk.safety.flatMap(Seal.open).flatMap({ try? SafetyState(decoding: $0.octetBytes) }) {
             checkJustification(of: ballot, by: state, at: now, host: host)
         }

@@ -8,12 +8,19 @@ internal import Wire
 /// How what hosts say gets to others: in sealed worlds in real sessions, else in the clear, where the world itself
 /// vouches for who speaks.
 extension World {
+    /// No payload as short as this carries a signature or a piece of a message: pings and their like, of which there are
+    /// most, are not looked into.
+    private static let smallByteCountMax = 32
+
     /// What the host's own node says, past whoever stands between it and the network.
     func leave(_ payload: [UInt8], to destination: Destination, from index: Int) {
         let host = hosts[index]
         let id = population.ids[index]
+        guard !host.isHonest || payload.count > Self.smallByteCountMax else {
+            return say(payload, [], as: id, to: destination, from: index)
+        }
         guard let datagram = Datagram(network: network.prefix, sender: id, payload: payload) else { return }
-        guard host.adversary != nil else {
+        guard !host.isHonest else {
             witness.heard(datagram.frames, by: id, host: index, of: host, at: now) {
                 self.verify([$0]).holdsEntirely
             }
@@ -98,12 +105,12 @@ extension World {
     private func receive(_ payload: [UInt8], from sender: NodeID, _ place: Endpoint, at index: Int) {
         let host = hosts[index]
         guard sender != population.ids[index] else { return }
-        if spread.isOn, let from = population.numbers[sender],
+        if spread.isOn, payload.count > Self.smallByteCountMax, let from = population.numbers[sender],
             let known = try? Payload(decoding: payload.octetBytes)
         {
             spread.deliver(known.frames, from: from, to: index)
         }
-        if host.adversary != nil, !passes(payload, from: sender, place, at: index) { return }
+        if !host.isHonest, !passes(payload, from: sender, place, at: index) { return }
         handle(.payload(payload, from: sender, place), at: index)
     }
 

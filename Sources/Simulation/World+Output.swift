@@ -120,6 +120,10 @@ extension World {
     }
 
     private func hear(_ notice: Notice, of index: Int) {
+        if isEdge(index), hosts[index].isHonest, case .unregistered = notice {
+            // Every edge node of a world is in its genesis.
+            witness.report("believes", "that the registry does not know it", at: now, host: index)
+        }
         guard hosts[index].isHonest, case .diverged(let epoch, _, _) = notice else { return }
         hosts[index].isHalted = true
         trace(index) { .init("halted", "epoch \(epoch)") }
@@ -129,8 +133,8 @@ extension World {
 
     func rearm(_ index: Int) {
         let host = hosts[index]
-        guard let machine = host.machine else { return }
-        var deadline = min(machine.deadline, host.carrier?.deadline ?? .never)
+        guard let own = host.node?.deadline ?? host.edge?.deadline else { return }
+        var deadline = min(own, host.carrier?.deadline ?? .never)
         for alias in host.aliases { deadline = min(deadline, alias.deadline) }
         guard deadline < .never else { return }
         let at = max(now, host.clock.world(at: deadline))

@@ -84,12 +84,32 @@ extension World {
         witness.report("prefixLimits", "has more than two peers of one prefix", at: now, host: index)
     }
 
+    /// An edge node takes no more of its bundles for included than blocks hold.
+    func checkInclusions(of index: Int) {
+        guard let edge = hosts[index].edge,
+            let full = hosts.filter({ $0.isSound && $0.node != nil }).max(by: {
+                $0.disk.lastEpoch < $1.disk.lastEpoch
+            }),
+            let believed = edge.counters.first(where: { $0.0 == "edge.bundlesIncluded" })?.1
+        else { return }
+        let id = population.ids[index]
+        let held = full.disk.blocks.count { $0.block.evidence.contains { $0.author == id } }
+        guard believed > held else { return }
+        witness.report(
+            "believes", "that \(believed) of its bundles are in blocks, not \(held)", at: now, host: index)
+    }
+
     /// A card that a host holds of a validator never gives way to an older one; in its next life it may have room for
     /// fewer.
     func checkCards(_ cards: [NodeRecord], of index: Int) {
         let host = hosts[index]
         guard host.isHonest else { return }
         let before = host.held
+        for card in cards where !isLarge && before[card.node] != card.sequence {
+            let signed = SigningDomain.record.preimage(network: network, message: card.signedBytes)
+            guard !verify([.signature(card.node, preimage: signed, card.signature)]).holds else { continue }
+            witness.report("cardSignatures", "believes a card that nobody signed", at: now, host: index)
+        }
         host.held = Dictionary(uniqueKeysWithValues: cards.map { ($0.node, $0.sequence) })
         for card in cards {
             guard let number = population.numbers[card.node], number < plan.validators,

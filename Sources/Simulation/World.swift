@@ -91,7 +91,8 @@ public final class World {
         edgeProgress = EdgeProgress(hosts: plan.fullHosts..<plan.hosts)
         isLarge = plan.hosts >= Self.sharingHostsMin
         spread.isOn = plan.hosts <= Self.spreadHostsMax
-        sharedWork = plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge)
+        sharedWork =
+            plan.verifiesEveryTime ? nil : SharedWork(sharesExecution: isLarge, imitates: plan.imitatesCrypto)
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
         air = Air(plan: plan, places: population.places)
@@ -152,6 +153,7 @@ public final class World {
         if witness.violations.isEmpty { compareWithExpectations() }
         let honest = hosts.indices.filter { hosts[$0].isHonest }
         let full = honest.filter { !isEdge($0) }
+        for host in honest where isEdge(host) { checkInclusions(of: host) }
         for host in isLarge ? Array(full.suffix(Self.auditsOfLarge)) : full {
             witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
             // It executes with the same code that the nodes do.
@@ -258,7 +260,7 @@ public final class World {
             add(.clients, to: 0, at: now + .seconds(1) / plan.clients.transfersPerSecond)
         case .tick:
             add(.tick, to: index, at: now + Self.tickPeriod)
-            guard host.node != nil, host.adversary != nil else { return }
+            guard host.node != nil, !host.isHonest else { return }
             var scene = scene(of: index)
             host.adversary!.tick(scene: &scene)
             leave(scene, from: index)
@@ -278,7 +280,7 @@ public final class World {
             note(Self.mixture(bytes))
             receive(bytes, from: source, at: index)
         case .event(let event):
-            if case .radioHeard(let payload, let measurement) = event, host.adversary != nil {
+            if case .radioHeard(let payload, let measurement) = event, !host.isHonest {
                 var scene = scene(of: index)
                 host.adversary!.hear(payload, measurement, scene: &scene)
                 leave(scene, from: index)

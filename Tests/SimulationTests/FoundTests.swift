@@ -1,4 +1,5 @@
 import Foundation
+import Rules
 @testable import Simulation
 import Testing
 
@@ -70,14 +71,50 @@ import Testing
         #expect(World(plan: plan).run().violations.map(\.what) == [])
     }
 
-    /// Recorded while the bug was there: these meet it again also where a seed would not.
-    static let recordings = (try? FileManager.default.contentsOfDirectory(atPath: folder).sorted()) ?? []
+    /// Recorded while the bug was there: these meet it again also where a seed would not. Each is named for the rule
+    /// without which it shows, and `tools/mutants recordings` shows that it does.
+    struct Recording: CustomTestStringConvertible {
+        let name: String
+        let bug: String
+
+        init(_ name: String, _ bug: String) {
+            self.name = name
+            self.bug = bug
+        }
+
+        var testDescription: String { "\(name): \(bug)" }
+    }
+
+    static let recordings: [Recording] = [
+        Recording(
+            "answersPings",
+            "who slept took the others for peers yet; they did not hear it and waited before they dialled it"),
+        Recording(
+            "authorsAreHints",
+            "an evidence list with a changed author matched its header, and who took it waited for ever"),
+        Recording(
+            "contentsDurable",
+            "all who held what stands behind a notarized header restarted, and nobody could execute it"),
+        Recording(
+            "copyRepeatsNoVotes",
+            "the votes in a store that was put back trapped a node without a seat at every start"),
+        Recording("copySignsNoBundle", "who had lost its store signed a second bundle for one epoch"),
+        Recording("relaysOfUse", "a flood of votes for views far ahead was passed on by everybody"),
+        Recording(
+            "sealedRecords", "one flipped bit of a remembered vote went unnoticed, and was voted against"),
+    ]
+
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Traces"
 
-    @Test func `there are recordings`() { #expect(!Self.recordings.isEmpty) }
+    @Test func `whatever is recorded has a sentence on what the bug was`() throws {
+        let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder)
+        #expect(files.sorted() == Self.recordings.map { $0.name + ".fates" })
+        #expect(Self.recordings.allSatisfy { Rule(rawValue: $0.name) != nil })
+    }
 
-    @Test(arguments: recordings) func `what a recording found is mended`(_ name: String) throws {
-        let file = try FateFile(reading: URL(fileURLWithPath: Self.folder + "/" + name))
+    @Test(arguments: recordings) func `what a recording found is mended`(_ recording: Recording) throws {
+        let file = try FateFile(
+            reading: URL(fileURLWithPath: Self.folder + "/" + recording.name + ".fates"))
         #expect(!file.fates.isEmpty)
         #expect(World(plan: file.plan, fates: file.fates).run().violations.map(\.what) == [])
     }

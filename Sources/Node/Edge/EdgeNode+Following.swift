@@ -4,6 +4,7 @@ import Consensus
 import Coverage
 import Identity
 import Ledger
+import Rules
 import Wire
 
 /// The one question about the chain that is out, and what of its answer is here.
@@ -328,7 +329,8 @@ extension EdgeNode {
         guard header.epoch == epoch, settling.asked.last == sender else { return }
         guard let proof else { return placeElsewhere(at: now, &actions) }
         func shows(_ item: Digest) -> Bool {
-            proof.verify(root: header.evidence.root, count: header.evidence.count, item: item)
+            isRemoved(.edgeInclusion)
+                || proof.verify(root: header.evidence.root, count: header.evidence.count, item: item)
         }
         if shows(settling.bundle) {
             return conclude(header, includesOwn: true, age: settling.age, at: now, &actions)

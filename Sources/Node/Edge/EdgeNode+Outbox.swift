@@ -2,6 +2,7 @@ import Bytes
 import Chance
 import Coverage
 import Identity
+import Rules
 import Wire
 
 /// The own bundle of the open epoch on its way to validators.
@@ -141,7 +142,8 @@ extension EdgeNode {
 
     private func askForOwn(at now: Instant, _ actions: inout [NodeAction]) {
         let known = outbox!.pushes.map(\.node) + outbox!.checked
-        guard outbox!.checked.count < Self.checksMax, let node = uplinks.stranger(to: known, at: now),
+        guard !isRemoved(.edgeAsksOthers), outbox!.checked.count < Self.checksMax,
+            let node = uplinks.stranger(to: known, at: now),
             let destination = uplinks.destination(of: node)
         else { return outbox!.checkAt = .never }
         outbox!.checked.append(node)

@@ -3,9 +3,10 @@ internal import Chance
 internal import Identity
 internal import Wire
 
-/// Tells edge nodes what is not so: headers that nobody voted for, votes that nobody cast, old headers for new ones,
-/// committees of its own making, places in the evidence where there are none, records of devices that were changed, cards
-/// with bad signatures, and epochs that are final in a year.
+/// Tells edge nodes what is not so: headers that nobody voted for, votes that nobody cast, its own vote for a quorum, votes
+/// for another header, old headers for new ones, committees of its own making and what these decide, places in the
+/// evidence where there are none, records of devices that were changed, cards with bad signatures, and epochs that are
+/// final in a year.
 struct LyingUplink: Adversary {
     private var chance: Chance
     private var old: Header?
@@ -35,9 +36,19 @@ struct LyingUplink: Adversary {
             if chance.happens(1, in: 2) { return [.open(lastFinal: lastFinal + 9, age: .max - 1)] }
             return [.open(lastFinal: lastFinal / 2, age: 0)]
         case .header(let header, let lastFinal, let age): return lies(about: header, lastFinal, age, scene)
-        case .votes(let page): return chance.happens(1, in: 3) ? [] : [.votes(forged(page.ballot, scene))]
+        case .votes(let page):
+            switch chance.below(3) {
+            case 0: return []
+            case 1: return [.votes(forged(page.ballot, scene))]
+            // What it said of the header may not be so.
+            default: return [answer]
+            }
         case .inclusion(let epoch, let proof):
-            guard let proof, chance.happens(1, in: 2) else { return [.inclusion(epoch, nil)] }
+            guard let proof else {
+                let made = MerkleProof(index: 0, siblings: [])
+                return [.inclusion(epoch, chance.happens(1, in: 2) ? made : nil)]
+            }
+            guard chance.happens(1, in: 2) else { return [.inclusion(epoch, nil)] }
             return [.inclusion(epoch, MerkleProof(index: proof.index ^ 1, siblings: proof.siblings))]
         case .device(let epoch, let value):
             var octets = value ?? [0]
@@ -45,8 +56,7 @@ struct LyingUplink: Adversary {
             return [.device(epoch, chance.happens(1, in: 2) ? nil : octets)]
         case .deviceProof(let epoch, let proof): return [.deviceProof(epoch, proof)]
         case .committee(let digest, let page, _):
-            let own = Seat(key: scene.id, vrfKey: scene.vrfKey.publicKey, weight: 1 << 40)
-            return [.committee(digest, page: page, [own])]
+            return [.committee(digest, page: page, Self.committee(of: scene).seats)]
         case .bundle(let id, _): return [.bundle(id, chance.happens(1, in: 2) ? .refused : .partial(.max))]
         case .cards(let records):
             return [
@@ -63,11 +73,19 @@ struct LyingUplink: Adversary {
         switch chance.below(6) {
         case 0: return [.header(old ?? header, lastFinal: lastFinal, age: 0)]
         case 1:
-            // A committee of one.
-            let own = Committee(
-                seats: [Seat(key: scene.id, vrfKey: scene.vrfKey.publicKey, weight: 1 << 40)])
+            // A committee of one decides alone.
+            let own = Self.committee(of: scene)
+            let alpha = Randomness.alpha(
+                network: scene.network, epoch: header.epoch, randomness: header.randomness)
             changed.committee = own.digest
+            changed.nextCommittee = own.digest
             changed.builder = scene.id
+            changed.randomnessProof = scene.vrfKey.prove(alpha.octetBytes)
+            let vote = Vote(
+                .finalize(changed.epoch, 1, changed.digest), by: scene.key, network: scene.network)
+            return [
+                .header(changed, lastFinal: lastFinal, age: age), .votes(Self.page(of: vote, seats: [0])),
+            ]
         case 2: changed.nextCommittee = chance.digest()
         case 3: changed.stateRoot = chance.digest()
         case 4: changed.epoch += 1
@@ -75,20 +93,34 @@ struct LyingUplink: Adversary {
             // The truth, but late: only how long ago it was is not.
             return [.header(header, lastFinal: lastFinal + 50, age: .max - 1)]
         }
-        return [
-            .header(changed, lastFinal: lastFinal, age: age),
-            .votes(forged(.finalize(changed.epoch, 1, changed.digest), scene)),
-        ]
+        let ballot = Ballot.finalize(changed.epoch, 1, changed.digest)
+        let said = Answer.header(changed, lastFinal: lastFinal, age: age)
+        switch chance.below(3) {
+        case 0: return [said]
+        case 1: return [said, .votes(forged(ballot, scene))]
+        default:
+            let seat = scene.genesis.committee.index(of: scene.id).map { [UInt16($0)] } ?? []
+            return [
+                said, .votes(Self.page(of: Vote(ballot, by: scene.key, network: scene.network), seats: seat)),
+            ]
+        }
+    }
+
+    private static func committee(of scene: Scene) -> Committee {
+        Committee(seats: [Seat(key: scene.id, vrfKey: scene.vrfKey.publicKey, weight: 1 << 40)])
     }
 
     /// Votes of all seats of a small committee: one's own is good, the others are nobody's.
     private func forged(_ ballot: Ballot, _ scene: Scene) -> VotesPage {
-        let vote = Vote(ballot, by: scene.key, network: scene.network)
-        let voters = (0..<UInt16(VotesPage.entriesMax)).map { $0 }
-        return VotesPage(
-            ballot: ballot, page: 0, pages: 1,
-            entries: voters.prefix(scene.genesis.validators.count)
-                .map { VotesPage.Entry(voter: $0, signature: vote.signature) })
+        let count = min(scene.genesis.validators.count, VotesPage.entriesMax)
+        return Self.page(
+            of: Vote(ballot, by: scene.key, network: scene.network), seats: (0..<count).map { UInt16($0) })
+    }
+
+    private static func page(of vote: Vote, seats: [UInt16]) -> VotesPage {
+        VotesPage(
+            ballot: vote.ballot, page: 0, pages: 1,
+            entries: seats.map { VotesPage.Entry(voter: $0, signature: vote.signature) })
     }
 }
 

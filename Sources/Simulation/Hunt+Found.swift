@@ -1,0 +1,44 @@
+internal import Rules
+
+/// Bugs that the simulator found, put back one at a time: each mended line is a rule that can be switched off.
+extension Hunt {
+    static func found(_ rule: Rule) -> Hunt {
+        switch rule {
+        case .copyRepeatsNoVotes:
+            Hunt(rule, "a store with votes of the open epoch is put back") { plan in
+                plan.validators = 5
+                plan.healsAt = 6_000
+                let at = 2_400 + Int(plan.seed) * 100
+                plan.faults = [
+                    // Without them nothing is decided.
+                    Fault(.crash, at: 1_190, until: 6_000, hosts: [0, 1]),
+                    Fault(.staleStore, at: at, until: at + 400, hosts: [2]),
+                ]
+            }
+        case .authorsAreHints:
+            Hunt(rule, "links that change octets") { plan in
+                plan.epochMilliseconds = 1_500
+                plan.deltaMilliseconds = 150
+                plan.hotspots = 3
+                plan.epochs = 1
+                plan.healsAt = 5_500
+                plan.patience = 6_000
+                plan.roughLinks = Links()
+                plan.roughLinks?.latencyMicrosecondsMax = 120_000
+                plan.roughLinks?.corruptPermille = 300
+            }
+        case .relaysOfUse: Hunt(rule, "a flooder") { $0.byzantine = [Byzantine(host: 0, .flooder)] }
+        case .answersPings:
+            Hunt(rule, "a host that slept for half a minute") { plan in
+                plan.epochs = 36
+                plan.healsAt = 30_000 + Int(plan.seed) * 1_000
+                // It takes the others for peers yet when it wakes; they dial it seldom.
+                plan.patience = 4_000
+                plan.faults = [Fault.Kind.partition, .pause].map {
+                    Fault($0, at: 2_000, until: plan.healsAt, hosts: [0])
+                }
+            }
+        default: Hunt(rule, "nothing wrong") { _ in }
+        }
+    }
+}
