@@ -55,6 +55,7 @@ for list in EclipseTrial.List.allCases {
             owned.append("seed \(seeds[place]), \(list) list, \(name)")
         }
     }
+    fflush(nil)
 }
 guard owned.isEmpty else {
     print("the attacker had a whole active view \(owned.count) times; the first:")
