@@ -28,7 +28,7 @@ extension Membership {
         }
         link.hear(at: now)
         contacts.update(link, at: index)
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender) else { return }
         if let own = records.first(where: { $0.node == sender }), own.life > link.life {
             restart(index, endpoint, at: now, &actions)
@@ -72,7 +72,8 @@ extension Membership {
     }
 
     /// Takes a card if it is newer than what is known.
-    mutating func learn(_ record: NodeRecord, at now: Instant) {
+    /// - Parameter teller: Where it was told; nil for one that was remembered.
+    mutating func learn(_ record: NodeRecord, from teller: Endpoint?, at now: Instant) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
             if let known = contacts.list[index].record, known.sequence >= record.sequence,
@@ -91,6 +92,7 @@ extension Membership {
         }
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
+        contact.teller = settings.prefix(of: teller)
         guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else { return }
         contacts.insert(contact)
         trim()
@@ -129,14 +131,23 @@ extension Membership {
         }
         let unproven = idle.filter { !contacts.list[$0].isProven }
         let pool =
-            idle.count - unproven.count > provenMax ? idle.filter { contacts.list[$0].isProven } : unproven
+            idle.count - unproven.count > provenMax
+            ? idle.filter { contacts.list[$0].isProven } : unproven
         var counts: [Prefix: Int] = [:]
         let prefixes = pool.map { settings.prefixes(of: contacts.list[$0]) }
         for prefix in prefixes.joined() { counts[prefix, default: 0] += 1 }
         let sizes = prefixes.map { $0.map { counts[$0]! }.max() ?? 1 }
         let largest = sizes.max()!
-        let crowded = pool.indices.filter { sizes[$0] == largest }
-        return pool[crowded[chance.below(crowded.count)]]
+        let crowded = mostTold(pool.indices.filter { sizes[$0] == largest }.map { pool[$0] })
+        return crowded[chance.below(crowded.count)]
+    }
+
+    /// Those told from the prefix that most were told from: whoever tells without end displaces its own words.
+    private func mostTold(_ indices: [Int]) -> [Int] {
+        var counts: [Prefix?: Int] = [:]
+        for index in indices { counts[contacts.list[index].teller, default: 0] += 1 }
+        let most = counts.values.max()
+        return indices.filter { counts[contacts.list[$0].teller] == most }
     }
 
     /// Worth telling peers and the store. In a network larger than the view there is always somebody new, and that

@@ -27,6 +27,8 @@ struct Contact: Equatable, Sendable {
     var isProven = false
     /// Dials that it answered with a refusal since it was last a peer.
     var refusals = 0
+    /// From which prefix its card was told first; nil where prefixes are not limited, or if it was remembered.
+    var teller: Prefix?
     /// Times that it told a card with a wrong signature.
     var forgeries = 0
 

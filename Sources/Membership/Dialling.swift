@@ -175,7 +175,7 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard sender != own.node, record.node == sender else { return }
-        learn(record, at: now)
+        learn(record, from: endpoint, at: now)
         guard let index = contacts.index(of: sender) else {
             return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
@@ -265,7 +265,7 @@ extension Membership {
         }
         switch contacts.list[index].phase {
         case .active(let link):
-            learn(card, at: now)
+            learn(card, from: endpoint, at: now)
             if card.life > link.life {
                 restart(index, endpoint, at: now, &actions)
             } else {
@@ -276,7 +276,7 @@ extension Membership {
         case .idle: return actions.append(.send(sender, endpoint, .goodbye))
         }
         contacts.setProven(at: index)
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender), contacts.list[index].record != nil else { return }
         let isTrusted = contacts.list[index].isTrusted
         var hasRoom = contacts.activeCount < settings.activeMax
@@ -304,7 +304,7 @@ extension Membership {
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
         case .idle: return
         }
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
     }
 
     private mutating func refusalDelay(of index: Int) -> Duration {

@@ -25,7 +25,7 @@ public import Wire
 ///   it was started anew; disconnect and connect it. Cards of others are taken from peers and from whom we
 ///   dialled, and no others.
 /// - The passive view holds 64 strangers, of a prefix at most 10. Beyond: who has been silent for four dials goes,
-///   else one of the prefix that has most; and 32 of those that once answered are never displaced by those that
+///   else one of the prefix that has most, and among equals one told from where most were told; and 32 of those that once answered are never displaced by those that
 ///   never did. A host of few prefixes has a small part of it, however many keys and cards it makes up.
 /// - Every half second after news, and every time a quarter later in peace up to 5 min: cards for cards with a
 ///   random peer.
@@ -204,7 +204,7 @@ public struct Membership: Equatable, Sendable {
             contacts.insert(Contact(node: node, record: nil, listed: endpoint, retryAt: now))
         }
         for (place, record) in remembered.prefix(Self.rememberedMax).enumerated() {
-            learn(record, at: now)
+            learn(record, from: nil, at: now)
             guard place < Self.anchorsMax, let index = contacts.index(of: record.node) else { continue }
             contacts.setAnchor(at: index)
         }

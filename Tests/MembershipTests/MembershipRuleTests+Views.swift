@@ -69,6 +69,33 @@ extension MembershipRuleTests {
         machine.assertInvariants()
     }
 
+    @Test func `who tells without end displaces its own words, and not what others told`() {
+        var machine = machine()
+        func card(_ number: UInt32) -> NodeRecord {
+            NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [Endpoint(ipv4: 0xD000_0001 | number << 8, port: 1)], region: nil, version: 1)
+        }
+        var now = Instant.origin
+        func tell(_ cards: [NodeRecord], by index: Int) {
+            now = now + .milliseconds(100)
+            let place = World.spreadEndpoint(index)
+            _ = handle(&machine, .records(cards, asks: true, from: World.id(index), place), at: now)
+        }
+        for index in 1...2 {
+            let place = World.spreadEndpoint(index)
+            let own = World.record(index, endpoint: place)
+            _ = handle(&machine, .dial(own, isUrgent: true, from: own.node, place), at: now)
+        }
+        let few = (0..<20).map { card(UInt32($0)) }
+        for card in few { tell([card], by: 1) }
+        for number in UInt32(100)..<1_000 { tell([card(number)], by: 2) }
+        let known = Set(machine.records)
+        #expect(few.allSatisfy(known.contains))
+        #expect(known.count == 66)
+        machine.assertInvariants()
+    }
+
     @Test func `who tells forged cards is counted, and told of once and no faster than keys are made`() {
         var machine = machine(bootstrap: [(World.id(2), World.endpoint(2)), (World.id(3), World.endpoint(3))])
         _ = meet(&machine, 1)
