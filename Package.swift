@@ -117,6 +117,17 @@ let package = Package(
             name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe",
             swiftSettings: strict),
         .target(
+            name: "MembershipWorld",
+            dependencies: [
+                "Bytes", "Chance", "Identity", "Membership", "Wire",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            path: "Tests/MembershipWorld", swiftSettings: strict),
+        // Many seeds of the tests' eclipse, optimised, without the tests.
+        .executableTarget(
+            name: "EclipseProbe", dependencies: ["MembershipWorld"], path: "Tests/EclipseProbe",
+            swiftSettings: strict),
+        .target(
             name: "WireSamples", dependencies: ["Bytes", "Chance", "Geo", "Identity", "Wire"],
             path: "Tests/WireSamples", swiftSettings: strict),
         tests("WireTests", "Bytes", "Chance", "Geo", "Identity", "Wire", "WireSamples"),
@@ -135,8 +146,8 @@ let package = Package(
         tests("ReconciliationTests", "Bytes", "Chance", "Identity", "Reconciliation", "Wire"),
         tests("SessionTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity", "Session", "Wire"),
         tests(
-            "MembershipTests", "Bytes", "Chance", "Identity", "Membership", "Wire", "WireSamples",
-            .product(name: "HeapModule", package: "swift-collections")),
+            "MembershipTests", "Bytes", "Chance", "Identity", "Membership", "MembershipWorld", "Wire",
+            "WireSamples"),
         tests("LedgerTests", "Bytes", "Chance", "Geo", "Identity", "Ledger", "Wire"),
         tests(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",

@@ -30,6 +30,8 @@ struct PeerDocument: Encodable {
     /// Dials without answer.
     let attempts: UInt32?
     let listed: Bool?
+    /// Times that it told contact cards with wrong signatures.
+    let forgeries: UInt32?
     let committee: Bool?
     let region: String?
     let metres: Int?
@@ -118,14 +120,17 @@ extension TextTable {
         }
         let attempts = peer.attempts ?? 0
         let idle = attempts > 0 ? "silent ×\(attempts)" : "-"
+        let forgeries = peer.forgeries ?? 0
+        let forged = forgeries > 0 ? ", forged ×\(forgeries)" : ""
         let arrow = peer.direction.map { $0 == "outbound" ? " chosen" : " came" } ?? ""
         add(
-            peer.view + arrow, String(peer.node.prefix(16)),
+            peer.view + arrow + (peer.listed == true ? " listed" : ""), String(peer.node.prefix(16)),
             peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"),
             peer.relay.map { "over \($0.prefix(16))" } ?? peer.endpoints.first ?? "-",
             age(peer.since),
             peer.roundTripMicroseconds.map { String(format: "%.2f", Double($0) / 1_000) } ?? "-",
-            peer.health ?? idle, age(peer.lastSeen), peer.metres.map { "\(Double($0 / 100) / 10)" } ?? "-",
+            (peer.health ?? idle) + forged, age(peer.lastSeen),
+            peer.metres.map { "\(Double($0 / 100) / 10)" } ?? "-",
             peer.octetsReceived.map { "\($0)" } ?? "-", peer.octetsSent.map { "\($0)" } ?? "-",
             peer.datagramsReceived.map { "\($0)" } ?? "-", peer.datagramsSent.map { "\($0)" } ?? "-")
     }
@@ -173,6 +178,7 @@ extension PeerDocument {
         health = link?.liveness
         attempts = report.attempts
         listed = report.isListed
+        forgeries = report.forgeries
         committee = report.isOfCommittee
         region = report.region
         self.metres = metres
@@ -197,6 +203,7 @@ extension PeerDocument {
         health = nil
         attempts = nil
         listed = nil
+        forgeries = nil
         committee = nil
         region = record.region?.description
         self.metres = metres

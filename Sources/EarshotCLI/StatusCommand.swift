@@ -142,6 +142,7 @@ struct StatusSnapshot: Sendable {
         line("votes", report.mayVote ? "yes" : "no, it observes only")
         line("peers", peers)
         line("seen", seen)
+        line("list", list)
         line("beacon", beacon)
         line("verdict", verdict)
         line("own reports", witnessing)
@@ -192,6 +193,27 @@ struct StatusSnapshot: Sendable {
         default: "at \(place); too few have said so\(over)"
         }
     }
+
+    /// What became of the bootstrap list, and who is known to lie.
+    private var list: String {
+        let listed = report.peers.filter(\.isListed)
+        let silent = listed.count { $0.link == nil && $0.attempts > 0 }
+        var text =
+            "\(listed.count) entries, \(listed.count { $0.link != nil }) of them connected, \(silent) silent"
+        let forgers = report.peers.filter { ($0.forgeries ?? 0) > 0 }
+        for forger in forgers.prefix(Self.forgersShown) {
+            text +=
+                "\n              \(forger.node) at \(forger.address ?? "?"): FORGED CARDS, "
+                + "\(forger.forgeries ?? 0) times" + (forger.isListed ? "; is it on the list by right?" : "")
+        }
+        if forgers.count > Self.forgersShown {
+            text +=
+                "\n              and \(forgers.count - Self.forgersShown) others; see `earshot inspect peers`"
+        }
+        return text
+    }
+
+    private static let forgersShown = 4
 
     private var beacon: String {
         guard let beacon = report.beacon else { return "none since the start" }

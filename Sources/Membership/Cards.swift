@@ -11,6 +11,8 @@ extension Membership {
     static let cardsPeriod: Duration = .milliseconds(100)
     /// While exchanges are as frequent, the last news is worth repeating.
     static let freshPeriod: Duration = .seconds(2)
+    /// Between two forgers that the host is told of: their keys cost nothing.
+    static let forgerPeriod: Duration = .seconds(1)
 
     mutating func receive(
         _ records: [NodeRecord], asks: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
@@ -26,7 +28,7 @@ extension Membership {
         }
         link.hear(at: now)
         contacts.update(link, at: index)
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender) else { return }
         if let own = records.first(where: { $0.node == sender }), own.life > link.life {
             restart(index, endpoint, at: now, &actions)
@@ -34,6 +36,17 @@ extension Membership {
         guard asks else { return }
         let cards = sample(for: sender, withOwn: true, without: records)
         actions.append(.send(sender, endpoint, .records(cards, asks: false)))
+    }
+
+    /// Whoever is no contact is forgotten anyway.
+    mutating func noteForgery(
+        by sender: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender) else { return }
+        contacts.noteForgery(at: index)
+        guard contacts.list[index].forgeries == 1, nextForger <= now else { return }
+        nextForger = now + Self.forgerPeriod
+        actions.append(.forger(sender, endpoint))
     }
 
     /// Whoever is on the list no longer is a stranger like any other; whoever is on it now is tried at once.
@@ -59,7 +72,8 @@ extension Membership {
     }
 
     /// Takes a card if it is newer than what is known.
-    mutating func learn(_ record: NodeRecord, at now: Instant) {
+    /// - Parameter teller: Where it was told; nil for one that was remembered.
+    mutating func learn(_ record: NodeRecord, from teller: Endpoint?, at now: Instant) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
             if let known = contacts.list[index].record, known.sequence >= record.sequence,
@@ -76,22 +90,26 @@ extension Membership {
             }
             return noteNews(record.node, at: now)
         }
-        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(inPrefixOf: record) else { return }
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
+        contact.teller = settings.prefix(of: teller)
+        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else { return }
         contacts.insert(contact)
         trim()
         if contacts.index(of: record.node) != nil { noteNews(record.node, at: now) }
     }
 
-    private func hasPassiveRoom(inPrefixOf record: NodeRecord) -> Bool {
-        guard !committee.contains(record.node), let prefix = settings.prefix(of: record.endpoints.first)
-        else { return true }
-        var count = 0
+    private func hasPassiveRoom(for contact: Contact) -> Bool {
+        guard !contact.isOfCommittee else { return true }
+        let prefixes = settings.prefixes(of: contact)
+        guard !prefixes.isEmpty else { return true }
+        var counts = [Int](repeating: 0, count: prefixes.count)
         for index in contacts.list.indices where !contacts.list[index].isActive {
-            if settings.prefix(of: contacts.list[index].home) == prefix { count += 1 }
+            for prefix in settings.prefixes(of: contacts.list[index]) {
+                if let place = prefixes.firstIndex(of: prefix) { counts[place] += 1 }
+            }
         }
-        return count < Self.passiveOfPrefixMax
+        return counts.allSatisfy { $0 < Self.passiveOfPrefixMax }
     }
 
     /// Forgets strangers beyond the passive view's size.
@@ -113,18 +131,23 @@ extension Membership {
         }
         let unproven = idle.filter { !contacts.list[$0].isProven }
         let pool =
-            idle.count - unproven.count > provenMax ? idle.filter { contacts.list[$0].isProven } : unproven
+            idle.count - unproven.count > provenMax
+            ? idle.filter { contacts.list[$0].isProven } : unproven
         var counts: [Prefix: Int] = [:]
-        for index in pool {
-            guard let prefix = settings.prefix(of: contacts.list[index].home) else { continue }
-            counts[prefix, default: 0] += 1
-        }
-        let sizes = pool.map { index in
-            settings.prefix(of: contacts.list[index].home).map { counts[$0]! } ?? 1
-        }
+        let prefixes = pool.map { settings.prefixes(of: contacts.list[$0]) }
+        for prefix in prefixes.joined() { counts[prefix, default: 0] += 1 }
+        let sizes = prefixes.map { $0.map { counts[$0]! }.max() ?? 1 }
         let largest = sizes.max()!
-        let crowded = pool.indices.filter { sizes[$0] == largest }
-        return pool[crowded[chance.below(crowded.count)]]
+        let crowded = mostTold(pool.indices.filter { sizes[$0] == largest }.map { pool[$0] })
+        return crowded[chance.below(crowded.count)]
+    }
+
+    /// Those told from the prefix that most were told from: whoever tells without end displaces its own words.
+    private func mostTold(_ indices: [Int]) -> [Int] {
+        var counts: [Prefix?: Int] = [:]
+        for index in indices { counts[contacts.list[index].teller, default: 0] += 1 }
+        let most = counts.values.max()
+        return indices.filter { counts[contacts.list[$0].teller] == most }
     }
 
     /// Worth telling peers and the store. In a network larger than the view there is always somebody new, and that

@@ -34,6 +34,8 @@ public struct ContactAccount: Equatable, Sendable {
     public let isAnchor: Bool
     /// It was a peer, or answered a dial.
     public let isProven: Bool
+    /// Times that it told a card with a wrong signature.
+    public let forgeries: Int
     /// Dials without answer.
     public let attempts: Int
     /// Nil in the passive view.
@@ -47,6 +49,7 @@ public struct ContactAccount: Equatable, Sendable {
         isOfCommittee = contact.isOfCommittee
         isAnchor = contact.isAnchor
         isProven = contact.isProven
+        forgeries = contact.forgeries
         attempts = contact.attempts
         link = contact.link.map(Link.init)
     }

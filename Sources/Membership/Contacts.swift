@@ -27,6 +27,10 @@ struct Contact: Equatable, Sendable {
     var isProven = false
     /// Dials that it answered with a refusal since it was last a peer.
     var refusals = 0
+    /// From which prefix its card was told first; nil where prefixes are not limited, or if it was remembered.
+    var teller: Prefix?
+    /// Times that it told a card with a wrong signature.
+    var forgeries = 0
 
     init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
         self.node = node
@@ -46,6 +50,9 @@ struct Contact: Equatable, Sendable {
     }
 
     var home: Endpoint? { link?.home ?? record?.endpoints.first ?? listed }
+
+    /// Every place that counts for its prefixes: a peer's is known, anybody else may be at each that its card names.
+    var homes: [Endpoint] { link.map { [$0.home] } ?? endpoints }
 
     var isActive: Bool {
         if case .active = phase { true } else { false }
@@ -187,6 +194,7 @@ struct Contacts: Equatable, Sendable {
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+    mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
 
     mutating func set(listed places: [NodeID: Endpoint]) {
         for index in list.indices { list[index].listed = places[list[index].node] }

@@ -107,19 +107,19 @@ extension Membership {
         var others: [Int] = []
         for index in due {
             let contact = contacts.list[index]
-            let prefix = settings.prefix(of: contact.home)
-            let isCrowded = prefix.map { counts[$0, default: 0] >= Self.activeOfPrefixMax } ?? false
+            let prefixes = settings.prefixes(of: contact)
+            let isCrowded = prefixes.contains { counts[$0, default: 0] >= Self.activeOfPrefixMax }
             guard contact.isTrusted || !isCrowded else { continue }
             if contact.isAnchor {
                 first.append(index)
             } else if isFellow, contact.isOfCommittee {
                 fellows.append(index)
-            } else if prefix.map({ counts[$0] == nil }) ?? true {
+            } else if prefixes.allSatisfy({ counts[$0] == nil }) {
                 different.append(index)
             } else {
                 others.append(index)
             }
-            if let prefix { counts[prefix, default: 0] += 1 }
+            for prefix in prefixes { counts[prefix, default: 0] += 1 }
         }
         chance.shuffle(&different)
         return first + fellows + different + others
@@ -175,7 +175,7 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard sender != own.node, record.node == sender else { return }
-        learn(record, at: now)
+        learn(record, from: endpoint, at: now)
         guard let index = contacts.index(of: sender) else {
             return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
         }
@@ -265,7 +265,7 @@ extension Membership {
         }
         switch contacts.list[index].phase {
         case .active(let link):
-            learn(card, at: now)
+            learn(card, from: endpoint, at: now)
             if card.life > link.life {
                 restart(index, endpoint, at: now, &actions)
             } else {
@@ -276,7 +276,7 @@ extension Membership {
         case .idle: return actions.append(.send(sender, endpoint, .goodbye))
         }
         contacts.setProven(at: index)
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender), contacts.list[index].record != nil else { return }
         let isTrusted = contacts.list[index].isTrusted
         var hasRoom = contacts.activeCount < settings.activeMax
@@ -304,7 +304,7 @@ extension Membership {
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
         case .idle: return
         }
-        for record in records { learn(record, at: now) }
+        for record in records { learn(record, from: endpoint, at: now) }
     }
 
     private mutating func refusalDelay(of index: Int) -> Duration {

@@ -26,7 +26,7 @@ public import Wire
 ///   it was started anew; disconnect and connect it. Cards of others are taken from peers and from whom we
 ///   dialled, and no others.
 /// - The passive view holds 64 strangers, of a prefix at most 10. Beyond: who has been silent for four dials goes,
-///   else one of the prefix that has most; and 32 of those that once answered are never displaced by those that
+///   else one of the prefix that has most, and among equals one told from where most were told; and 32 of those that once answered are never displaced by those that
 ///   never did. A host of few prefixes has a small part of it, however many keys and cards it makes up.
 /// - Every half second after news, and every time a quarter later in peace up to 5 min: cards for cards with a
 ///   random peer.
@@ -36,6 +36,8 @@ public import Wire
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
 /// - Upon anything from a peer at another place than before: that is its place now.
+/// - Upon cards of which one has a wrong signature: none is taken, so that a welcome with one makes no peer. It is counted against
+///   who told it, and told to the host the first time.
 ///
 /// Suspicion is local and is never told. Who sends, and from where, is what sessions have proven before it comes
 /// here; so are the signatures of cards, by the host.
@@ -112,6 +114,9 @@ public struct Membership: Equatable, Sendable {
         case indirectPing(NodeID, Endpoint, nonce: UInt64, from: NodeID, Endpoint)
         case indirectPong(nonce: UInt64, isAlive: Bool, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// Cards came of which at least one has a wrong signature, from whom a session proves and this place; they are
+        /// handed over in no other way.
+        case forged(from: NodeID, Endpoint)
         /// A node sees this one come from `seen`; it is itself at `place`.
         case observed(seen: Endpoint, by: NodeID, Endpoint)
         /// One's own card, renewed.
@@ -141,6 +146,8 @@ public struct Membership: Equatable, Sendable {
         case persist([NodeRecord])
         /// Others agree that this is where the node is, and its card does not say so.
         case located(Endpoint)
+        /// A contact that told a forged card for the first time; others, while this one was told of, go without.
+        case forger(NodeID, Endpoint)
     }
 
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
@@ -166,6 +173,8 @@ public struct Membership: Equatable, Sendable {
     var shufflePeriod: Duration
     var nextRenewal: Instant
     var nextSwap: Instant
+    /// When the next forger is worth telling of.
+    var nextForger = Instant.origin
     var persistAt: Instant = .never
     var committee: Set<NodeID> = []
     /// The last card that was news: told in the next exchanges.
@@ -196,7 +205,7 @@ public struct Membership: Equatable, Sendable {
             contacts.insert(Contact(node: node, record: nil, listed: endpoint, retryAt: now))
         }
         for (place, record) in remembered.prefix(Self.rememberedMax).enumerated() {
-            learn(record, at: now)
+            learn(record, from: nil, at: now)
             guard place < Self.anchorsMax, let index = contacts.index(of: record.node) else { continue }
             contacts.setAnchor(at: index)
         }
@@ -212,7 +221,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .committee, .observed, .card, .bootstrap: break
+        case .woke, .probe, .goodbye, .forged, .committee, .observed, .card, .bootstrap: break
         }
         switch event {
         case .heard: break
@@ -257,6 +266,8 @@ public struct Membership: Equatable, Sendable {
             // Peers are told in the next exchanges.
             noteNews(own.node, at: now)
         case .bootstrap(let list): replaceListed(by: list, at: now)
+        case .forged(let sender, let endpoint):
+            return noteForgery(by: sender, endpoint, at: now, &actions)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)

@@ -46,4 +46,13 @@ extension Membership.Settings {
         else { return nil }
         return Prefix(endpoint)
     }
+
+    /// Each once. A card that names a foreign place first and its true one second hides nothing by it.
+    func prefixes(of contact: Contact) -> [Prefix] {
+        var prefixes: [Prefix] = []
+        for place in contact.homes {
+            if let prefix = prefix(of: place), !prefixes.contains(prefix) { prefixes.append(prefix) }
+        }
+        return prefixes
+    }
 }

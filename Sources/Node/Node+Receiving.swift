@@ -342,7 +342,10 @@ extension Node {
     private func failed(_ purpose: Purpose, at now: Instant, _ actions: inout [NodeAction]) {
         count(.badSignature)
         switch purpose {
-        case .membership: break
+        case .membership(let event):
+            if let (sender, place) = event.teller {
+                run(membership: .forged(from: sender, place), at: now, &actions)
+            }
         // The rest of a range with one forged certificate is not worth asking for.
         case .finality: fetched.removeAll()
         case .bundle(_, let short, _, _):
@@ -413,5 +416,17 @@ extension Frame {
     /// link that only one side believes in would stand as long as such answers come.
     var isForAnybody: Bool {
         if case .message(let octets) = self { Message.isForAnybody(tag: octets.first) } else { false }
+    }
+}
+
+extension Membership.Event {
+    /// Who told the cards in it, and from where; nil if it has none of others.
+    fileprivate var teller: (node: NodeID, place: Endpoint)? {
+        switch self {
+        case .records(_, _, let node, let place), .dial(_, _, let node, let place),
+            .welcome(_, let node, let place), .refusal(_, let node, let place):
+            (node, place)
+        default: nil
+        }
     }
 }

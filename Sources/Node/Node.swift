@@ -255,6 +255,7 @@ public final class Node {
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
             case .located(let endpoint): relocate(to: endpoint, at: now, &actions)
+            case .forger(let node, let endpoint): actions.append(.notice(.forger(node, endpoint)))
             }
         }
     }

@@ -123,6 +123,8 @@ public enum Notice: Sendable {
     case peerDisconnected(NodeID)
     /// Others agree to see it there: its card says so now.
     case located(Endpoint)
+    /// A node told contact cards that those whom they name did not sign, for the first time.
+    case forger(NodeID, Endpoint)
     case catchingUp(from: Epoch, to: Epoch)
     /// This node's execution differs from a finalised header: it stops voting and serving.
     case diverged(Epoch, expected: Digest, computed: Digest)

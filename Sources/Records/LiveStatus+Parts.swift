@@ -31,6 +31,8 @@ extension LiveStatus {
         public var traits: Traits = []
         /// Dials without answer.
         public var attempts: UInt32 = 0
+        /// Times that it told a card with a wrong signature.
+        public var forgeries: UInt32 = 0
         /// Nil in the passive view.
         public var link: Link?
 
@@ -49,6 +51,7 @@ extension LiveStatus {
             traits = Traits(rawValue: try reader.integer())
             guard Traits.all.contains(traits) else { throw .unknown }
             attempts = try reader.integer()
+            forgeries = try reader.integer()
             link = try reader.option()
         }
 
@@ -60,6 +63,7 @@ extension LiveStatus {
             writer.integer(version)
             writer.integer(traits.rawValue)
             writer.integer(attempts)
+            writer.integer(forgeries)
             writer.option(link)
         }
     }

@@ -35,6 +35,34 @@ public final class DatagramSocket {
         return count >= 0 ? Array(bytes.prefix(count)) : nil
     }
 
+    /// As `receive`, and from where it came.
+    public func receiveFrom(milliseconds: Int32) -> (bytes: [UInt8], source: Endpoint)? {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard unsafe Glibc.poll(&poll, 1, milliseconds) == 1 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: 2_048)
+        var address = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_in6>.size)
+        var length = socklen_t(address.count)
+        let count = unsafe address.withUnsafeMutableBytes { octets in
+            unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
+                unsafe recvfrom(descriptor, &bytes, bytes.count, 0, address.baseAddress!, &length)
+            }
+        }
+        guard count >= 0 else { return nil }
+        return (Array(bytes.prefix(count)), Self.endpoint(address))
+    }
+
+    /// The reverse of `socketAddress`.
+    private static func endpoint(_ octets: [UInt8]) -> Endpoint {
+        func integer<Value: FixedWidthInteger>(_ range: Range<Int>) -> Value {
+            octets[range].reduce(0) { $0 << 8 | Value($1) }
+        }
+        let port: UInt16 = integer(2..<4)
+        guard octets[0] == UInt8(AF_INET) else {
+            return Endpoint(high: integer(8..<16), low: integer(16..<24), port: port)
+        }
+        return Endpoint(ipv4: integer(4..<8), port: port)
+    }
+
     /// Lends the address to C.
     static func withAddress(
         _ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32

@@ -256,6 +256,12 @@ final class Driver {
             logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
         case .located(let endpoint):
             logger.notice("others agree to see this node there", metadata: ["address": "\(endpoint)"])
+        case .forger(let node, let endpoint):
+            logger.warning(
+                """
+                a node tells contact cards that those whom they name did not sign, and none of them is kept: it lies, or its \
+                memory is broken
+                """, metadata: ["node": "\(node)", "address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
         case .catchingUp(let from, let to):
             logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])

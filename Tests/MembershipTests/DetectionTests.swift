@@ -2,6 +2,7 @@ import Chance
 import Foundation
 import Identity
 import Membership
+import MembershipWorld
 import Testing
 import Wire
 

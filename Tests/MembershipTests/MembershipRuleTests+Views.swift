@@ -1,6 +1,7 @@
 import Chance
 import Identity
 import Membership
+import MembershipWorld
 import TestKit
 import Testing
 import Wire
@@ -49,6 +50,66 @@ extension MembershipRuleTests {
         }
         #expect(crowd <= 5, "one of each prefix comes before the second of any")
         machine.assertInvariants()
+    }
+
+    @Test func `a card that names a foreign prefix first counts where its node is as well`() {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        for number in 0..<UInt32(40) {
+            let places = [
+                Endpoint(ipv4: 0xD000_0001 | number << 8, port: 1),
+                Endpoint(ipv4: 0xC000_0001 + number, port: 1),
+            ]
+            let card = NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: places, region: nil, version: 1)
+            tell(&machine, [card])
+        }
+        #expect(machine.records.count == 11, "the peer, and ten of one prefix")
+        machine.assertInvariants()
+    }
+
+    @Test func `who tells without end displaces its own words, and not what others told`() {
+        var machine = machine()
+        func card(_ number: UInt32) -> NodeRecord {
+            NodeRecord(
+                node: NodeID(testing: 2_000_000 + UInt64(number)), sequence: 1, roles: .sensor,
+                endpoints: [Endpoint(ipv4: 0xD000_0001 | number << 8, port: 1)], region: nil, version: 1)
+        }
+        var now = Instant.origin
+        func tell(_ cards: [NodeRecord], by index: Int) {
+            now = now + .milliseconds(100)
+            let place = World.spreadEndpoint(index)
+            _ = handle(&machine, .records(cards, asks: true, from: World.id(index), place), at: now)
+        }
+        for index in 1...2 {
+            let place = World.spreadEndpoint(index)
+            let own = World.record(index, endpoint: place)
+            _ = handle(&machine, .dial(own, isUrgent: true, from: own.node, place), at: now)
+        }
+        let few = (0..<20).map { card(UInt32($0)) }
+        for card in few { tell([card], by: 1) }
+        for number in UInt32(100)..<1_000 { tell([card(number)], by: 2) }
+        let known = Set(machine.records)
+        #expect(few.allSatisfy(known.contains))
+        #expect(known.count == 66)
+        machine.assertInvariants()
+    }
+
+    @Test func `who tells forged cards is counted, and told of once and no faster than keys are made`() {
+        var machine = machine(bootstrap: [(World.id(2), World.endpoint(2)), (World.id(3), World.endpoint(3))])
+        _ = meet(&machine, 1)
+        func forge(_ index: Int, at now: Instant) -> [Membership.Action] {
+            handle(&machine, .forged(from: World.id(index), World.endpoint(index)), at: now)
+        }
+        #expect(forge(1, at: .origin) == [.forger(World.id(1), World.endpoint(1))])
+        #expect(forge(1, at: .origin + .seconds(5)).isEmpty, "once")
+        #expect(forge(9, at: .origin + .seconds(5)).isEmpty, "no contact")
+        #expect(forge(2, at: .origin + .seconds(5)) == [.forger(World.id(2), World.endpoint(2))])
+        #expect(forge(3, at: .origin + .milliseconds(5_900)).isEmpty, "within a second")
+        #expect(machine.accounts.map(\.forgeries).sorted() == [1, 1, 2])
+        // It may be a bit that fell over: a peer stays one.
+        #expect(machine.peers == [World.id(1)])
     }
 
     @Test func `what never answered does not displace what did`() {

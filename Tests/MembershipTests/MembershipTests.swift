@@ -1,6 +1,7 @@
 import Chance
 import Identity
 import Membership
+import MembershipWorld
 import TestKit
 import Testing
 import Wire

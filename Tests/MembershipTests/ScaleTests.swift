@@ -2,6 +2,7 @@ import Chance
 import Foundation
 import Identity
 import Membership
+import MembershipWorld
 import TestKit
 import Testing
 import Wire

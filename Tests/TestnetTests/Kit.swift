@@ -71,6 +71,7 @@ enum Ports {
     static let greeting: UInt16 = 31_000
     static let interop: UInt16 = 31_100
     static let translators: UInt16 = 31_200
+    static let liars: UInt16 = 31_300
 }
 
 /// `earshot` with some arguments, and what it says.

@@ -45,7 +45,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .transactionRefused, .uplinkLied, .uplinkSilent:
+            .forger, .transactionRefused, .uplinkLied, .uplinkSilent:
             break
         }
     }
@@ -93,11 +93,15 @@ struct NodeWatch {
         let known = node.contacts
         let peers = known.filter { $0.link != nil }
         traffic.follow(Set(peers.compactMap(\.endpoint)))
-        // Of the passive view those first that once answered: they are worth more than hearsay.
-        let others =
-            known.filter { $0.link == nil && $0.isProven } + known.filter { $0.link == nil && !$0.isProven }
+        // Of the passive view those first that the operator named or should hear of, then those that once answered: they are
+        // worth more than hearsay.
+        let passive = known.filter { $0.link == nil }
+        let named = passive.filter { $0.isListed || $0.forgeries > 0 }
+        let others = passive.filter { !$0.isListed && $0.forgeries == 0 }
+        let ordered =
+            peers + named + others.filter { $0.isProven } + others.filter { !$0.isProven }
         status.contactCount = UInt32(known.count)
-        status.contacts = (peers + others).prefix(LiveStatus.contactsMax).map {
+        status.contacts = ordered.prefix(LiveStatus.contactsMax).map {
             var contact = contact($0, at: now, wallTime: wallTime)
             contact.link?.relay = carrier.relay(of: $0.node)
             return contact
@@ -138,6 +142,7 @@ struct NodeWatch {
         if account.isAnchor { contact.traits.insert(.anchor) }
         if account.isProven { contact.traits.insert(.proven) }
         contact.attempts = UInt32(clamping: account.attempts)
+        contact.forgeries = UInt32(clamping: account.forgeries)
         guard let link = account.link else { return contact }
         var live = LiveStatus.Link(
             isOutbound: link.isOutbound, since: wall(link.since), heardAt: wall(link.heardAt),

@@ -16,6 +16,8 @@ public struct StatusReport: Codable, Sendable {
         public var isListed: Bool
         public var isOfCommittee: Bool
         public var isProven: Bool
+        /// Times that it told contact cards with wrong signatures. Absent where a node of an older version speaks.
+        public var forgeries: UInt32?
         public var attempts: UInt32
         public var link: Link?
     }
@@ -170,6 +172,7 @@ extension StatusReport.Peer {
         isListed = contact.traits.contains(.listed)
         isOfCommittee = contact.traits.contains(.committee)
         isProven = contact.traits.contains(.proven)
+        forgeries = contact.forgeries
         attempts = contact.attempts
         link = contact.link.map(StatusReport.Link.init)
     }

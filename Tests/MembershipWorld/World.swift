@@ -1,31 +1,41 @@
-import Bytes
-import Chance
-import HeapModule
-import Identity
-import Membership
-import Wire
+internal import Bytes
+package import Chance
+internal import HeapModule
+package import Identity
+package import Membership
+package import Wire
 
 /// Membership machines on a lossy network, by seed. Hosts do what a node does: what only a peer may say is
 /// dropped unless it comes from a peer at its place.
-final class World {
-    struct Host {
-        var machine: Membership
-        var record: NodeRecord
-        var peers: [NodeID: Endpoint] = [:]
-        var persisted: [NodeRecord] = []
-        var isUp = true
+package final class World {
+    package struct Host {
+        package var machine: Membership
+        package var record: NodeRecord
+        package var peers: [NodeID: Endpoint] = [:]
+        package var persisted: [NodeRecord] = []
+        package var isUp = true
         fileprivate var wakesAt = Instant.never
-        var bytesSent = 0
-        var datagramsSent = 0
+        package var bytesSent = 0
+        package var datagramsSent = 0
         /// Events, each worth a look at all invariants at times.
         fileprivate var events = 0
     }
 
-    struct Packet {
-        let sender: NodeID
-        let source: Endpoint
-        let to: Endpoint
-        let frame: Frame
+    package struct Packet {
+        package let sender: NodeID
+        package let source: Endpoint
+        package let to: Endpoint
+        /// Whom it is meant for: no session leads to anybody else who is there.
+        package let receiver: NodeID?
+        package let frame: Frame
+
+        package init(sender: NodeID, source: Endpoint, to: Endpoint, receiver: NodeID? = nil, frame: Frame) {
+            self.sender = sender
+            self.source = source
+            self.to = to
+            self.receiver = receiver
+            self.frame = frame
+        }
     }
 
     private struct Due: Comparable {
@@ -43,58 +53,60 @@ final class World {
     }
 
     /// Before the frames of a datagram.
-    static let headByteCount = 44
+    package static let headByteCount = 44
 
-    var chance: Chance
-    var lossPercent: Int
+    package var chance: Chance
+    package var lossPercent: Int
     /// One way, at most.
-    var delayMax: Duration = .milliseconds(10)
-    var now = Instant.origin
-    var hosts: [Host] = []
+    package var delayMax: Duration = .milliseconds(10)
+    package var now = Instant.origin
+    package var hosts: [Host] = []
     /// Hosts have addresses in prefixes of their own, not the loopback's.
-    let isSpread: Bool
+    package let isSpread: Bool
     /// Two hosts between whom nothing passes.
-    var isCut: ((Int, Int) -> Bool)?
+    package var isCut: ((Int, Int) -> Bool)?
     /// Told of what goes to places where no host is.
-    var elsewhere: ((Packet) -> Void)?
+    package var elsewhere: ((Packet) -> Void)?
     /// When who lost whom.
-    var losses: [(at: Instant, host: Int, peer: NodeID)] = []
+    package var losses: [(at: Instant, host: Int, peer: NodeID)] = []
     /// Peers lost for their silence.
-    var silentLosses = 0
+    package var silentLosses = 0
     private var agenda = Heap<Due>()
     private var serial = 0
     private var places: [Endpoint: Int] = [:]
 
-    init(chance: Chance, lossPercent: Int = 0, isSpread: Bool = false) {
+    package init(chance: Chance, lossPercent: Int = 0, isSpread: Bool = false) {
         self.chance = chance
         self.lossPercent = lossPercent
         self.isSpread = isSpread
     }
 
-    static func id(_ index: Int) -> NodeID { NodeID(testing: UInt64(index * 7_919 % 1_000_003 + 1)) }
-    static func endpoint(_ index: Int) -> Endpoint { .loopback(port: UInt16(4_000 + index)) }
-    static func spreadEndpoint(_ index: Int) -> Endpoint {
+    package static func id(_ index: Int) -> NodeID { NodeID(testing: UInt64(index * 7_919 % 1_000_003 + 1)) }
+    package static func endpoint(_ index: Int) -> Endpoint { .loopback(port: UInt16(4_000 + index)) }
+    package static func spreadEndpoint(_ index: Int) -> Endpoint {
         Endpoint(ipv4: 0x0A00_0001 + UInt32(index) << 8, port: 4_000)
     }
 
-    static func record(_ index: Int, sequence: UInt64 = 1, endpoint: Endpoint? = nil) -> NodeRecord {
+    package static func record(_ index: Int, sequence: UInt64 = 1, endpoint: Endpoint? = nil) -> NodeRecord {
         NodeRecord(
             node: id(index), sequence: sequence, roles: .hotspot,
             endpoints: [endpoint ?? World.endpoint(index)], region: nil, version: 1)
     }
 
-    func place(_ index: Int) -> Endpoint { isSpread ? Self.spreadEndpoint(index) : Self.endpoint(index) }
+    package func place(_ index: Int) -> Endpoint {
+        isSpread ? Self.spreadEndpoint(index) : Self.endpoint(index)
+    }
 
     private func place(of node: NodeID) -> Endpoint {
         hosts.first { $0.record.node == node }?.record.endpoints[0] ?? .loopback(port: 0)
     }
 
     /// Hosts that all know nobody but the first.
-    func populate(_ count: Int) {
+    package func populate(_ count: Int) {
         for index in 0..<count { add(index > 0 ? [(World.id(0), place(0))] : []) }
     }
 
-    func add(_ bootstrap: [(NodeID, Endpoint)], committee: Set<NodeID> = []) {
+    package func add(_ bootstrap: [(NodeID, Endpoint)], committee: Set<NodeID> = []) {
         let record = World.record(hosts.count, endpoint: place(hosts.count))
         places[place(hosts.count)] = hosts.count
         hosts.append(
@@ -106,7 +118,7 @@ final class World {
     }
 
     /// Starts a host anew from what it persisted, without any list.
-    func restart(_ index: Int, bootstrap: [(NodeID, Endpoint)] = [], remembers: Bool = true) {
+    package func restart(_ index: Int, bootstrap: [(NodeID, Endpoint)] = [], remembers: Bool = true) {
         let record = World.record(
             index, sequence: hosts[index].record.sequence + 1 << NodeRecord.changeBits, endpoint: place(index)
         )
@@ -121,7 +133,7 @@ final class World {
 
     // MARK: Time
 
-    func run(for duration: Duration) {
+    package func run(for duration: Duration) {
         for index in hosts.indices where hosts[index].isUp { arm(index) }
         let end = now + duration
         while let next = agenda.min, next.at <= end {
@@ -138,7 +150,7 @@ final class World {
         now = end
     }
 
-    func run(atMost duration: Duration, until isDone: (World) -> Bool) -> Bool {
+    package func run(atMost duration: Duration, until isDone: (World) -> Bool) -> Bool {
         let end = now + duration
         while now < end {
             if isDone(self) { return true }
@@ -159,13 +171,13 @@ final class World {
         agenda.insert(Due(at: instant, serial: serial, what: what))
     }
 
-    func handle(_ event: Membership.Event, at index: Int) {
+    package func handle(_ event: Membership.Event, at index: Int) {
         var actions: [Membership.Action] = []
         hosts[index].machine.handle(event, at: now, actions: &actions)
         for action in actions {
             switch action {
-            case .located: break
-            case .send(_, let endpoint, let frame): send(frame, from: index, to: endpoint)
+            case .located, .forger: break
+            case .send(let node, let endpoint, let frame): send(frame, from: index, to: endpoint, node)
             case .connected(let peer, let endpoint):
                 precondition(hosts[index].peers.updateValue(endpoint, forKey: peer) == nil)
             case .disconnected(let peer):
@@ -187,18 +199,20 @@ final class World {
 
     // MARK: Network
 
-    private func send(_ frame: Frame, from index: Int, to endpoint: Endpoint) {
+    private func send(_ frame: Frame, from index: Int, to endpoint: Endpoint, _ node: NodeID) {
         hosts[index].bytesSent += Self.headByteCount + frame.encoded().count
         hosts[index].datagramsSent += 1
         if let isCut, let other = places[endpoint], isCut(index, other) { return }
         send(
             Packet(
-                sender: World.id(index), source: hosts[index].record.endpoints[0], to: endpoint, frame: frame)
-        )
+                sender: World.id(index), source: hosts[index].record.endpoints[0], to: endpoint,
+                receiver: node,
+                frame: frame))
     }
 
-    /// From whoever, with the network's chances.
-    func send(_ packet: Packet) {
+    /// From whoever, with the network's chances; from one who is near by, at once and for certain.
+    package func send(_ packet: Packet, isNear: Bool = false) {
+        if isNear { return add(.packet(packet), at: now + .milliseconds(1)) }
         guard !chance.happens(lossPercent, in: 100) else { return }
         add(.packet(packet), at: now + chance.duration(in: .milliseconds(1)...delayMax))
     }
@@ -233,20 +247,20 @@ final class World {
 
     // MARK: Questions
 
-    func knows(_ index: Int, _ other: Int) -> Bool {
+    package func knows(_ index: Int, _ other: Int) -> Bool {
         hosts[index].machine.records.contains { $0.node == World.id(other) }
     }
 
-    var allKnowAll: Bool {
+    package var allKnowAll: Bool {
         hosts.allSatisfy { $0.machine.records.count == hosts.count - 1 }
     }
 
-    var isFullMesh: Bool { hosts.allSatisfy { $0.peers.count == hosts.count - 1 } }
+    package var isFullMesh: Bool { hosts.allSatisfy { $0.peers.count == hosts.count - 1 } }
 
     /// Whether every host that is up reaches every other over pairs who hold each other for peers.
-    var isOneMesh: Bool { componentCount == 1 }
+    package var isOneMesh: Bool { componentCount == 1 }
 
-    var componentCount: Int {
+    package var componentCount: Int {
         let indices = Dictionary(
             uniqueKeysWithValues: hosts.indices.map { (World.id($0), $0) })
         var reached = Set<Int>()
@@ -269,13 +283,13 @@ final class World {
     }
 
     /// Fewest, mean and most peers of those who are up.
-    var viewSizes: (min: Int, mean: Double, max: Int) {
+    package var viewSizes: (min: Int, mean: Double, max: Int) {
         let sizes = hosts.filter(\.isUp).map(\.peers.count)
         return (sizes.min() ?? 0, Double(sizes.reduce(0, +)) / Double(max(1, sizes.count)), sizes.max() ?? 0)
     }
 
     /// Octets and datagrams that a host sends in a second, on average, while the world runs on for a while.
-    func traffic(over duration: Duration) -> (bytes: Double, datagrams: Double) {
+    package func traffic(over duration: Duration) -> (bytes: Double, datagrams: Double) {
         for index in hosts.indices { (hosts[index].bytesSent, hosts[index].datagramsSent) = (0, 0) }
         run(for: duration)
         let hostSeconds = Double(duration.milliseconds) / 1_000 * Double(hosts.count)
