@@ -19,6 +19,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var deltaMilliseconds = 300
     /// Of a thousand hotspots, how many beacon in an epoch.
     public var beaconPermille = 400
+    /// Accounts at genesis beside those of the hosts: nobody uses them, but each is part of the state.
+    public var accounts = 0
     /// Stake of each validator in thousands of tokens; empty: ten each.
     public var stakes: [Int] = []
     public var committeeEpochs = 3
@@ -181,9 +183,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case lyingUplink
         /// Takes edge nodes' bundles and keeps them to itself.
         case hoardingUplink
+        /// Answers whoever starts from a recent state with what is not so.
+        case snapshotLiar
 
         /// Those that a swarm draws from: it has no edge nodes, and its seeds mean what they meant.
-        static let swarm = allCases.filter { $0 != .lyingUplink && $0 != .hoardingUplink }
+        static let swarm = allCases.filter {
+            $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .snapshotLiar
+        }
     }
 
     public var host: Int

@@ -32,6 +32,9 @@ public enum Message: Canonical, Hashable, Sendable {
     case answer(Answer)
     /// An edge node's own bundle, for a validator who tells it what becomes of it.
     case handIn(Bundle)
+    /// What a node that is far behind asks of a peer, and what it is told.
+    case snapshotQuestion(SnapshotQuestion)
+    case snapshotAnswer(SnapshotAnswer)
 
     /// Bundles asked for at once; each may be 8 KiB.
     public static let bundlesRequestMax = 32
@@ -63,6 +66,8 @@ public enum Message: Canonical, Hashable, Sendable {
         case 16: self = .question(try Question(from: &reader))
         case 17: self = .answer(try Answer(from: &reader))
         case 18: self = .handIn(try Bundle(from: &reader))
+        case 19: self = .snapshotQuestion(try SnapshotQuestion(from: &reader))
+        case 20: self = .snapshotAnswer(try SnapshotAnswer(from: &reader))
         default: throw .unknown
         }
     }
@@ -101,6 +106,8 @@ public enum Message: Canonical, Hashable, Sendable {
         case .question(let question): write(16, question, &writer)
         case .answer(let answer): write(17, answer, &writer)
         case .handIn(let bundle): write(18, bundle, &writer)
+        case .snapshotQuestion(let question): write(19, question, &writer)
+        case .snapshotAnswer(let answer): write(20, answer, &writer)
         }
     }
 

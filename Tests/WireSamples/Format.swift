@@ -53,7 +53,8 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Endpoint.self), Format(Roles.self), Format(NodeRecord.self), Format(Summary.self),
         Format(Contents.self), Format(TransactionFault.self), Format(TransactionStatus.self),
         Format(MerkleProof.self), Format(VotesPage.self), Format(BundleStanding.self), Format(Question.self),
-        Format(Answer.self),
+        Format(Answer.self), Format(StatePlace.self), Format(StatePart.self),
+        Format(SnapshotQuestion.self), Format(SnapshotAnswer.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
         Format(payload: ()),
     ]

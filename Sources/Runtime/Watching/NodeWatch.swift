@@ -45,7 +45,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .transactionRefused, .uplinkLied, .uplinkSilent:
+            .transactionRefused, .uplinkLied, .uplinkSilent, .snapshot:
             break
         }
     }

@@ -33,6 +33,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .forger: Forger(chance: chance)
     case .lyingUplink: LyingUplink(chance: chance)
     case .hoardingUplink: HoardingUplink()
+    case .snapshotLiar: SnapshotLiar(chance: chance)
     }
 }
 
