@@ -67,7 +67,7 @@ private let seeds = Array(Seed.all.prefix(3))
     }
 
     @Test(arguments: seeds) func `goes on after a crash with what it had`(seed: Seed) throws {
-        let world = try world(seed)
+        let world = try world(seed, epochs: 34)
         world.lossPercent = 5
         try world.start(3)
         #expect(world.run(for: .seconds(60)) { world.disks[3].snapshotRecord != nil })
