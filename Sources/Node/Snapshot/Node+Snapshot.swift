@@ -596,7 +596,7 @@ extension Node {
         }
     }
 
-    static let rowsOfCommit = 2_048
+    static let rowsOfCommit = 512
     static let headersOfCommit = 64
 
     // MARK: Serving
