@@ -78,6 +78,8 @@ struct StatusDocument: Encodable {
     let node: String?
     let lastFinalEpoch: UInt64
     let stateRoot: String?
+    /// The first epoch whose evidence and verdicts are here.
+    let keptFrom: UInt64?
     let live: LiveDocument?
 }
 
@@ -174,6 +176,7 @@ struct ValidatorDocument: Encodable {
 
 struct VerifyDocument: Encodable {
     let network: String
+    /// Headers and certificates are verified from genesis on, blocks executed from here on.
     let firstEpoch: UInt64
     let lastEpoch: UInt64
     let signatures: Int

@@ -93,7 +93,7 @@ struct Inspector {
             network: genesis?.name, node: live?.node.text,
             lastFinalEpoch: max(try store.lastEpoch(), followed),
             stateRoot: try store.summary(try store.lastEpoch())?.stateRoot.hex,
-            live: live.map(LiveDocument.init))
+            keptFrom: try store.keptBlocks()?.lowerBound, live: live.map(LiveDocument.init))
         if json { return try printJSON(document) }
         guard let live else {
             return print(
@@ -108,6 +108,7 @@ struct Inspector {
             address          \(live.endpoint)
             last final epoch \(document.lastFinalEpoch)
             state root       \(document.stateRoot ?? "-")
+            evidence kept    \(keptText(document))
             open epoch       \(live.openEpoch), view \(live.view)
             waits for        \(live.waitsFor)
             votes            \(live.mayVote ? "yes" : followed > 0 ? "no, it is an edge node" : "no, it observes only")
@@ -115,6 +116,12 @@ struct Inspector {
             last words       \(Presence(of: live, at: wallTime()).text)
             """)
         for counter in live.counters where counter.value > 0 { print("  \(counter.name) \(counter.value)") }
+    }
+
+    private func keptText(_ document: StatusDocument) -> String {
+        guard let first = document.keptFrom else { return "none yet" }
+        let all = "of epochs \(first) to \(document.lastFinalEpoch)"
+        return first == 1 ? all : "\(all); of those before, headers and certificates only"
     }
 
     func epochs(last: Int) throws {
@@ -134,6 +141,13 @@ struct Inspector {
 
     func epoch(_ epoch: Epoch) throws {
         guard let summary = try store.summary(epoch), let record = try store.blockRecord(epoch) else {
+            if let final = try store.final(epoch) {
+                let range = try store.keptBlocks()
+                throw RuntimeError(
+                    "of epoch \(epoch) only header \(final.header.digest.hex) and its certificate of "
+                        + "\(final.certificate.voters.count) votes are here; evidence and verdicts are here of epochs "
+                        + "\(range.map { "\($0.lowerBound) to \($0.upperBound)" } ?? "none")")
+            }
             throw RuntimeError("epoch \(epoch) is not here; the last is \(try store.lastEpoch())")
         }
         if json { return try printJSON(EpochDocument(summary)) }
@@ -293,36 +307,6 @@ struct Inspector {
                 validator.node, validator.stake, "\(validator.effective)", String(validator.owner.prefix(12)))
         }
         print(table.text)
-    }
-
-    /// Trusts nothing but the genesis: executes every block again.
-    func verify() throws {
-        guard let genesis = try store.genesis() else {
-            throw RuntimeError("the store is empty: there is nothing to verify")
-        }
-        var replay = Replay(genesis: genesis)
-        let last = try store.lastEpoch()
-        for epoch in stride(from: Epoch(1), through: last, by: 1) {
-            guard let record = try store.blockRecord(epoch), let block = try store.block(epoch) else {
-                throw RuntimeError("block \(epoch) is missing")
-            }
-            let verdicts = try replay.check(block, certificate: record.final.certificate)
-            let stored = try store.verdicts(ofBlock: epoch)
-            guard stored == verdicts else {
-                throw RuntimeError("block \(epoch): stored verdicts are not those of its execution")
-            }
-            if epoch.isMultiple(of: 1000) { complain("verified \(epoch) of \(last) blocks") }
-        }
-        try replay.compare(with: try store.stateEntries())
-        let document = VerifyDocument(
-            network: genesis.network.hex, firstEpoch: 1, lastEpoch: last,
-            signatures: replay.signaturesChecked, holds: true)
-        if json { return try printJSON(document) }
-        print(
-            """
-            blocks 1 to \(last) of network \(genesis.name) hold: every certificate, signature, root and balance
-            \(replay.signaturesChecked) signatures checked
-            """)
     }
 
     /// A node by its id or the beginning of its hexadecimal form.

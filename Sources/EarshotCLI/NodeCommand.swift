@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Node
 import Radio
 import Runtime
 import ServiceLifecycle
@@ -80,6 +81,14 @@ struct NodeCommand: AsyncParsableCommand {
     @Option(help: "With --sole-copy: the first epoch to vote in; one that no other copy can have been in.")
     var fromEpoch: UInt64?
 
+    @Option(
+        help: ArgumentHelp(
+            "A header that you know to be the network's, from a source you trust.",
+            discussion:
+                "Needed by who was away for longer than stakes are bound, unless three nodes of the bootstrap "
+                + "list agree.", valueName: "epoch:digest"))
+    var checkpoint: String?
+
     @Option(help: "Log level: trace, debug, info, notice, warning, error, critical.")
     var logLevel: String?
 
@@ -95,7 +104,14 @@ struct NodeCommand: AsyncParsableCommand {
                 "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "
                     + "for instance two above the last final one (`earshot inspect DIR status` of any node)")
         }
-        let service = NodeService(config: config, soleCopyFrom: fromEpoch, logger: logger)
+        let known = checkpoint.flatMap { Checkpoint($0) }
+        guard checkpoint == nil || known != nil else {
+            throw RuntimeError(
+                "--checkpoint is EPOCH:DIGEST, the digest of the epoch's header in 64 hexadecimal digits: "
+                    + "`earshot inspect DIR epoch N` prints it")
+        }
+        let service = NodeService(
+            config: config, soleCopyFrom: fromEpoch, checkpoint: known, logger: logger)
         try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger)
     }
 }

@@ -75,6 +75,8 @@ public struct Ledger: Sendable {
 
 extension Ledger {
     public var stateRoot: Digest { trie.root }
+    /// The whole of it, which stays as it is while the ledger moves on.
+    public var state: StateTrie { trie }
     public var totals: Totals { tables.totals }
 
     /// An account that never did or got anything is an empty one.
@@ -109,7 +111,7 @@ extension Ledger {
             .sorted { $0.due < $1.due }
     }
 
-    /// The whole state, ascending by the key's encoding: what is persisted and served as a snapshot.
+    /// The whole state, ascending by the key's encoding: what is persisted.
     public var entries: [(StateKey, [UInt8])] {
         // Over nothing, everything is a change; the totals of genesis may be zero and are written all the
         // same.

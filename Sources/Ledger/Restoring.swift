@@ -23,12 +23,24 @@ extension Ledger {
     public init(
         restoring entries: [(StateKey, [UInt8])], parameters: Parameters, epoch: Epoch
     ) throws(RestoreError) {
-        precondition(parameters.flaw == nil, "parameters that nobody checked")
-        var tables = Tables()
         var seen: Set<StateKey> = []
         seen.reserveCapacity(entries.count)
-        for (key, value) in entries {
+        for (key, _) in entries {
             guard seen.insert(key).inserted else { throw .duplicate(key) }
+        }
+        let writes = entries.map { StateTrie.Write(key: $0.0, value: $0.1) }
+        try self.init(restoring: StateTrie().updated(with: writes), parameters: parameters, epoch: epoch)
+    }
+
+    /// A ledger whose state is that of a trie; no more is sure of it than of restored entries.
+    public init(
+        restoring trie: StateTrie, parameters: Parameters, epoch: Epoch
+    ) throws(RestoreError) {
+        precondition(parameters.flaw == nil, "parameters that nobody checked")
+        var tables = Tables()
+        var hasTotals = false
+        for (key, value) in trie.entries {
+            if key == .totals { hasTotals = true }
             let isPossible: Bool
             do {
                 isPossible = try tables.insert(value, for: key, after: epoch)
@@ -37,13 +49,11 @@ extension Ledger {
             }
             guard isPossible else { throw .malformed(key) }
         }
-        guard seen.contains(.totals) else { throw .missingTotals }
+        guard hasTotals else { throw .missingTotals }
         let periods = Self.periodsHeld(after: epoch, committeeEpochs: parameters.committeeEpochs)
         guard tables.committees.keys.sorted() == periods else { throw .wrongCommittees }
         guard tables.balances else { throw .unbalanced }
-        let writes = entries.map { StateTrie.Write(key: $0.0, value: $0.1) }
-        self.init(
-            parameters: parameters, epoch: epoch, tables: tables, trie: StateTrie().updated(with: writes))
+        self.init(parameters: parameters, epoch: epoch, tables: tables, trie: trie)
     }
 }
 

@@ -6,7 +6,8 @@ public import Wire
 /// writes (protocol §10).
 ///
 /// Persistent: an update shares every untouched node with the trie it started from, so that executing a block
-/// on trial costs no copy. Keys are paths: the BLAKE2b-256 hash of the encoded `StateKey`, read from the most
+/// on trial costs no copy, and so that the states after the last blocks, values and all, take hardly more room than one
+/// of them: they are what a node serves to whoever starts from a recent state. Keys are paths: the BLAKE2b-256 hash of the encoded `StateKey`, read from the most
 /// significant bit. Hashes:
 /// - leaf `H(0 ‖ path ‖ H(value))`, inner `H(1 ‖ left ‖ right)`, empty `Digest.zero`;
 /// - a subtree with a single leaf *is* that leaf, so that depth follows the number of leaves;
@@ -15,28 +16,35 @@ public struct StateTrie: Sendable {
     /// Bits of a path, and so the deepest that a leaf can lie.
     public static let depthMax = 256
 
-    private let top: Node?
+    let top: TrieNode?
 
     /// The trie of no entries.
     public init() { top = nil }
 
-    private init(top: Node?) { self.top = top }
+    private init(top: TrieNode?) { self.top = top }
 
     public var root: Digest { top?.hash ?? .zero }
 
-    /// One write: a value's hash at a path, nil to delete what is there.
+    /// What lies at a path.
+    struct Entry: Sendable {
+        let key: StateKey
+        let value: [UInt8]
+        let valueHash: Digest
+    }
+
+    /// One write: a value at a path, nil to delete what is there.
     public struct Write: Sendable {
         public let path: Digest
-        public let valueHash: Digest?
+        let entry: Entry?
 
-        public init(path: Digest, valueHash: Digest?) {
+        /// For tests: no key is known whose path shares many bits with another's.
+        package init(path: Digest, key: StateKey, value: [UInt8]?) {
             self.path = path
-            self.valueHash = valueHash
+            entry = value.map { Entry(key: key, value: $0, valueHash: Digest(of: $0)) }
         }
 
         public init(key: StateKey, value: [UInt8]?) {
-            path = StateTrie.path(of: key)
-            valueHash = value.map { Digest(of: $0) }
+            self.init(path: StateTrie.path(of: key), key: key, value: value)
         }
     }
 
@@ -59,7 +67,7 @@ public struct StateTrie: Sendable {
         for depth in 0...Self.depthMax {
             switch node?.content {
             case nil: return nil
-            case .leaf(let other, let valueHash): return other == path ? valueHash : nil
+            case .leaf(let other, let entry): return other == path ? entry.valueHash : nil
             case .inner(let left, let right): node = path.bit(depth) ? right : left
             }
         }
@@ -73,8 +81,9 @@ public struct StateTrie: Sendable {
         for depth in 0...Self.depthMax {
             switch node?.content {
             case nil: return StateProof(siblings: siblings, end: .empty)
-            case .leaf(let other, let valueHash):
-                let end: StateProof.End = other == path ? .present : .other(path: other, valueHash: valueHash)
+            case .leaf(let other, let entry):
+                let end: StateProof.End =
+                    other == path ? .present : .other(path: other, valueHash: entry.valueHash)
                 return StateProof(siblings: siblings, end: end)
             case .inner(let left, let right):
                 let goesRight = path.bit(depth)
@@ -89,22 +98,26 @@ public struct StateTrie: Sendable {
 // MARK: - Nodes
 
 /// Never changed once made, so that tries may share it between threads.
-private final class Node: Sendable {
+final class TrieNode: Sendable {
     enum Content: Sendable {
-        case leaf(path: Digest, valueHash: Digest)
-        case inner(left: Node?, right: Node?)
+        case leaf(path: Digest, StateTrie.Entry)
+        case inner(left: TrieNode?, right: TrieNode?)
     }
 
     let hash: Digest
+    /// Of everything below it, in the encoding of a `StatePart`.
+    let byteCount: Int
     let content: Content
 
-    init(path: Digest, valueHash: Digest) {
-        hash = StateTrie.hash(leaf: path, valueHash)
-        content = .leaf(path: path, valueHash: valueHash)
+    init(path: Digest, _ entry: StateTrie.Entry) {
+        hash = StateTrie.hash(leaf: path, entry.valueHash)
+        byteCount = StatePart.leafByteCount(entry.key, entry.value)
+        content = .leaf(path: path, entry)
     }
 
-    init(left: Node?, right: Node?) {
+    init(left: TrieNode?, right: TrieNode?) {
         hash = StateTrie.hash(inner: left?.hash ?? .zero, right?.hash ?? .zero)
+        byteCount = 1 + (left?.byteCount ?? 1) + (right?.byteCount ?? 1)
         content = .inner(left: left, right: right)
     }
 
@@ -128,11 +141,11 @@ extension StateTrie {
 
     /// What `node` at `depth` becomes by the writes in `range`, all of which lie below it.
     private static func update(
-        _ node: Node?, with writes: [Write], in range: Range<Int>, depth: Int
-    ) -> Node? {
+        _ node: TrieNode?, with writes: [Write], in range: Range<Int>, depth: Int
+    ) -> TrieNode? {
         if range.isEmpty { return node }
-        var left: Node?
-        var right: Node?
+        var left: TrieNode?
+        var right: TrieNode?
         switch node?.content {
         case nil:
             if range.count == 1 { return leaf(writes[range.lowerBound], replacing: nil) }
@@ -155,13 +168,13 @@ extension StateTrie {
         default: break
         }
         if case .inner? = node?.content, newLeft === left, newRight === right { return node }
-        return Node(left: newLeft, right: newRight)
+        return TrieNode(left: newLeft, right: newRight)
     }
 
-    private static func leaf(_ write: Write, replacing old: Node?) -> Node? {
-        guard let valueHash = write.valueHash else { return nil }
-        if case .leaf(_, valueHash)? = old?.content { return old }
-        return Node(path: write.path, valueHash: valueHash)
+    private static func leaf(_ write: Write, replacing old: TrieNode?) -> TrieNode? {
+        guard let entry = write.entry else { return nil }
+        if case .leaf(_, let known)? = old?.content, known.valueHash == entry.valueHash { return old }
+        return TrieNode(path: write.path, entry)
     }
 
     /// The first write of the sorted range whose path has `bit` set; they agree on all bits before.

@@ -198,7 +198,10 @@ extension Node {
         sendDirect(message, to: peer, at: now, &actions)
     }
 
-    func receive(_ contents: Contents, at now: Instant, _ actions: inout [NodeAction]) {
+    func receive(
+        _ contents: Contents, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        if take(contents: contents, from: peer, at: now, &actions) { return }
         let digest = contents.header.digest
         guard var candidate = candidates[digest], case .needsContents = candidate.stage else {
             return count(.unasked)
@@ -243,6 +246,7 @@ extension Node {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
         let (block, changes) = chain.apply(block, certificate: certificate, executed: executed)
+        noteState()
         actions.append(
             .persist(
                 .final(
@@ -337,6 +341,7 @@ extension Node {
     func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction])
     {
         if knownFinal >= self.knownFinal?.epoch ?? 0 { self.knownFinal = (knownFinal, peer) }
+        if startsFromSnapshot(from: peer, knownFinal: knownFinal, at: now, &actions) { return }
         guard now >= nextFinalityRequest else { return }
         nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
         if knownFinal > chain.openEpoch {
@@ -350,6 +355,7 @@ extension Node {
     func receive(
         finality headers: [FinalHeader], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
+        if take(headers: headers, from: peer, at: now, &actions) { return }
         let wanted = headers.filter { $0.header.epoch >= chain.openEpoch }
         guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
         fetched = wanted

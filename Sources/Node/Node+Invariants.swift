@@ -79,6 +79,12 @@ extension Node {
             ("evidence.authors", pool.count, authorsMax),
             ("evidence.asked", pool.askedCount, EvidencePool.askedMax),
             ("transactions", transactions.count, TransactionPool.countMax),
+            ("snapshots.served", snapshots.served.count, Snapshots.servedMax),
+            (
+                "snapshots.outstanding", snapshots.sync?.fetch.outstandingCount ?? 0,
+                Fetch<SnapshotSync.Item>.outstandingMax
+            ),
+            ("snapshots.headers", snapshots.sync?.headers.count ?? 0, SnapshotSync.headersMax),
         ]
         gauges += membership.gauges.map { ("membership.\($0.name)", $0.value, $0.limit) }
         gauges += dissemination.gauges.map { ("dissemination.\($0.name)", $0.value, $0.limit) }
@@ -99,6 +105,7 @@ extension Node {
         pool.assertInvariants()
         previousPool?.assertInvariants()
         candidates.assertInvariants()
+        snapshots.sync?.fetch.assertInvariants()
         for gauge in gauges {
             precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")
         }

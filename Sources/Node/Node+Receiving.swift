@@ -148,7 +148,9 @@ extension Node {
                 from: from, count: min(Int(count), Message.finalityMax), to: peer, at: now, &actions)
         case .finality(let headers): receive(finality: headers, from: peer, at: now, &actions)
         case .contentsRequest(let digest): serveContents(digest, to: peer, at: now, &actions)
-        case .contents(let contents): receive(contents, at: now, &actions)
+        case .contents(let contents): receive(contents, from: peer, at: now, &actions)
+        case .snapshotQuestion(let question): answer(question, to: peer, at: now, &actions)
+        case .snapshotAnswer(let answer): receive(answer, from: peer, at: now, &actions)
         case .bundlesRequest(let items): serveBundles(items, to: peer, at: now, &actions)
         case .listRequest(let request): serve(request, to: peer, at: now, &actions)
         case .listCells(let cells): receive(cells, from: peer, at: now, &actions)
@@ -203,7 +205,7 @@ extension Node {
         _ bundle: Bundle, _ short: ShortID, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard bundle.epoch == chain.openEpoch else {
-            count(.wrongEpoch)
+            if !take(bundle: bundle, from: peer, at: now, &actions) { count(.wrongEpoch) }
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard isRemoved(.registeredAuthors) || chain.isRegistered(bundle.author) else {
@@ -300,6 +302,14 @@ extension Node {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
         strangersTickets.remove(ticket)
         edges.tickets.remove(ticket)
+        if case .snapshotHeader(let final, let committee, let peer) = purpose {
+            return verified(
+                snapshotHeader: final, committee, from: peer, verification, at: now, &actions)
+        }
+        if case .snapshotBundle(let bundle, let peer) = purpose {
+            return verified(
+                snapshotBundle: bundle, from: peer, holds: verification.holds, at: now, &actions)
+        }
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
         case .membership(let event): run(membership: event, at: now, &actions)
@@ -336,6 +346,7 @@ extension Node {
             guard final.header.epoch == chain.openEpoch else { return }
             finalised(final, at: now, &actions)
         case .candidate(let digest): executeCandidate(digest, at: now, &actions)
+        case .snapshotHeader, .snapshotBundle: break
         }
     }
 
@@ -355,6 +366,7 @@ extension Node {
             refuse(transaction, .badSignature, replyTo: replyTo, &actions)
         case .consensus(_, let short, _): run(dissemination: .refused(short), at: now, &actions)
         case .candidate(let digest): invalidate(digest, .badTransactions, at: now, &actions)
+        case .snapshotHeader, .snapshotBundle: break
         }
     }
 

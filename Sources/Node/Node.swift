@@ -39,6 +39,8 @@ public final class Node {
         case consensus(Message, ShortID, from: NodeID)
         case finality(FinalHeader)
         case candidate(Digest)
+        case snapshotHeader(FinalHeader, Committee, from: NodeID)
+        case snapshotBundle(Bundle, from: NodeID)
     }
 
     public let genesis: Genesis
@@ -103,6 +105,8 @@ public final class Node {
     var hasSaidUnregistered = false
     /// What it does for edge nodes.
     var edges: EdgeDesk
+    /// Recent states, for others and for itself.
+    var snapshots = Snapshots()
     var hasFinalised = false
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
@@ -165,6 +169,8 @@ public final class Node {
             membership: membership.deadline, dissemination: dissemination.deadline,
             reconciler: reconciler.deadline, simplex: simplex.deadline, coverage: coverage.deadline)
         if let last = chain.last { recentFinals = [last] }
+        noteState()
+        snapshots.remembered = Self.remembered(boot, chain)
         open(at: now, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
         wake(at: now, &actions)
@@ -202,7 +208,7 @@ public final class Node {
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
-        min(min(due.earliest, candidates.deadline), gathering.deadline)
+        [due.earliest, candidates.deadline, gathering.deadline, snapshots.deadline].min()!
     }
 
     private func wake(at now: Instant, _ actions: inout [NodeAction]) {
@@ -213,6 +219,7 @@ public final class Node {
         if due.simplex <= now { run(simplex: .woke, at: now, &actions) }
         if due.coverage <= now { run(coverage: .woke, at: now, &actions) }
         retryCandidates(at: now, &actions)
+        continueSnapshot(at: now, &actions)
     }
 
     func count(_ drop: Drop) { drops[drop.rawValue] += 1 }
@@ -245,6 +252,7 @@ public final class Node {
                 actions.append(.hold(peer))
                 run(dissemination: .connected(peer), at: now, &actions)
                 beginReconciling(with: peer, at: now, &actions)
+                notePeersOfSnapshot(at: now, &actions)
                 actions.append(.notice(.peerConnected(peer, endpoint)))
             case .disconnected(let peer):
                 endpoints[peer] = nil
@@ -252,6 +260,7 @@ public final class Node {
                 actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)
                 endReconciling(with: peer, at: now, &actions)
+                notePeersOfSnapshot(at: now, &actions)
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
             case .located(let endpoint): relocate(to: endpoint, at: now, &actions)
@@ -406,31 +415,51 @@ extension Message {
 extension Chain {
     /// Restores the chain from what the store kept, or starts it at genesis.
     init(genesis: Genesis, network: Digest, boot: BootRecords, shared: SharedWork? = nil) throws {
+        if let certificate = boot.lastCertificate, !boot.recent.isEmpty {
+            let writes = boot.state.map { StateTrie.Write(key: $0.0, value: $0.1) }
+            guard Set(boot.state.map(\.0)).count == boot.state.count else {
+                throw BootFault.damaged("the state")
+            }
+            self = try Chain(
+                genesis: genesis, network: network, recent: boot.recent, certificate: certificate,
+                state: StateTrie().updated(with: writes), shared: shared)
+            return
+        }
         self.genesis = genesis
         self.network = network
         executions = shared
         verifications = shared
-        recent = boot.recent
-        guard let block = boot.recent.last, let certificate = boot.lastCertificate else {
-            ledger = shared?.ledger(of: genesis, network) ?? Ledger(genesis: genesis)
-            last = nil
-            randomness = genesis.randomness1
-            previousRandomness = genesis.randomness0
-            return
-        }
-        guard case .finalize(block.header.epoch, _, block.header.digest) = certificate.ballot else {
-            throw BootFault.damaged("the certificate of block \(block.header.epoch)")
+        recent = []
+        ledger = shared?.ledger(of: genesis, network) ?? Ledger(genesis: genesis)
+        last = nil
+        randomness = genesis.randomness1
+        previousRandomness = genesis.randomness0
+    }
+
+    /// A chain that goes on after the last of some blocks, from the state after it.
+    init(
+        genesis: Genesis, network: Digest, recent: [Block], certificate: Certificate, state: StateTrie,
+        shared: SharedWork? = nil
+    ) throws {
+        self.genesis = genesis
+        self.network = network
+        executions = shared
+        verifications = shared
+        self.recent = recent
+        guard let block = recent.last,
+            case .finalize(block.header.epoch, _, block.header.digest) = certificate.ballot
+        else {
+            throw BootFault.damaged("the certificate of block \(recent.last?.header.epoch ?? 0)")
         }
         // The next block is executed from the contents of these, not from their headers.
-        for (place, block) in boot.recent.enumerated() {
+        for (place, block) in recent.enumerated() {
             let items = block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
-            let isNext = place == 0 || block.header.parent == boot.recent[place - 1].header.digest
+            let isNext = place == 0 || block.header.parent == recent[place - 1].header.digest
             guard isNext, Contents(header: block.header, body: block.body, items: items).matchesHeader else {
                 throw BootFault.damaged("block \(block.header.epoch)")
             }
         }
-        ledger = try Ledger(
-            restoring: boot.state, parameters: genesis.parameters, epoch: block.header.epoch)
+        ledger = try Ledger(restoring: state, parameters: genesis.parameters, epoch: block.header.epoch)
         guard ledger.stateRoot == block.header.stateRoot else {
             throw BootFault.stateRoot(epoch: block.header.epoch)
         }

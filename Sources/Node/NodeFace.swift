@@ -83,6 +83,11 @@ public enum Persisted: Sendable {
     case outbox(Bundle)
     /// What an edge node follows the chain from (`EdgeRecord`), encoded and sealed (`Seal`).
     case following([UInt8], last: Header?)
+    /// Headers of which the blocks are not here, verified by a node that fetches a state.
+    case followed(FollowedHeaders)
+    /// What differs between the state that the store holds and the one that is fetched, found so far.
+    case fetched([(key: StateKey, value: [UInt8]?)])
+    case adopted(AdoptedState)
 }
 
 /// A block that is final and executed here, with everything that follows from it.
@@ -113,6 +118,8 @@ public enum StoreRequest: Sendable {
     /// Bundles by evidence item.
     case bundles([Digest])
     case transactionStatus(Digest)
+    /// The committee with this digest, of any period.
+    case committee(Digest)
 }
 
 /// What an operator should hear of.
@@ -136,6 +143,8 @@ public enum Notice: Sendable {
     case uplinkSilent(NodeID, Epoch)
     /// What a validator told this edge node is not so.
     case uplinkLied(NodeID, String)
+    /// This node starts from a recent state, or tries to.
+    case snapshot(SnapshotNotice)
 }
 
 /// One check for a worker.
@@ -211,6 +220,8 @@ public struct NodeSettings: Sendable {
     /// The first epoch in which the node votes and signs bundles: 0 where the store remembers everything its key has signed, later where it
     /// may be a copy, `.max` for a node that only observes.
     public var votesFrom: Epoch = 0
+    /// A header that its operator knows to be the network's: for who was away for longer than stakes are bound.
+    public var checkpoint: Checkpoint?
 
     public init(
         roles: Roles, endpoints: [Endpoint], bootstrap: [(NodeID, Endpoint)], region: Cell?,
@@ -226,6 +237,26 @@ public struct NodeSettings: Sendable {
     /// Neither probes, nor replaces, nor often asks a peer once it has some: where consensus and coverage are to be measured
     /// or watched alone.
     public mutating func quietMembership() { membership = .quiet }
+}
+
+/// A header that must be the one of its epoch.
+public struct Checkpoint: Hashable, Sendable {
+    public let epoch: Epoch
+    public let header: Digest
+
+    public init(epoch: Epoch, header: Digest) {
+        self.epoch = epoch
+        self.header = header
+    }
+
+    /// As `EPOCH:DIGEST`, the digest in hexadecimal.
+    public init?(_ text: String) {
+        let halves = text.split(separator: ":")
+        guard halves.count == 2, let epoch = Epoch(halves[0]), epoch > 0,
+            let header = Digest(hex: String(halves[1]))
+        else { return nil }
+        self.init(epoch: epoch, header: header)
+    }
 }
 
 /// What a node remembers from its last life.
@@ -245,6 +276,11 @@ public struct BootRecords: Sendable {
     public var peers: [NodeRecord]
     /// What an edge node followed the chain to, sealed.
     public var following: [UInt8]?
+    /// Of a state that was being fetched: what differs from `state`.
+    public var snapshotRows: [(key: StateKey, value: [UInt8]?)] = []
+    /// The headers that were followed for it: what the node goes on from, sealed, and the last two of them.
+    public var snapshotRecord: [UInt8]?
+    public var snapshotHeaders: [FinalHeader] = []
 
     public init(
         recent: [Block] = [], lastCertificate: Certificate? = nil, state: [(StateKey, [UInt8])] = [],

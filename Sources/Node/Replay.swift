@@ -36,6 +36,20 @@ public struct Replay {
         chain.verifications = shared
     }
 
+    /// From a state that was adopted: it must be the one that its header commits to. That the header is the network's, who
+    /// asks must show (`HeaderChain`).
+    public init(genesis: Genesis, from base: BootRecords, shared: SharedWork? = nil) throws(ReplayFault) {
+        self.shared = shared
+        let epoch = base.recent.last?.header.epoch ?? 0
+        do {
+            chain = try Chain(genesis: genesis, network: genesis.network, boot: base)
+        } catch {
+            throw .state(epoch, "not the one that the header commits to: \(error)")
+        }
+        guard chain.last != nil else { throw .block(epoch, "the block is missing") }
+        chain.verifications = shared
+    }
+
     public var lastEpoch: Epoch { chain.openEpoch - 1 }
 
     /// Checks and executes the next block. Returns the verdicts, to compare with stored ones.

@@ -20,6 +20,10 @@ public import Wire
 /// | `rewards` | epoch, big-endian | list of `Reward` |
 /// | `transactions` | transaction id | epoch |
 /// | `peers` | node id | `NodeRecord` |
+/// | `finals` | epoch, big-endian | `FinalHeader` of a block that is not in `blocks` |
+/// | `committees` | digest | `Committee` of any period |
+/// | `fetched` | `StateKey` | of a state that is being fetched: what differs from `state`, an option of the value |
+/// | `undo` | epoch, big-endian ‖ `StateKey` | what the block of the epoch changed: an option of the value before |
 /// | `node` | a name | one thing each: safety, coverage, status, genesis, … |
 public final class NodeStore: Sendable {
     /// Raised whenever a table's keys or values change their meaning.
@@ -27,12 +31,13 @@ public final class NodeStore: Sendable {
 
     static let tables = [
         "blocks", "summaries", "headers", "bundles", "open", "conflicts", "state", "verdicts", "executions",
-        "rewards", "transactions", "peers", "node", "candidates",
+        "rewards", "transactions", "peers", "node", "candidates", "finals", "committees", "fetched", "undo",
     ]
 
     public let store: Store
     let blocks, summaries, headers, bundles, open, conflicts, state: Table
     let verdicts, executions, rewards, transactions, peers, node, candidates: Table
+    let finals, committees, fetched, undo: Table
 
     /// Opens a node's store; a writer creates it if it is not there.
     public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
@@ -54,12 +59,21 @@ public final class NodeStore: Sendable {
         peers = store.table("peers")
         node = store.table("node")
         candidates = store.table("candidates")
+        finals = store.table("finals")
+        committees = store.table("committees")
+        fetched = store.table("fetched")
+        undo = store.table("undo")
     }
 
     /// Names of what is stored once.
     enum Single: String {
         case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
         case following, followed
+        /// What a node that fetches a state follows the headers from, sealed; and the earliest epoch after which the
+        /// whole state can be told, if that is not genesis.
+        case snapshot, base
+        /// Of how many epochs evidence and verdicts are kept; absent: of all.
+        case kept
     }
 
     static func key(_ epoch: Epoch) -> [UInt8] {
@@ -92,6 +106,11 @@ public enum RecordWrite: Sendable {
     /// What an edge node follows the chain from, sealed.
     case following([UInt8], Epoch)
     case status(LiveStatus)
+    /// Verified headers of blocks that are not here, the committees that they made known, and what to go on from.
+    case followed([FinalHeader], [Committee], record: [UInt8])
+    case fetched([(key: StateKey, value: [UInt8]?)])
+    /// The last two blocks, or the first one, and what makes the state after them of the one stored.
+    case adopted([(block: BlockRecord, bundles: [Bundle])], changes: [(key: StateKey, value: [UInt8]?)])
 }
 
 extension NodeStore {
@@ -126,8 +145,11 @@ extension NodeStore {
             try transaction.put(summary.encoded().octetBytes, for: key.octetBytes, in: summaries)
             let digest = block.final.header.digest.octets
             try transaction.put(key.octetBytes, for: digest.octetBytes, in: headers)
+            try self.clearOpen(&transaction)
             try self.write(evidence: blockBundles, of: block, &transaction)
+            try self.note(undoing: changes, of: epoch, &transaction)
             try self.write(changes: changes, &transaction)
+            try self.prune(after: epoch, &transaction)
             try self.write(verdicts: blockVerdicts, block: epoch, &transaction)
             var writer = ByteWriter()
             writer.list(paid)
@@ -149,13 +171,15 @@ extension NodeStore {
             // The mark is good for the first epochs, until there is this.
             try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
         case .status(let status): try put(status.encoded(), .status, &transaction)
+        case .followed(let headers, let newCommittees, let record):
+            try self.write(followed: headers, newCommittees, record: record, &transaction)
+        case .fetched(let rows): try self.write(fetched: rows, &transaction)
+        case .adopted(let blocks, let changes): try adopt(blocks, changes: changes, &transaction)
         }
     }
 
-    /// Keeps the block's bundles for ever and drops those of its epoch that it left out.
-    private func write(
-        evidence list: [Bundle], of block: BlockRecord, _ transaction: inout WriteTransaction
-    ) throws(StoreError) {
+    /// Drops the bundles of the epoch that was open; those that its block names are written again.
+    func clearOpen(_ transaction: inout WriteTransaction) throws(StoreError) {
         var left: [[UInt8]] = []
         try transaction.forEach(in: open) { id, _ throws(StoreError) in
             left.append([UInt8](copying: id))
@@ -164,6 +188,12 @@ extension NodeStore {
         for id in left { try transaction.delete(id.octetBytes, in: bundles) }
         try transaction.clear(open)
         try transaction.clear(candidates)
+    }
+
+    /// The bundles behind a block's list.
+    func write(
+        evidence list: [Bundle], of block: BlockRecord, _ transaction: inout WriteTransaction
+    ) throws(StoreError) {
         var idsByAuthor: [NodeID: [Digest]] = [:]
         for bundle in list {
             let encoded = bundle.encoded()
@@ -179,12 +209,16 @@ extension NodeStore {
         }
     }
 
-    private func write(
+    func write(
         changes: [(key: StateKey, value: [UInt8]?)], _ transaction: inout WriteTransaction
     ) throws(StoreError) {
-        for (key, value) in changes {
-            let key = key.encoded()
+        for (stateKey, value) in changes {
+            let key = stateKey.encoded()
             if let value {
+                if case .committee = stateKey {
+                    let digest = Digest(of: value).octets
+                    try transaction.put(value.octetBytes, for: digest.octetBytes, in: committees)
+                }
                 try transaction.put(value.octetBytes, for: key.octetBytes, in: state)
             } else {
                 try transaction.delete(key.octetBytes, in: state)

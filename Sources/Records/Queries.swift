@@ -16,6 +16,10 @@ public struct StoredLife: Sendable {
     public var peers: [NodeRecord] = []
     /// What an edge node followed the chain to.
     public var following: [UInt8]?
+    /// Of a state that was being fetched.
+    public var snapshotRows: [(key: StateKey, value: [UInt8]?)] = []
+    public var snapshotRecord: [UInt8]?
+    public var snapshotHeaders: [FinalHeader] = []
 }
 
 extension NodeStore {
@@ -39,6 +43,9 @@ extension NodeStore {
             life.candidates = try candidates(transaction)
             life.peers = try peerRecords(transaction)
             life.following = try single(.following, transaction)
+            life.snapshotRows = try fetchedRows(transaction)
+            life.snapshotRecord = try single(.snapshot, transaction)
+            life.snapshotHeaders = try followedHeaders(transaction)
             return life
         }
     }

@@ -286,6 +286,7 @@ final class Driver {
             logger.warning(
                 "a validator says what is not so; others are asked",
                 metadata: ["validator": "\(validator)", "what": "\(what)"])
+        case .snapshot(let notice): logger.log(notice)
         case .transactionRefused(let id, let fault):
             logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
         }
@@ -341,6 +342,16 @@ extension RecordWrite {
         case .peers(let records): self = .peers(records)
         case .outbox(let bundle): self = .outbox(bundle)
         case .following(let bytes, let last): self = .following(bytes, last?.epoch ?? 0)
+        case .followed(let headers):
+            self = .followed(headers.finals, headers.committees, record: headers.record)
+        case .fetched(let rows): self = .fetched(rows)
+        case .adopted(let adopted):
+            self = .adopted(
+                adopted.blocks.map { block, certificate in
+                    let final = FinalHeader(header: block.header, certificate: certificate)
+                    let record = BlockRecord(final: final, body: block.body, items: block.contents.items)
+                    return (record, block.evidence.flatMap(\.bundles))
+                }, changes: adopted.changes)
         case .final(let block):
             let record = BlockRecord(final: block.final, body: block.body, items: block.items)
             self = .final(
@@ -361,8 +372,8 @@ extension NodeStore {
         case .finality(let from, let count):
             var headers: [FinalHeader] = []
             for epoch in from..<(from + Epoch(min(count, Message.finalityMax))) {
-                guard let record = try blockRecord(epoch) else { break }
-                headers.append(record.final)
+                guard let final = try final(epoch) else { break }
+                headers.append(final)
             }
             return headers.isEmpty ? [] : [.finality(headers)]
         case .contents(let digest):
@@ -376,6 +387,8 @@ extension NodeStore {
             return messages
         case .transactionStatus(let id):
             return [.transactionStatus(id, try epoch(ofTransaction: id).map { .final($0) } ?? .unknown)]
+        case .committee(let digest):
+            return try committee(digest).map { [.snapshotAnswer(.committee($0))] } ?? []
         }
     }
 }

@@ -10,6 +10,7 @@ public enum GenesisFile {
         var reader = try TableReader(file: path)
         let name = try reader.needString("name")
         let isTest = try reader.bool("test") ?? false
+        let keptEpochs: UInt32 = try reader.integer("kept_epochs") ?? 0
         guard let randomness0 = try reader.digest("randomness0"),
             let randomness1 = try reader.digest("randomness1")
         else { throw reader.fault("randomness0 and randomness1", "are missing") }
@@ -41,7 +42,7 @@ public enum GenesisFile {
         let genesis = Genesis(
             name: name, isTest: isTest, parameters: parameters, randomness0: randomness0,
             randomness1: randomness1,
-            accounts: accounts, devices: devices, validators: validators)
+            accounts: accounts, devices: devices, validators: validators, keptEpochs: keptEpochs)
         if let flaw = genesis.flaw { throw RuntimeError("\(path): no network can start from this: \(flaw)") }
         return genesis
     }
@@ -112,6 +113,7 @@ public enum GenesisFile {
             test = \(genesis.isTest)
             randomness0 = "\(genesis.randomness0.hex)"
             randomness1 = "\(genesis.randomness1.hex)"
+            \(genesis.keptEpochs == 0 ? "# all epochs are kept" : "kept_epochs = \(genesis.keptEpochs)")
 
             [parameters]
             epoch_milliseconds = \(parameters.epochMilliseconds)

@@ -7,7 +7,7 @@ public import Logging
 internal import Membership
 internal import NIOCore
 internal import NIOPosix
-internal import Node
+public import Node
 internal import Radio
 internal import Records
 public import ServiceLifecycle
@@ -20,11 +20,16 @@ public final class NodeService: Service {
     private let config: NodeConfig
     private let logger: Logger
     private let soleCopyFrom: Epoch?
+    private let checkpoint: Checkpoint?
 
+    /// - Parameter checkpoint: A header that the operator knows to be the network's.
     /// - Parameter soleCopyFrom: the operator's word that no other store of the key is in use, and the first epoch in
     ///   which the node may therefore vote whatever its store remembers.
-    public init(config: NodeConfig, soleCopyFrom: Epoch? = nil, logger: Logger) {
+    public init(
+        config: NodeConfig, soleCopyFrom: Epoch? = nil, checkpoint: Checkpoint? = nil, logger: Logger
+    ) {
         self.config = config
+        self.checkpoint = checkpoint
         self.soleCopyFrom = soleCopyFrom
         self.logger = logger
     }
@@ -110,11 +115,14 @@ public final class NodeService: Service {
                 RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split())
             }
             var actions: [NodeAction] = []
-            let boot = BootRecords(
+            var boot = BootRecords(
                 recent: life.recent, lastCertificate: life.lastCertificate, state: life.state,
                 safety: life.safety, coverage: life.coverage, bundles: life.bundles,
                 ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers,
                 following: life.following)
+            boot.snapshotRows = life.snapshotRows
+            boot.snapshotRecord = life.snapshotRecord
+            boot.snapshotHeaders = life.snapshotHeaders
             let node: any NodeMachine
             if isEdge {
                 node = try EdgeNode(
@@ -221,6 +229,7 @@ public final class NodeService: Service {
         } else {
             try store.setGenesis(genesis)
         }
+        try store.setKeptEpochs(genesis.keptEpochs)
         return store
     }
 
@@ -235,6 +244,7 @@ public final class NodeService: Service {
         settings.learnsEndpoint = config.announce == nil && !config.listen.isLoopback
         settings.delta = .milliseconds(config.deltaMilliseconds)
         settings.votesFrom = votesFrom
+        settings.checkpoint = checkpoint
         return settings
     }
 

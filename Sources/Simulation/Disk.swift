@@ -16,6 +16,13 @@ struct Disk {
     private var candidates: [Contents] = []
     private var peers: [NodeRecord] = []
     private var following: [UInt8]?
+    /// Of a state that is being fetched, and the headers up to it.
+    private var fetched: [StateKey: [UInt8]?] = [:]
+    private var finals: [Epoch: FinalHeader] = [:]
+    private var committees: [Digest: Committee] = [:]
+    private var snapshotRecord: [UInt8]?
+    /// What it was right after the host adopted a state: no block before can be executed again from this disk.
+    private(set) var base: BootRecords?
     /// The last header that an edge node followed to.
     private(set) var followed: Header?
     private(set) var verdicts: [String: UInt64] = [:]
@@ -23,7 +30,11 @@ struct Disk {
     private(set) var isFlipped = false
     private(set) var isUnreadable = false
 
-    var lastEpoch: Epoch { followed?.epoch ?? Epoch(blocks.count) }
+    var lastEpoch: Epoch { followed?.epoch ?? blocks.last?.block.header.epoch ?? 0 }
+    /// The last epoch before those whose blocks can be executed again.
+    var baseEpoch: Epoch { base?.recent.last?.header.epoch ?? 0 }
+    /// How much of a state is here that is being fetched.
+    var fetchedCount: Int { fetched.count }
 
     mutating func commit(_ batch: [Persisted]) {
         for persisted in batch { commit(persisted) }
@@ -54,16 +65,44 @@ struct Disk {
             }
             for (reason, count) in counts { verdicts["\(reason)", default: 0] += count }
             changes.append(final.changes)
+            note(committeesIn: final.changes)
             open = []
             candidates = []
+        case .followed(let headers):
+            for final in headers.finals { finals[final.header.epoch] = final }
+            for committee in headers.committees { committees[committee.digest] = committee }
+            snapshotRecord = headers.record
+        case .fetched(let rows): for (key, value) in rows { fetched[key] = .some(value) }
+        case .adopted(let adopted):
+            blocks = adopted.blocks.map { ($0.block, $0.certificate) }
+            changes.append(adopted.changes)
+            note(committeesIn: adopted.changes)
+            open = []
+            candidates = []
+            fetched = [:]
+            snapshotRecord = nil
+            base = BootRecords(
+                recent: blocks.map(\.block), lastCertificate: blocks.last?.certificate, state: stateEntries)
+        }
+    }
+
+    private mutating func note(committeesIn changes: [(key: StateKey, value: [UInt8]?)]) {
+        for case (.committee, let value?) in changes {
+            guard let committee = try? Committee(decoding: value) else { continue }
+            committees[committee.digest] = committee
         }
     }
 
     var boot: BootRecords {
-        BootRecords(
+        var boot = BootRecords(
             recent: blocks.suffix(2).map(\.block), lastCertificate: blocks.last?.certificate,
             state: stateEntries, safety: safety, coverage: coverage, bundles: open, ownBundle: own,
             candidates: candidates, peers: peers, following: following)
+        boot.snapshotRows = fetched.map { ($0.key.encoded(), $0.key, $0.value) }
+            .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map { ($0.1, $0.2) }
+        boot.snapshotRecord = snapshotRecord
+        boot.snapshotHeaders = finals.keys.sorted().suffix(2).map { finals[$0]! }
+        return boot
     }
 
     /// Ordered, as a store's tables are.
@@ -77,11 +116,14 @@ struct Disk {
     func answer(_ request: StoreRequest) -> [Message] {
         switch request {
         case .finality(let from, let count):
-            guard from > 0, from <= lastEpoch else { return [] }
-            let found = blocks[Int(from - 1)...].prefix(count)
-            return [
-                .finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })
-            ]
+            guard from > 0, from <= lastEpoch, let first = blocks.first?.block.header.epoch else { return [] }
+            let found = (from..<min(from + Epoch(count), lastEpoch + 1)).map { epoch in
+                guard epoch >= first else { return finals[epoch] }
+                let (block, certificate) = blocks[Int(epoch - first)]
+                return FinalHeader(header: block.header, certificate: certificate)
+            }
+            let run = found.prefix { $0 != nil }.compactMap { $0 }
+            return run.isEmpty ? [] : [.finality(run)]
         case .contents(let digest):
             guard let block = blocks.first(where: { $0.block.header.digest == digest })?.block else {
                 return []
@@ -93,6 +135,8 @@ struct Disk {
         case .transactionStatus(let id):
             let block = blocks.first { $0.block.body.transactions.contains { $0.id == id } }?.block
             return [.transactionStatus(id, block.map { .final($0.header.epoch) } ?? .unknown)]
+        case .committee(let digest):
+            return committees[digest].map { [.snapshotAnswer(.committee($0))] } ?? []
         }
     }
 

@@ -19,6 +19,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var deltaMilliseconds = 300
     /// Of a thousand hotspots, how many beacon in an epoch.
     public var beaconPermille = 400
+    /// Accounts at genesis beside those of the hosts: nobody uses them, but each is part of the state.
+    public var accounts = 0
     /// Stake of each validator in thousands of tokens; empty: ten each.
     public var stakes: [Int] = []
     public var committeeEpochs = 3
@@ -195,10 +197,12 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case hoardingUplink
         /// Introduces its peers to nodes that do not exist, at places of others: who believes it makes a flood of calls.
         case introducer
+        /// Answers whoever starts from a recent state with what is not so.
+        case snapshotLiar
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
-            $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer
+            $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
         }
     }
 

@@ -46,7 +46,11 @@ struct Population {
         genesis = Genesis(
             name: "simulated", isTest: true, parameters: parameters,
             randomness0: Digest(of: chance.octets(32)), randomness1: Digest(of: chance.octets(32)),
-            accounts: keys.map { GenesisAccount(account: $0.nodeID, balance: 10_000 * token) },
+            accounts: keys.map { GenesisAccount(account: $0.nodeID, balance: 10_000 * token) }
+                + (0..<plan.accounts).map { number in
+                    let name = Digest(of: Array("account \(number)".utf8))
+                    return GenesisAccount(account: NodeID(octets: name.octets)!, balance: token)
+                },
             devices: (Array(0..<(devices + plan.sensors)) + Array(plan.fullHosts..<plan.hosts)).map { index in
                 let isSensor = index >= devices && index < plan.fullHosts
                 return GenesisDevice(

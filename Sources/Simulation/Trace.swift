@@ -121,6 +121,13 @@ extension World {
         case .listCells(let answer): "\(answer.cells.count) cells of the list behind \(answer.header)"
         case .itemsRequest(let header, let shorts): "asks for \(shorts.count) items of \(header)"
         case .items(let header, let items): "\(items.count) items of \(header)"
+        case .snapshotQuestion(.state(let epoch, let places)):
+            "asks for \(places.count) parts of the state after \(epoch)"
+        case .snapshotQuestion(.committee(let digest)): "asks for committee \(digest)"
+        case .snapshotAnswer(.part(let epoch, let place, _)):
+            "part of the state after \(epoch), \(place.depth) bits down"
+        case .snapshotAnswer(.states(let first, let last)): "has the states after \(first) to \(last)"
+        case .snapshotAnswer(.committee(let committee)): "committee \(committee.digest)"
         }
     }
 
@@ -148,6 +155,9 @@ extension World {
         case .peers: "peers"
         case .outbox: "own bundle"
         case .following(_, let last): "follows to \(last?.epoch ?? 0)"
+        case .followed(let headers): "headers to \(headers.finals.last?.header.epoch ?? 0)"
+        case .fetched(let rows): "\(rows.count) values of a state"
+        case .adopted(let adopted): "the state after \(adopted.blocks.last?.block.header.epoch ?? 0)"
         }
     }
 }

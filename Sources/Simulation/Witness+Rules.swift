@@ -76,7 +76,9 @@ extension Witness {
                 default: nil
                 }
             guard let found else { continue }
-            for epoch in found.effective where epoch > 0 && changes[found.id]?.contains(epoch) != true {
+            // A host that adopted a state does not know the blocks before.
+            let first = disk.baseEpoch == 0 ? 0 : disk.baseEpoch + 4
+            for epoch in found.effective where epoch > first && changes[found.id]?.contains(epoch) != true {
                 report("registry", "a change takes effect in epoch \(epoch)", at: now, host: host)
             }
         }

@@ -197,11 +197,18 @@ struct Witness {
         }
     }
 
-    /// Executes a disk's chain again from genesis: certificates, signatures, roots, verdicts and books.
+    /// Executes a disk's chain again, from genesis or from the state that the host adopted: certificates, signatures, roots, verdicts and books.
     mutating func audit(_ disk: Disk, host: Int, at now: Instant, shared: SharedWork?) {
-        var replay = Replay(genesis: genesis, shared: shared)
         do throws(ReplayFault) {
-            for (block, certificate) in disk.blocks { _ = try replay.check(block, certificate: certificate) }
+            var replay: Replay
+            if let base = disk.base {
+                replay = try Replay(genesis: genesis, from: base, shared: shared)
+            } else {
+                replay = Replay(genesis: genesis, shared: shared)
+            }
+            for (block, certificate) in disk.blocks where block.header.epoch > disk.baseEpoch {
+                _ = try replay.check(block, certificate: certificate)
+            }
             if !disk.blocks.isEmpty { try replay.compare(with: disk.stateEntries) }
         } catch {
             report("replay", "\(error)", at: now, host: host)

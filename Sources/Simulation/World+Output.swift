@@ -69,6 +69,16 @@ extension World {
     func tell(_ batch: [Persisted], of index: Int) {
         for case .bundle(let bundle, isOwn: true) in batch { witness.kept(bundle, host: index) }
         if isEdge(index) { tell(batch, ofEdge: index) }
+        for case .followed(let headers) in batch where hosts[index].isHonest {
+            for final in headers.finals { witness.followed(final.header, at: now, host: index) }
+        }
+        for case .adopted(let adopted) in batch {
+            hasFinal = true
+            injected["adopted", default: 0] += 1
+            guard hosts[index].isHonest, let last = adopted.blocks.last?.block.header else { continue }
+            trace(index) { .init("adopted", "epoch \(last.epoch)") }
+            witness.followed(last, at: now, host: index)
+        }
         for case .final(let final) in batch {
             hasFinal = true
             if final.final.header.epoch >= newestFinal {

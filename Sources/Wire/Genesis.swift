@@ -228,7 +228,10 @@ public struct GenesisAccount: Canonical, Hashable, Sendable {
 
 /// Block 0: everything a network starts from. Its digest is the network's identity.
 public struct Genesis: Canonical, Hashable, Sendable {
+    /// Of a genesis whose nodes keep everything.
     public static let currentVersion: UInt16 = 1
+    /// Of one that says how much they keep.
+    public static let pruningVersion: UInt16 = 2
     public static let nameByteCountMax = 64
     public static let devicesMax = 1 << 20
     public static let accountsMax = 1 << 20
@@ -245,12 +248,20 @@ public struct Genesis: Canonical, Hashable, Sendable {
     public let accounts: [GenesisAccount]
     public let devices: [GenesisDevice]
     public let validators: [GenesisValidator]
+    /// Of how many epochs a node keeps evidence, transactions and verdicts; 0: of all. Headers and certificates are kept
+    /// for ever.
+    public let keptEpochs: UInt32
+
+    /// The least that the next block, its verdicts and penalties need.
+    public static func keptEpochsMin(_ parameters: Parameters) -> UInt32 { max(3, parameters.penaltyEpochs) }
 
     /// The lists may come in any order.
     public init(
         name: String, isTest: Bool, parameters: Parameters, randomness0: Digest, randomness1: Digest,
-        accounts: [GenesisAccount], devices: [GenesisDevice], validators: [GenesisValidator]
+        accounts: [GenesisAccount], devices: [GenesisDevice], validators: [GenesisValidator],
+        keptEpochs: UInt32 = 0
     ) {
+        self.keptEpochs = keptEpochs
         self.name = name
         self.isTest = isTest
         self.parameters = parameters
@@ -262,7 +273,8 @@ public struct Genesis: Canonical, Hashable, Sendable {
     }
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
-        guard try reader.integer(UInt16.self) == Self.currentVersion else { throw .unknown }
+        let version: UInt16 = try reader.integer()
+        guard version == Self.currentVersion || version == Self.pruningVersion else { throw .unknown }
         let name = try reader.octets(max: Self.nameByteCountMax)
         guard let text = String(validating: name, as: UTF8.self) else { throw .nonCanonical }
         self.name = text
@@ -273,11 +285,14 @@ public struct Genesis: Canonical, Hashable, Sendable {
         accounts = try reader.list(max: Self.accountsMax)
         devices = try reader.list(max: Self.devicesMax)
         validators = try reader.list(max: Certificate.seatsMax)
+        keptEpochs = version == Self.pruningVersion ? try reader.integer() : 0
+        // Who keeps everything says so by the version.
+        guard version == Self.currentVersion || keptEpochs > 0 else { throw .nonCanonical }
         guard flaw == nil else { throw .nonCanonical }
     }
 
     public func encode(to writer: inout ByteWriter) {
-        writer.integer(Self.currentVersion)
+        writer.integer(keptEpochs == 0 ? Self.currentVersion : Self.pruningVersion)
         writer.octets(Array(name.utf8))
         writer.bool(isTest)
         parameters.encode(to: &writer)
@@ -286,6 +301,7 @@ public struct Genesis: Canonical, Hashable, Sendable {
         writer.list(accounts)
         writer.list(devices)
         writer.list(validators)
+        if keptEpochs > 0 { writer.integer(keptEpochs) }
     }
 
     public var network: Digest { Digest(of: encoded()) }
@@ -298,6 +314,9 @@ public struct Genesis: Canonical, Hashable, Sendable {
     /// The first thing that cannot be, in words; nil if a network can start from this.
     public var flaw: String? {
         if let flaw = parameters.flaw { return flaw }
+        if keptEpochs > 0, keptEpochs < Self.keptEpochsMin(parameters) {
+            return "keptEpochs is below penaltyEpochs, or below 3"
+        }
         if name.isEmpty || name.utf8.count > Self.nameByteCountMax { return "the name is empty or too long" }
         if validators.isEmpty { return "there is no validator" }
         if Set(accounts.map(\.account)).count != accounts.count { return "an account stands twice" }

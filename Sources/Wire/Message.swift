@@ -38,6 +38,9 @@ public enum Message: Canonical, Hashable, Sendable {
     /// Asks for items of a header's list by their short ids under the header's keys.
     case itemsRequest(Digest, [UInt64])
     case items(Digest, [EvidenceItem])
+    /// What a node that is far behind asks of a peer, and what it is told.
+    case snapshotQuestion(SnapshotQuestion)
+    case snapshotAnswer(SnapshotAnswer)
 
     /// Items asked for at once.
     public static let itemsMax = 1_024
@@ -75,6 +78,8 @@ public enum Message: Canonical, Hashable, Sendable {
         case 29: self = .listCells(try ListCells(from: &reader))
         case 30: self = .itemsRequest(try Digest(from: &reader), try reader.list(max: Self.itemsMax))
         case 31: self = .items(try Digest(from: &reader), try reader.list(max: Self.itemsMax))
+        case 19: self = .snapshotQuestion(try SnapshotQuestion(from: &reader))
+        case 20: self = .snapshotAnswer(try SnapshotAnswer(from: &reader))
         default: throw .unknown
         }
     }
@@ -121,6 +126,8 @@ public enum Message: Canonical, Hashable, Sendable {
         case .items(let header, let items):
             write(31, header, &writer)
             writer.list(items)
+        case .snapshotQuestion(let question): write(19, question, &writer)
+        case .snapshotAnswer(let answer): write(20, answer, &writer)
         }
     }
 

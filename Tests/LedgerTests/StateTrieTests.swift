@@ -57,7 +57,7 @@ private func key(_ number: Int) -> StateKey { .account(id(UInt64(number))) }
             batch[path] = .some(chance.happens(2, in: 5) ? nil : chance.octets(chance.below(3)))
         }
         var writes = batch.keys.sorted().map { path in
-            StateTrie.Write(path: path, valueHash: batch[path]!.map { Digest(of: $0) })
+            StateTrie.Write(path: path, key: .totals, value: batch[path]!)
         }
         chance.shuffle(&writes)
         let before = trie.root
@@ -71,7 +71,7 @@ private func key(_ number: Int) -> StateKey { .account(id(UInt64(number))) }
         #expect(writes.reduce(trie) { $0.updated(with: [$1]) }.root == updated.root)
         trie = updated
     }
-    let all = model.keys.map { StateTrie.Write(path: $0, valueHash: nil) }
+    let all = model.keys.map { StateTrie.Write(path: $0, key: .totals, value: nil) }
     #expect(trie.updated(with: all).root == .zero)
 }
 

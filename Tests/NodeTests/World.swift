@@ -21,6 +21,12 @@ struct Disk {
     var peers: [NodeRecord] = []
     var bundles: [Digest: Bundle] = [:]
     var starts: UInt64 = 0
+    var fetched: [StateKey: [UInt8]?] = [:]
+    var finals: [Epoch: FinalHeader] = [:]
+    var committees: [Digest: Committee] = [:]
+    var snapshotRecord: [UInt8]?
+    /// What the node started from, if it adopted a state.
+    var base: BootRecords?
 
     var lastEpoch: Epoch { blocks.keys.max() ?? 0 }
 
@@ -50,30 +56,61 @@ struct Disk {
                 final.final.certificate
             )
             verdicts[epoch] = final.verdicts
-            for (key, value) in final.changes { state[key] = value }
+            for (key, value) in final.changes { set(value, for: key) }
             open = []
             candidates = []
+        case .followed(let headers):
+            for final in headers.finals { finals[final.header.epoch] = final }
+            for committee in headers.committees { committees[committee.digest] = committee }
+            snapshotRecord = headers.record
+        case .fetched(let rows): for (key, value) in rows { fetched[key] = .some(value) }
+        case .adopted(let adopted):
+            for (block, certificate) in adopted.blocks {
+                blocks[block.header.epoch] = (block, certificate)
+                for bundle in block.evidence.flatMap(\.bundles) { bundles[bundle.id] = bundle }
+            }
+            for (key, value) in adopted.changes { set(value, for: key) }
+            open = []
+            candidates = []
+            fetched = [:]
+            snapshotRecord = nil
+            base = boot
         }
+    }
+
+    private mutating func set(_ value: [UInt8]?, for key: StateKey) {
+        state[key] = value
+        guard case .committee = key, let value, let committee = try? Committee(decoding: value) else {
+            return
+        }
+        committees[committee.digest] = committee
     }
 
     var boot: BootRecords {
         let last = lastEpoch
-        return BootRecords(
+        var boot = BootRecords(
             recent: [last - min(last, 1), last].filter { $0 > 0 }.reduce(into: []) { list, epoch in
                 if list.last?.header.epoch != epoch { list.append(blocks[epoch]!.block) }
             },
             lastCertificate: blocks[last]?.certificate, state: state.map { ($0.key, $0.value) },
             safety: safety,
             coverage: coverage, bundles: open, ownBundle: own, candidates: candidates, peers: peers)
+        boot.snapshotRows = fetched.map { ($0.key, $0.value) }
+        boot.snapshotRecord = snapshotRecord
+        boot.snapshotHeaders = finals.keys.sorted().suffix(2).map { finals[$0]! }
+        return boot
     }
 
     func answer(_ request: StoreRequest) -> [Message] {
         switch request {
         case .finality(let from, let count):
-            let found = (from..<(from + Epoch(count))).compactMap { blocks[$0] }
-            return found.isEmpty
-                ? []
-                : [.finality(found.map { FinalHeader(header: $0.block.header, certificate: $0.certificate) })]
+            let found = (from..<(from + Epoch(count))).compactMap { epoch in
+                blocks[epoch].map { FinalHeader(header: $0.block.header, certificate: $0.certificate) }
+                    ?? finals[epoch]
+            }
+            return found.isEmpty ? [] : [.finality(found)]
+        case .committee(let digest):
+            return committees[digest].map { [.snapshotAnswer(.committee($0))] } ?? []
         case .contents(let digest):
             guard let found = blocks.values.first(where: { $0.block.header.digest == digest }) else {
                 return []
@@ -110,6 +147,10 @@ final class World {
     var drops: (_ payload: [UInt8], _ sender: Int, _ receiver: Int) -> Bool = { _, _, _ in false }
     /// Datagrams between different sides of a partition are lost.
     var side: [Int]
+    /// What a host's datagrams become on their way.
+    var tamper: (_ host: Int, _ message: Message) -> Message = { $1 }
+    /// Octets sent to each host.
+    var bytesTo: [Int: Int] = [:]
     private var queue: [Delivery] = []
     private var serial: UInt64 = 0
 
@@ -225,7 +266,9 @@ final class World {
             case .send(let payload, let destination):
                 let receiver = Int(destination.endpoint.port) - 4_000
                 guard nodes.indices.contains(receiver), side[host] == side[receiver] else { continue }
+                bytesTo[receiver, default: 0] += payload.count
                 guard !chance.happens(lossPercent, in: 100), !drops(payload, host, receiver) else { continue }
+                let payload = tampered(payload, by: host)
                 deliver(
                     .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver, in: 1...20)
             case .card, .hold, .release: break
@@ -245,6 +288,18 @@ final class World {
             case .notice(let notice): notices[host].append(notice)
             }
         }
+    }
+
+    private func tampered(_ payload: [UInt8], by host: Int) -> [UInt8] {
+        guard let read = try? Payload(decoding: payload.octetBytes) else { return payload }
+        let frames = read.frames.map { frame -> Frame in
+            guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
+                return frame
+            }
+            let other = tamper(host, message)
+            return other == message ? frame : .message(other.encoded())
+        }
+        return frames == read.frames ? payload : Payload(frames: frames).encoded()
     }
 
     private func deliver(_ event: NodeEvent, to host: Int, in milliseconds: ClosedRange<Int>) {
@@ -282,8 +337,20 @@ final class World {
 
     /// Executes a disk's chain again from genesis, trusting nothing.
     func verify(_ host: Int) throws {
-        var replay = Replay(genesis: genesis)
-        for epoch in stride(from: Epoch(1), through: disks[host].lastEpoch, by: 1) {
+        let base = disks[host].base
+        var replay = try base.map { try Replay(genesis: genesis, from: $0) } ?? Replay(genesis: genesis)
+        if let base {
+            // Nothing but the headers says that this is the network's state.
+            var headers = HeaderChain(genesis: genesis)
+            for epoch in 1...replay.lastEpoch {
+                let known = disks[host].blocks[epoch].map {
+                    FinalHeader(header: $0.block.header, certificate: $0.certificate)
+                }
+                _ = try headers.check(disks[host].finals[epoch] ?? known!) { disks[host].committees[$0] }
+            }
+            guard headers.last == base.recent.last?.header else { throw BootFault.damaged("the base") }
+        }
+        for epoch in stride(from: replay.lastEpoch + 1, through: disks[host].lastEpoch, by: 1) {
             let (block, certificate) = disks[host].blocks[epoch]!
             _ = try replay.check(block, certificate: certificate)
         }

@@ -55,6 +55,8 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(MerkleProof.self), Format(VotesPage.self), Format(BundleStanding.self), Format(Question.self),
         Format(Answer.self),
         Format(ListRequest.self), Format(ListCells.self), Format(ReconciliationFrame.self),
+        Format(StatePlace.self), Format(StatePart.self),
+        Format(SnapshotQuestion.self), Format(SnapshotAnswer.self),
         Format(Message.self), Format(ShortID.self), Format(Chunk.self), Format(Frame.self),
         Format(Rendezvous.self),
         Format(payload: ()),

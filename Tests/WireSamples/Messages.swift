@@ -70,7 +70,7 @@ extension TransactionStatus: Sample {
 
 extension Message: Sample {
     /// Of all cases.
-    public static let tags = Array(0...18) + Array(28...31)
+    public static let tags = Array(0...20) + Array(28...31)
 
     public static func any(from chance: inout Chance) -> Message {
         any(from: &chance, tag: tags[chance.below(tags.count)])
@@ -97,6 +97,8 @@ extension Message: Sample {
         case 16: .question(.any(from: &chance))
         case 17: .answer(.any(from: &chance))
         case 18: .handIn(.any(from: &chance))
+        case 19: .snapshotQuestion(.any(from: &chance))
+        case 20: .snapshotAnswer(.any(from: &chance))
         case 28: .listRequest(.any(from: &chance))
         case 29: .listCells(.any(from: &chance))
         case 30: .itemsRequest(.any(from: &chance), (0..<chance.below(9)).map { _ in chance.word() })

@@ -45,7 +45,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .forger, .transactionRefused, .uplinkLied, .uplinkSilent:
+            .forger, .transactionRefused, .uplinkLied, .uplinkSilent, .snapshot:
             break
         }
     }

@@ -34,6 +34,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .lyingUplink: LyingUplink(chance: chance)
     case .hoardingUplink: HoardingUplink()
     case .introducer: Introducer()
+    case .snapshotLiar: SnapshotLiar(chance: chance)
     }
 }
 

@@ -1,0 +1,188 @@
+import Bytes
+import Chance
+import Consensus
+import Dissemination
+public import Identity
+import Ledger
+public import Wire
+
+/// What a node fetches in order to start from a recent state, and how far it is.
+struct SnapshotSync {
+    /// One thing to ask for.
+    enum Item: Hashable, Sendable {
+        /// As many final headers as one message holds, from this epoch on.
+        case headers(Epoch)
+        case committee(Digest)
+        /// A part of the state after an epoch.
+        case part(Epoch, StatePlace)
+        /// What stands behind the header with this digest.
+        case contents(Digest)
+        /// The evidence behind an item of a block's list.
+        case evidence(Digest)
+    }
+
+    /// A block whose evidence is fetched.
+    struct Gathering {
+        let final: FinalHeader
+        let digest: Digest
+        var contents: Contents?
+        var pool: EvidencePool
+        /// Items that are not here yet.
+        var missing: Set<Digest> = []
+
+        init(_ final: FinalHeader) {
+            self.final = final
+            digest = final.header.digest
+            pool = EvidencePool(epoch: final.header.epoch)
+        }
+
+        /// The block, once everything of it is here.
+        var block: Block? {
+            guard let contents, missing.isEmpty else { return nil }
+            let evidence = contents.items.compactMap { pool.entry(for: $0) }
+            guard evidence.count == contents.items.count else { return nil }
+            return Block(header: contents.header, body: contents.body, evidence: evidence)
+        }
+    }
+
+    enum Stage {
+        /// Headers, each verified by the committee that those before it name.
+        case following
+        /// Far behind and without a checkpoint: who of the bootstrap list vouches for the newest header.
+        case vouching(by: Set<NodeID>, askAgainAt: Instant)
+        /// Parts of the state after the last header: the hashes of the places that are asked for.
+        case fetching([StatePlace: Digest])
+        /// What stands behind the last two headers.
+        case gathering([Gathering])
+    }
+
+    /// Ranges of headers asked for ahead of what is verified.
+    static let rangesMax = 8
+    static let headersMax = rangesMax * Message.finalityMax
+
+    var stage = Stage.following
+    var fetch = Fetch<Item>()
+    var light: LightChain
+    /// The first epoch that was open here.
+    let openEpoch: Epoch
+    let began: Instant
+    /// The newest epoch that a peer calls final.
+    var claimed: Epoch
+    /// The first epoch whose headers have not been asked for.
+    var nextRange: Epoch
+    /// Headers that came and wait for those before them; at most `headersMax`.
+    var headers: [Epoch: (final: FinalHeader, from: NodeID)] = [:]
+    /// Workers check a header.
+    var isVerifying = false
+    /// The committee that the next header waits for.
+    var committeeWanted: Digest?
+    /// The last two that are verified.
+    var recent: [FinalHeader]
+    /// Verified, and not durable yet.
+    var unsaved: [FinalHeader] = []
+    var newCommittees: [Committee] = []
+    /// Everything that is here of the state.
+    var state: StateTrie
+    var unsavedRows: [(key: StateKey, value: [UInt8]?)] = []
+    /// No sooner is a newer state chosen in place of one that is no longer served.
+    var mayRetargetAt: Instant = .origin
+    var parts = 0
+    var byteCount = 0
+    /// The last time that something became known.
+    var progressAt: Instant
+    var isTrustedByCheckpoint = false
+
+    init(
+        light: LightChain, openEpoch: Epoch, claimed: Epoch, recent: [FinalHeader], state: StateTrie,
+        at now: Instant
+    ) {
+        self.light = light
+        self.openEpoch = openEpoch
+        self.claimed = claimed
+        self.recent = recent
+        self.state = state
+        nextRange = light.openEpoch
+        began = now
+        progressAt = now
+    }
+
+    /// What the state must come to.
+    var target: Header? { light.last }
+
+    /// Whether a bundle belongs to what is fetched.
+    func wants(_ bundle: Bundle) -> Bool {
+        guard case .gathering(let list) = stage else { return false }
+        return list.contains { gathering in
+            guard gathering.pool.epoch == bundle.epoch else { return false }
+            return gathering.missing.contains(bundle.id)
+                || gathering.missing.contains(
+                    EvidenceEntry.conflictItem(author: bundle.author, epoch: bundle.epoch))
+        }
+    }
+}
+
+/// What a node has of recent states: for others who start from one, and of the one that it starts from itself.
+struct Snapshots {
+    /// States served: those after the last blocks. Whoever fetches one has as many epochs' time for it, and takes over
+    /// what it has into the next.
+    static let servedMax = 8
+    /// So many epochs behind, a state is fetched; below, blocks are fetched and executed.
+    static let lagMin: Epoch = 16
+    /// Nothing new for so long: blocks are executed one after another instead.
+    static let patience: Duration = .seconds(60)
+    /// After one that failed.
+    static let pause: Duration = .seconds(120)
+
+    /// Ascending by epoch.
+    private(set) var served: [(epoch: Epoch, state: StateTrie)] = []
+    var sync: SnapshotSync?
+    var notBefore: Instant = .origin
+    /// From the last life: rows of a state that was being fetched, and the headers up to it.
+    var remembered: (state: StateTrie, light: LightChain, recent: [FinalHeader])?
+
+    var deadline: Instant {
+        guard let sync else { return .never }
+        if case .vouching(_, let askAgainAt) = sync.stage { return askAgainAt }
+        return min(sync.fetch.deadline, sync.progressAt + Self.patience)
+    }
+
+    /// The state after a block.
+    mutating func serve(_ state: StateTrie, after epoch: Epoch) {
+        served.append((epoch, state))
+        if served.count > Self.servedMax { served.removeFirst() }
+    }
+
+    mutating func removeServed() { served = [] }
+}
+
+/// What a node that adopts a state keeps of it, in one commit.
+public struct AdoptedState: Sendable {
+    /// The last two final blocks, ascending; one where there is only one.
+    public let blocks: [(block: Block, certificate: Certificate)]
+    /// What makes the state after the last of them of the state that the store holds.
+    public let changes: [(key: StateKey, value: [UInt8]?)]
+}
+
+/// Verified headers, durable so that they are served and need not be fetched again.
+public struct FollowedHeaders: Sendable {
+    /// Ascending.
+    public let finals: [FinalHeader]
+    /// Committees that they made known.
+    public let committees: [Committee]
+    /// What the node goes on from (`EdgeRecord`), encoded and sealed (`Seal`).
+    public let record: [UInt8]
+}
+
+/// What an operator hears of it.
+public enum SnapshotNotice: Sendable {
+    case began(from: Epoch, to: Epoch)
+    /// All headers up to the last that is known are verified; how many parts are there already is not known.
+    case fetching(Epoch)
+    case adopted(Epoch, parts: Int, byteCount: Int, milliseconds: Int64)
+    case lied(NodeID, String)
+    /// No checkpoint was given and the last known block is older than stakes are bound: so many nodes of the bootstrap
+    /// list agree.
+    case trustsBootstrap(Int)
+    /// It cannot go on so: what it does instead, or waits for.
+    case failed(String)
+}

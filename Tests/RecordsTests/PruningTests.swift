@@ -1,0 +1,65 @@
+import Bytes
+import Chance
+import Identity
+import Records
+import TestKit
+import Testing
+import Wire
+import WireSamples
+
+@Suite struct `A store that may forget` {
+    @Test(arguments: Seed.all.prefix(8))
+    func
+        `keeps so many epochs of evidence and verdicts, all headers, and can tell the state at their beginning`(
+            seed: Seed
+        ) throws
+    {
+        var chance = seed.chance()
+        let scratch = try Scratch()
+        let store = try NodeStore(at: scratch.path + "/store", readOnly: false, mapByteCount: 1 << 26)
+        try store.setKeptEpochs(5)
+        var finals: [Final] = []
+        var state: [StateKey: [UInt8]] = [:]
+        var states: [[StateKey: [UInt8]]] = [[:]]
+        let keys = (0..<12).map { _ in StateKey.account(.any(from: &chance)) }
+        for epoch in Epoch(1)...20 {
+            var final = Final(epoch: epoch, verdictEpochs: [epoch], from: &chance)
+            var changes: [StateKey: [UInt8]?] = [:]
+            for key in keys where chance.happens(1, in: 3) {
+                changes[key] = .some(chance.happens(1, in: 3) ? nil : chance.octets(8))
+            }
+            for (key, value) in changes {
+                final.changes.append((key, value))
+                state[key] = value
+            }
+            try store.write([final.write])
+            finals.append(final)
+            states.append(state)
+            let first = max(1, Int64(epoch) - 4)
+            #expect(try store.keptBlocks() == Epoch(first)...epoch)
+        }
+        for (index, final) in finals.enumerated() {
+            let epoch = Epoch(index + 1)
+            let isKept = epoch >= 16
+            #expect(try store.final(epoch) == final.record.final)
+            #expect(try store.block(epoch) == (isKept ? final.block : nil))
+            #expect(try store.verdicts(ofBlock: epoch) == (isKept ? final.verdicts : []))
+            #expect(try store.verdicts(from: epoch, through: epoch).isEmpty != isKept)
+            #expect(try store.rewards(epoch) == (isKept ? final.rewards : []))
+            #expect(try store.summary(epoch) == final.summary)
+        }
+        let base = try store.baseEpoch()
+        #expect(base == 17)
+        let told = Dictionary(uniqueKeysWithValues: try store.baseState())
+        #expect(told == states[Int(base)])
+    }
+
+    @Test func `keeps everything where nothing is said`() throws {
+        var chance = Chance(seed: 3)
+        let scratch = try Scratch()
+        let store = try NodeStore(at: scratch.path + "/store", readOnly: false, mapByteCount: 1 << 26)
+        for epoch in Epoch(1)...12 { try store.write([Final(epoch: epoch, from: &chance).write]) }
+        #expect(try store.keptBlocks() == 1...12)
+        #expect(try store.baseEpoch() == 0)
+    }
+}
