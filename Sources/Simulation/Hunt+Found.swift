@@ -16,16 +16,12 @@ extension Hunt {
                 ]
             }
         case .authorsAreHints:
-            Hunt(rule, "links that change octets") { plan in
-                plan.epochMilliseconds = 1_500
-                plan.deltaMilliseconds = 150
-                plan.hotspots = 3
-                plan.epochs = 1
-                plan.healsAt = 5_500
+            Hunt(rule, "a liar about evidence, and a host that was away for epochs") { plan in
+                plan.epochs = 4
+                plan.healsAt = 9_000
                 plan.patience = 6_000
-                plan.roughLinks = Links()
-                plan.roughLinks?.latencyMicrosecondsMax = 120_000
-                plan.roughLinks?.corruptPermille = 300
+                plan.byzantine = [Byzantine(host: 0, .evidenceLiar)]
+                plan.faults = [Fault(.partition, at: 200, until: 9_000, hosts: [1])]
             }
         case .relaysOfUse: Hunt(rule, "a flooder") { $0.byzantine = [Byzantine(host: 0, .flooder)] }
         case .answersPings:

@@ -2,7 +2,8 @@ internal import Chance
 internal import Identity
 internal import Wire
 
-/// Announces what it never serves, hands out other bundles than were asked for, and lists with holes and wrong cells.
+/// Announces what it never serves, hands out other bundles than were asked for, and lists with holes, wrong authors
+/// and wrong cells.
 struct EvidenceLiar: Adversary {
     private var chance: Chance
     private var outgoing = Wiretap()
@@ -23,20 +24,28 @@ struct EvidenceLiar: Adversary {
             case .contents(let contents):
                 // Once for all of a message's chunks.
                 if case .chunk(let chunk) = piece.frame, chunk.index > 0 { break }
-                scene.send(.contents(holed(contents)), to: piece.endpoint)
+                scene.send(
+                    .contents(
+                        Contents(header: contents.header, body: contents.body, items: bent(contents.items))),
+                    to: piece.endpoint)
             case .listCells(let answer): scene.send(.listCells(bent(answer)), to: piece.endpoint)
             case .items(let header, let items):
-                scene.send(.items(header, Array(items.dropLast())), to: piece.endpoint)
+                scene.send(.items(header, bent(items)), to: piece.endpoint)
             default: kept.append(piece)
             }
         }
         scene.send(kept)
     }
 
-    private mutating func holed(_ contents: Contents) -> Contents {
-        var items = contents.items
-        if !items.isEmpty { items.remove(at: chance.below(items.count)) }
-        return Contents(header: contents.header, body: contents.body, items: items)
+    /// A header says nothing of authors: half of the lists name some that do not exist, the others have a hole.
+    private mutating func bent(_ items: [EvidenceItem]) -> [EvidenceItem] {
+        guard !items.isEmpty else { return items }
+        guard chance.happens(1, in: 2) else {
+            var items = items
+            items.remove(at: chance.below(items.count))
+            return items
+        }
+        return items.map { EvidenceItem(author: NodeID(octets: chance.octets(32))!, item: $0.item) }
     }
 
     /// One wrong cell, or one said twice: what is decoded is no set, or another than was meant.
