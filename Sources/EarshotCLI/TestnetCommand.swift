@@ -33,6 +33,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "Sites with a radio and no node, for nodes that you start by hand.")
     var spares = 1
 
+    @Option(help: "Accounts in genesis besides, to see how a large state behaves.")
+    var accounts = 0
+
     @Option(help: "End after so many finalised epochs.")
     var epochs: UInt64?
 
@@ -96,6 +99,7 @@ struct TestnetCommand: AsyncParsableCommand {
         var options = TestnetPlan.Options()
         options.nodes = nodes
         options.sensors = sensors
+        options.accounts = accounts
         options.edges = edges
         options.spares = spares
         options.epochMilliseconds = try milliseconds(epoch)

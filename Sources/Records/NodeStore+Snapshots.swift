@@ -135,6 +135,11 @@ extension NodeStore {
             .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map { ($0.1, $0.2) }
     }
 
+    /// Rows of a state that is being fetched which differ from the one stored.
+    public func fetchedCount() throws(StoreError) -> Int {
+        try store.read { transaction throws(StoreError) in try transaction.count(in: fetched) }
+    }
+
     func fetchedRows(
         _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> [(key: StateKey, value: [UInt8]?)] {

@@ -72,14 +72,15 @@ enum Ports {
     static let interop: UInt16 = 31_100
     static let translators: UInt16 = 31_200
     static let liars: UInt16 = 31_300
+    static let snapshots: UInt16 = 31_400
 }
 
 /// `earshot` with some arguments, and what it says.
 final class Command {
     private let child: ChildProcess
 
-    init(_ arguments: String..., log: String) throws {
-        child = try ChildProcess(name: "earshot", executable: earshot, arguments: arguments, logFile: log)
+    init(_ arguments: String..., executable: String = earshot, log: String) throws {
+        child = try ChildProcess(name: "earshot", executable: executable, arguments: arguments, logFile: log)
     }
 
     deinit { child.kill() }
@@ -136,7 +137,10 @@ final class World {
     let testnet: Testnet
     let names: [String]
 
-    init(portBase: UInt16, _ change: (inout TestnetPlan.Options) -> Void = { _ in }) throws {
+    init(
+        portBase: UInt16, executable: String = earshot,
+        _ change: (inout TestnetPlan.Options) -> Void = { _ in }
+    ) throws {
         scratch = try Scratch()
         var options = TestnetPlan.Options()
         options.sensors = 0
@@ -149,7 +153,7 @@ final class World {
         let plan = try TestnetPlan(options)
         let directory = TestnetDirectory(scratch.path + "/net")
         try directory.create(plan, replacing: false, airtimePermille: 1)
-        testnet = Testnet(plan: plan, directory: directory, executable: earshot)
+        testnet = Testnet(plan: plan, directory: directory, executable: executable)
         names = plan.members.map(\.name)
         try testnet.start()
     }

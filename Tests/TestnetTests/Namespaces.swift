@@ -93,6 +93,30 @@ final class Namespaces {
         try inside(gate, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     }
 
+    /// Loses some of what a host sends to itself by UDP, and returns a program that runs `executable` there.
+    func addLossyHost(_ number: Int, percent: Int, executable: String) throws -> String {
+        try addHost(number, behind: .none)
+        let rules = "\(scratch)/lossy\(number).nft"
+        try """
+        table ip earshot {
+            chain arriving {
+                type filter hook input priority 0
+                iifname "lo" meta l4proto udp numgen random mod 100 < \(percent) counter drop
+            }
+        }
+
+        """.write(toFile: rules, atomically: true, encoding: .utf8)
+        try inside("host\(number)", "nft", "-f", rules)
+        let program = "\(scratch)/on-host\(number)"
+        try """
+        #!/bin/sh
+        exec \(try Self.path(of: "ip")) netns exec \(name("host\(number)")) \(executable) "$@"
+
+        """.write(toFile: program, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        return program
+    }
+
     /// Starts a program in a host's namespace.
     func start(_ executable: String, _ arguments: [String], on number: Int, log: String) throws
         -> ChildProcess

@@ -18,6 +18,8 @@ public struct TestnetPlan: Sendable {
         public var edges = 0
         /// Sites with a radio but without a node: for those that somebody starts by hand.
         public var spares = 1
+        /// Further accounts in genesis, with a token each and nobody's keys: for a state as large as a real network's.
+        public var accounts = 0
         public var epochMilliseconds: UInt32 = 2_000
         /// Consensus Δ of every node.
         public var deltaMilliseconds = 300
@@ -63,6 +65,7 @@ public struct TestnetPlan: Sendable {
     }
 
     public static let nodesMax = 100
+    public static let accountsMax = 1_000_000
     /// Never fewer validators while there are as many nodes: with four, one may fail.
     public static let validatorsMin = 4
 
@@ -84,6 +87,9 @@ public struct TestnetPlan: Sendable {
         }
         guard (10...60_000).contains(options.deltaMilliseconds) else {
             throw RuntimeError("consensus needs a delta of 10ms to 60s")
+        }
+        guard (0...Self.accountsMax).contains(options.accounts) else {
+            throw RuntimeError("a testnet has 0 to \(Self.accountsMax) further accounts")
         }
         if let validators = options.validators, !(1...options.nodes).contains(validators) {
             throw RuntimeError("of \(options.nodes) nodes, 1 to \(options.nodes) may be validators")
@@ -215,7 +221,11 @@ public struct TestnetPlan: Sendable {
         return Genesis(
             name: "testnet-\(options.seed)", isTest: true, parameters: parameters,
             randomness0: Digest(of: chance.octets(32)), randomness1: Digest(of: chance.octets(32)),
-            accounts: owners.map { GenesisAccount(account: $0, balance: 10_000 * token) },
+            accounts: owners.map { GenesisAccount(account: $0, balance: 10_000 * token) }
+                + (0..<options.accounts).map { index in
+                    let name = Digest(of: Array("earshot testnet \(options.seed) account \(index + 1)".utf8))
+                    return GenesisAccount(account: NodeID(octets: name.octets)!, balance: token)
+                },
             devices: members.filter { !$0.quirks.isUnregistered }.map {
                 GenesisDevice(
                     device: $0.id, kind: $0.kind, owner: $0.owner, vrfKey: $0.vrfKey, profile: $0.profile,
