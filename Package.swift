@@ -116,6 +116,9 @@ let package = Package(
         .executableTarget(
             name: "StoreProbe", dependencies: ["Bytes", "Store"], path: "Tests/StoreProbe",
             swiftSettings: strict),
+        .executableTarget(
+            name: "PayerProbe", dependencies: ["Bytes", "Identity", "Runtime", "Wire"],
+            path: "Tests/PayerProbe", swiftSettings: strict),
         .target(
             name: "MembershipWorld",
             dependencies: [
@@ -153,7 +156,8 @@ let package = Package(
             "NodeTests", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
             "Session", "Wire"),
         tests(
-            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "Node",
+            "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "PayerProbe",
+            "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests(
             "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Session", "Wire",

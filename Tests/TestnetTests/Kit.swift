@@ -54,8 +54,12 @@ let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().del
     .deletingLastPathComponent()
 
 /// The built `earshot`, which lies beside the test runner.
-let earshot = URL(fileURLWithPath: ChildProcess.thisProgram).deletingLastPathComponent()
-    .appending(path: "earshot").path
+let earshot = probe("earshot")
+
+/// A program of the tests' own, there too.
+func probe(_ name: String) -> String {
+    URL(fileURLWithPath: ChildProcess.thisProgram).deletingLastPathComponent().appending(path: name).path
+}
 
 /// Ports of each test's own, so that none meets the leftovers of another.
 enum Ports {

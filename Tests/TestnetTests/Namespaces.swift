@@ -93,9 +93,8 @@ final class Namespaces {
         try inside(gate, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     }
 
-    /// Loses some of what a host sends to itself by UDP, and returns a program that runs `executable` there.
-    func addLossyHost(_ number: Int, percent: Int, executable: String) throws -> String {
-        try addHost(number, behind: .none)
+    /// From now on a host loses some of what it sends to itself by UDP.
+    func lose(percent: Int, on number: Int) throws {
         let rules = "\(scratch)/lossy\(number).nft"
         try """
         table ip earshot {
@@ -107,7 +106,11 @@ final class Namespaces {
 
         """.write(toFile: rules, atomically: true, encoding: .utf8)
         try inside("host\(number)", "nft", "-f", rules)
-        let program = "\(scratch)/on-host\(number)"
+    }
+
+    /// A program that runs `executable` on a host.
+    func program(_ executable: String, on number: Int) throws -> String {
+        let program = "\(scratch)/\(UUID().uuidString)"
         try """
         #!/bin/sh
         exec \(try Self.path(of: "ip")) netns exec \(name("host\(number)")) \(executable) "$@"

@@ -24,7 +24,8 @@ extension TestnetTests {
             let program: String
             do {
                 namespaces = try Namespaces(scratch: scratch.path)
-                program = try namespaces.addLossyHost(1, percent: 5, executable: earshot)
+                try namespaces.addHost(1, behind: .none)
+                program = try namespaces.program(earshot, on: 1)
             } catch {
                 withKnownIssue("no network namespaces that lose datagrams on this machine") {
                     Issue.record("\(error)")
@@ -32,16 +33,29 @@ extension TestnetTests {
                 return
             }
             let epochs = Epoch(Self.size("EPOCHS", 20))
-            let accounts = Self.size("ACCOUNTS", 3_000)
+            let accounts = Self.size("ACCOUNTS", 2_000)
             let world = try World(portBase: Ports.snapshots, executable: program) { options in
                 options.nodes = 4
                 options.validators = 4
                 options.spares = 1
-                options.accounts = accounts
+                options.accounts = 16
             }
+            try await world.goOn(world.names, by: 1)
+            // Accounts of which genesis says nothing.
+            let payer = try ChildProcess(
+                name: "payer",
+                executable: namespaces.program(probe("PayerProbe"), on: 1),
+                arguments: [world.directory.genesisFile, "\(world.testnet.plan.options.seed)", "\(accounts)"]
+                    + world.names.indices.map(world.uri), logFile: scratch.path + "/payer.log")
+            defer { payer.kill() }
+            let paid = try await eventually("payments", within: .seconds(60 + Int64(accounts) / 50)) {
+                payer.exitStatus
+            }
+            #expect(paid == 0)
             try await until("\(epochs) epochs", within: .seconds(60 + 4 * Int64(epochs))) {
                 world.newest(of: world.names) >= epochs
             }
+            try namespaces.lose(percent: 5, on: 1)
             let spare = world.testnet.plan.spares[0]
             let (folder, data) = (
                 world.directory.folder(spare.name), world.directory.data(spare.name)

@@ -18,7 +18,7 @@ public struct TestnetPlan: Sendable {
         public var edges = 0
         /// Sites with a radio but without a node: for those that somebody starts by hand.
         public var spares = 1
-        /// Further accounts in genesis, with a token each and nobody's keys: for a state as large as a real network's.
+        /// Further accounts in genesis, with as much as a node's, whose keys follow from the seed: play money.
         public var accounts = 0
         public var epochMilliseconds: UInt32 = 2_000
         /// Consensus Δ of every node.
@@ -163,6 +163,13 @@ public struct TestnetPlan: Sendable {
             Array("earshot testnet \(seed) node \(index + 1)".utf8).span.octetBytes, key: nil, byteCount: 32)
     }
 
+    /// As `keySeed`, of a further account.
+    public static func accountSeed(_ seed: UInt64, index: Int) -> [UInt8] {
+        blake2b(
+            Array("earshot testnet \(seed) account \(index + 1)".utf8).span.octetBytes, key: nil,
+            byteCount: 32)
+    }
+
     /// Sites within a few kilometres of each other and at least 600 m apart, so that an honest pair is never `tooNear`.
     private static func places(
         _ count: Int, spares: Int, _ options: Options, _ chance: inout Chance
@@ -223,8 +230,8 @@ public struct TestnetPlan: Sendable {
             randomness0: Digest(of: chance.octets(32)), randomness1: Digest(of: chance.octets(32)),
             accounts: owners.map { GenesisAccount(account: $0, balance: 10_000 * token) }
                 + (0..<options.accounts).map { index in
-                    let name = Digest(of: Array("earshot testnet \(options.seed) account \(index + 1)".utf8))
-                    return GenesisAccount(account: NodeID(octets: name.octets)!, balance: token)
+                    let key = SigningKey(seed: accountSeed(options.seed, index: index).span.octetBytes)
+                    return GenesisAccount(account: key.nodeID, balance: 10_000 * token)
                 },
             devices: members.filter { !$0.quirks.isUnregistered }.map {
                 GenesisDevice(
