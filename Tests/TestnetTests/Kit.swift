@@ -56,9 +56,12 @@ let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().del
 /// The built `earshot`, which lies beside the test runner.
 let earshot = probe("earshot")
 
-/// A program of the tests' own, there too.
+/// A program of the tests' own, there too; both elsewhere if `PROGRAMS` names a folder, such as that of a release build.
 func probe(_ name: String) -> String {
-    URL(fileURLWithPath: ChildProcess.thisProgram).deletingLastPathComponent().appending(path: name).path
+    let folder =
+        ProcessInfo.processInfo.environment["PROGRAMS"].map { URL(fileURLWithPath: $0) }
+        ?? URL(fileURLWithPath: ChildProcess.thisProgram).deletingLastPathComponent()
+    return folder.appending(path: name).path
 }
 
 /// Ports of each test's own, so that none meets the leftovers of another.

@@ -8,8 +8,9 @@ import Wire
 extension TestnetTests {
     /// A node that comes late to a real network, over sockets that lose one datagram in twenty.
     ///
-    /// The size is small for every run; `EPOCHS=200 ACCOUNTS=100000 tools/test --filter TestnetTests.SnapshotTests` is
-    /// that of a real one. What it took is printed.
+    /// The size is small for every run. That of a real one, with optimised programs (`swift build -c release`):
+    /// `PROGRAMS=.build/release EPOCHS=200 ACCOUNTS=100000 tools/test --filter TestnetTests.SnapshotTests`. What it took is
+    /// printed.
     @Suite struct SnapshotTests {
         private static func size(_ name: String, _ usual: Int) -> Int {
             ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
@@ -51,7 +52,8 @@ extension TestnetTests {
             let paid = try await eventually("payments", within: .seconds(60 + Int64(accounts) / 50)) {
                 payer.exitStatus
             }
-            #expect(paid == 0)
+            let account = try String(contentsOfFile: scratch.path + "/payer.log", encoding: .utf8)
+            try #require(paid == 0, "\(account)")
             try await until("\(epochs) epochs", within: .seconds(60 + 4 * Int64(epochs))) {
                 world.newest(of: world.names) >= epochs
             }
