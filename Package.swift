@@ -85,8 +85,8 @@ let package = Package(
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),
         room(
-            "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Membership", "Node",
-            "Radio", "Records", "Session",
+            "Runtime", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity",
+            "Membership", "Node", "Radio", "Records", "Session",
             "Store", "Wire", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "CoreMetrics", package: "swift-metrics"),
@@ -95,7 +95,7 @@ let package = Package(
             .product(name: "UnixSignals", package: "swift-service-lifecycle"), "TOMLKit"),
         // Floor 4: the virtual world.
         room(
-            "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Geo", "Identity", "Ledger", "Node",
+            "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger", "Node",
             "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"),
             "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),

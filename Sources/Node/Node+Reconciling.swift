@@ -61,8 +61,9 @@ extension Node {
                 guard since >= gathering.from else { continue }
                 gathering.settled(peer)
                 finishGathering(at: now, &actions)
-            // An honest peer does so once in 10⁹ cells: it is not heard for a minute, and stays a peer.
-            case .settled, .penalise: break
+            // An honest peer does so once in 10⁹ cells: its sets are not compared for a minute, and it is charged once.
+            case .penalise(let peer, _): charge(.hostileSketch, to: peer, at: now, &actions)
+            case .settled: break
             }
         }
     }

@@ -57,6 +57,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var hosts: Int { validators + hotspots + sensors + observers + edges }
     /// The hosts that are full nodes: the first ones.
     public var fullHosts: Int { hosts - edges }
+    /// Some that arrive are not as they were sent.
+    var changesDatagrams: Bool { links.changes || roughLinks?.changes ?? false }
 }
 
 /// What one datagram meets on its way.
@@ -74,6 +76,8 @@ public struct Links: Codable, Equatable, Sendable {
     public var mtu = 1_500
 
     public init() {}
+
+    var changes: Bool { corruptPermille > 0 || truncatePermille > 0 }
 }
 
 /// Something that goes wrong at a time.
