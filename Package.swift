@@ -26,7 +26,7 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 /// The simulator's named plans; in the binary, so that it finds them wherever it is.
 let scenarios = [
     "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud",
-    "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism", "oversized-block",
+    "flood-by-a-peer", "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism", "oversized-block",
     "retry-storm", "rolling-upgrade",
     "sessions-for-hours", "slow-disk", "third-gone-and-back",
 ]

@@ -4,18 +4,6 @@ internal import Chance
 /// and which must not be further ahead of the time than a burst. One for each `Lane`, so that whoever floods one is still
 /// heard in the others: neither does a validator that floods lose its votes by it.
 struct Allowance: Sendable {
-    /// Octets a second, and at once.
-    static func rate(_ lane: Dissemination.Lane) -> (perSecond: Int, burst: Int) {
-        switch lane {
-        // The votes of three hundred seats, three times over, each from every peer.
-        case .consensus: (512 << 10, 2 << 20)
-        // A thousand transactions a second, each from every peer of a small network.
-        case .talk: (512 << 10, 2 << 20)
-        // Above the pace of an `Outbox`, which is 7.4 MB a second: no honest sender has more.
-        case .bulk: (10 << 20, Outbox.byteCountMax)
-        }
-    }
-
     /// So many octets too many are one fault.
     static let excessUnit = 16 << 10
 
@@ -24,16 +12,15 @@ struct Allowance: Sendable {
 
     /// Whether so much more may be said now; takes it then.
     mutating func takes(_ byteCount: Int, _ lane: Dissemination.Lane, at now: Instant) -> Bool {
-        let (perSecond, burst) = Self.rate(lane)
-        let next = max(clocks[lane.rawValue], now) + Self.time(of: byteCount, perSecond)
-        guard next <= now + Self.time(of: burst, perSecond) else { return false }
+        let next = max(clocks[lane.rawValue], now) + Self.time(of: byteCount, lane)
+        guard next <= now + Self.time(of: lane.burst, lane) else { return false }
         clocks[lane.rawValue] = next
         return true
     }
 
     /// It was valid and new.
     mutating func giveBack(_ byteCount: Int, _ lane: Dissemination.Lane) {
-        let time = Self.time(of: byteCount, Self.rate(lane).perSecond)
+        let time = Self.time(of: byteCount, lane)
         clocks[lane.rawValue] = clocks[lane.rawValue] + (.zero - time)
     }
 
@@ -44,7 +31,7 @@ struct Allowance: Sendable {
         return excess / Self.excessUnit
     }
 
-    private static func time(of byteCount: Int, _ perSecond: Int) -> Duration {
-        .nanoseconds(Int64(byteCount) * 1_000_000_000 / Int64(perSecond))
+    private static func time(of byteCount: Int, _ lane: Dissemination.Lane) -> Duration {
+        .nanoseconds(Int64(byteCount) * 1_000_000_000 / Int64(lane.octetsPerSecond))
     }
 }

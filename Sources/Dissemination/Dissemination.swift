@@ -16,7 +16,7 @@ public import Wire
 ///   direct message does, the host asks again; what had come is kept meanwhile.
 /// - All but small consensus messages leave at a pace (`Outbox`).
 /// - Upon a fault of a peer: it is charged (`Scores`). Whoever has done too much is announced nothing and believed no
-///   announcement, then given and asked for no evidence; what it sends above its `Allowance` is not taken.
+///   announcement, then given no evidence, nor is its own taken, but of who has a seat; what it sends above its `Allowance` is not taken.
 ///
 /// A gossip message is delivered once. Two exceptions, as the host may lose what it once accepted, and
 /// then asks a peer for it: a copy from a peer whom the host sent a direct message since, may be its
@@ -40,6 +40,23 @@ public struct Dissemination: Sendable {
         case talk
         /// Nothing but chunks, answers and bundles: cheap to refuse, and much at a time.
         case bulk
+
+        /// What a peer may say in one second, and at once.
+        public var octetsPerSecond: Int {
+            switch self {
+            // The votes of three hundred seats, three times over; a thousand transactions: each from every peer.
+            case .consensus, .talk: 512 << 10
+            // Above the pace of an `Outbox`, which is 7.4 MB: no honest sender has more.
+            case .bulk: 10 << 20
+            }
+        }
+
+        public var burst: Int {
+            switch self {
+            case .consensus, .talk: 2 << 20
+            case .bulk: Outbox.byteCountMax
+            }
+        }
     }
 
     public enum Event: Sendable, Equatable {
@@ -59,6 +76,8 @@ public struct Dissemination: Sendable {
         case shared([UInt8], ShortID)
         /// A connected peer did what only it can have done.
         case fault(Scores.Fault, by: NodeID)
+        /// Without whom no block is made: evidence passes to and from them whatever they did. Replaces what was said before.
+        case needed(Set<NodeID>)
     }
 
     public enum Action: Sendable, Equatable {
@@ -134,6 +153,8 @@ public struct Dissemination: Sendable {
     var missing = MissingMessages()
     var reassembly = Reassembly()
     public internal(set) var scores: Scores
+    /// Only asked whether somebody is among them.
+    var needed: Set<NodeID> = []
     /// Second announcements, ascending by time.
     var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
@@ -177,6 +198,7 @@ public struct Dissemination: Sendable {
             guard let place = peers.place(of: peer) else { return count(.droppedStranger) }
             peers.list[place].heard = now
             receive(frame, from: peer, at: now, &actions)
+        case .needed(let nodes): needed = nodes
         case .fault(let fault, let peer): charge(fault, to: peer, at: now, &actions)
         case .accepted(let id): accept(id, at: now, &actions)
         case .refused(let id):

@@ -36,14 +36,23 @@ extension Dissemination {
         if before < .ignored, standing(of: peer, at: now) == .ignored { actions.append(.ignored(peer)) }
     }
 
-    /// Votes pass whatever else a peer has done: neither side may lose what consensus needs.
+    /// Votes pass whatever else a peer has done, and evidence to and from who has a seat: a leader that lacks what others hold
+    /// would cost them a view at each of its turns.
     func gives(_ spread: Class, to place: Int, at now: Instant) -> Bool {
-        spread == .consensus || standing(of: peers.ids[place], at: now) < .noPublish
+        isNeeded(spread, peers.ids[place]) || standing(of: peers.ids[place], at: now) < .noPublish
+    }
+
+    private func isNeeded(_ spread: Class, _ peer: NodeID) -> Bool {
+        switch spread {
+        case .consensus: true
+        case .evidence: needed.contains(peer)
+        case .transaction: false
+        }
     }
 
     /// What the host asked for is taken from anyone whom it asks.
     func takes(_ spread: Class, from peer: NodeID, at now: Instant) -> Bool {
-        guard spread != .consensus, standing(of: peer, at: now) >= .noPublish else { return true }
+        guard standing(of: peer, at: now) >= .noPublish, !isNeeded(spread, peer) else { return true }
         guard let place = peers.place(of: peer) else { return false }
         return peers.list[place].wasAsked(after: .origin, at: now)
     }

@@ -92,7 +92,9 @@ struct MissingMessages: Sendable {
     }
 
     /// What a message says of those who announced it, now that `peer` gave it; nil if nobody was asked for it.
-    func outcome(of id: ShortID, givenBy peer: NodeID) -> (isFulfilled: Bool, breakers: [NodeID], since: Instant)? {
+    func outcome(of id: ShortID, givenBy peer: NodeID) -> (
+        isFulfilled: Bool, breakers: [NodeID], since: Instant
+    )? {
         guard let missing = messages[id], let since = missing.firstAsk else { return nil }
         let isFulfilled = zip(missing.advertisers, missing.asks).contains { $0 == peer && $1 > 0 }
         return (isFulfilled, Self.breakers(of: missing).filter { $0 != peer }, since)

@@ -211,8 +211,11 @@ public struct Scores: Sendable {
     func assertInvariants() {
         precondition(entries.count <= Self.countMax)
         for entry in entries {
-            precondition((0...(-settings.most)).contains(entry.debt) && (0...Self.brokenMax).contains(entry.broken))
+            precondition(
+                (0...(-settings.most)).contains(entry.debt) && (0...Self.brokenMax).contains(entry.broken))
         }
-        for place in entries.indices.dropFirst() { precondition(entries[place - 1].peer < entries[place].peer) }
+        for place in entries.indices.dropFirst() {
+            precondition(entries[place - 1].peer < entries[place].peer)
+        }
     }
 }

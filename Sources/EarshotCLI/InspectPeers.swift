@@ -70,7 +70,8 @@ extension Inspector {
         if json { return try printJSON(documents) }
         let now = wallTime()
         var table = TextTable(
-            "VIEW", "NODE", "ROLES", "ADDRESS", "SINCE", "RTT ms", "HEALTH", "SCORE", "SEEN", "KM", "B IN", "B OUT",
+            "VIEW", "NODE", "ROLES", "ADDRESS", "SINCE", "RTT ms", "HEALTH", "SCORE", "SEEN", "KM", "B IN",
+            "B OUT",
             "DGRAMS IN", "DGRAMS OUT")
         for peer in documents { table.add(peer, at: now) }
         print(table.text)

@@ -182,7 +182,8 @@ extension Membership {
         if let link = contacts.list[index].link {
             if record.life > link.life { restart(index, endpoint, at: now, &actions) }
         } else if now >= contacts.list[index].shunnedUntil,
-            mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
+            mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
+        {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
         } else {

@@ -129,6 +129,7 @@ extension Node {
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard !isHalted else { return }
+        if isRemoved(.validateBeforeForward) { run(dissemination: .accepted(short), at: now, &actions) }
         if message.isGossip, let shared = sharedWork?.octets(octets, digest, of: chain.openEpoch) {
             run(dissemination: .shared(shared, short), at: now, &actions)
         }

@@ -3,6 +3,7 @@ public import Dissemination
 public import Identity
 import Ledger
 import Membership
+import Rules
 import Wire
 
 // What becomes of peers that do wrong. Only faults of a sender itself count, and only where a session proves who sent.
@@ -13,7 +14,7 @@ extension Node {
     func charge(
         _ fault: Scores.Fault, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard settings.provesSenders, endpoints[peer] != nil else { return }
+        guard settings.provesSenders, endpoints[peer] != nil, !isRemoved(.faultsCount) else { return }
         run(dissemination: .fault(fault, by: peer), at: now, &actions)
     }
 
@@ -43,15 +44,15 @@ extension Node {
         return 2 * ignored <= peers.count
     }
 
-    /// Whether this is heard even so: who has a seat takes part in consensus whatever else it does, and a link stands until
-    /// its end is said.
+    /// Whether this is heard even so: who has a seat takes part in making blocks whatever else it does, votes, evidence and
+    /// comparing of sets; and a link stands until its end is said.
     func isHeardOfIgnored(_ frame: Frame, from peer: NodeID) -> Bool {
         switch frame {
         case .ping, .pong, .goodbye, .probe, .indirectPong: true
         case .message(let octets):
-            chain.committee.index(of: peer) != nil && !Message.isEvidenceOrTransaction(tag: octets.first)
-        case .chunk: chain.committee.index(of: peer) != nil
-        case .have, .want, .reconciliation, .records, .dial, .welcome, .refusal, .indirectPing: false
+            chain.committee.index(of: peer) != nil && !Message.isTransaction(tag: octets.first)
+        case .chunk, .reconciliation: chain.committee.index(of: peer) != nil
+        case .have, .want, .records, .dial, .welcome, .refusal, .indirectPing: false
         }
     }
 
@@ -72,7 +73,9 @@ extension Node {
     }
 
     /// Of whoever was charged with something not long ago, else 0.
-    public func score(of peer: NodeID, at now: Instant) -> Int { dissemination.scores.score(of: peer, at: now) }
+    public func score(of peer: NodeID, at now: Instant) -> Int {
+        dissemination.scores.score(of: peer, at: now)
+    }
 
     public func standing(of peer: NodeID, at now: Instant) -> Scores.Standing {
         dissemination.standing(of: peer, at: now)

@@ -203,10 +203,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case introducer
         /// Answers whoever starts from a recent state with what is not so.
         case snapshotLiar
+        /// For a second and a half, from the fourth second on, says to each peer a hundred times what a peer may say.
+        case torrent
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
+                && $0 != .torrent
         }
     }
 
@@ -249,6 +252,9 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var halted: [Int] = []
     /// Every bundle that an honest host signed is in the block of its epoch.
     public var everyBundle = false
+    /// Hosts that every honest host must have ignored at some time for their faults. Whom the plan does not name so is
+    /// ignored only if it is dishonest.
+    public var ignored: [Int] = []
 
     public init() {}
 }

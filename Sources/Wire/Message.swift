@@ -150,8 +150,7 @@ public enum Message: Canonical, Hashable, Sendable {
         }
     }
 
-    /// Gossip that consensus does not wait for from any one peer.
-    public static func isEvidenceOrTransaction(tag: UInt8?) -> Bool { tag == 0 || tag == 1 }
+    public static func isTransaction(tag: UInt8?) -> Bool { tag == 1 }
 
     private func write(_ tag: UInt32, _ value: some Canonical, _ writer: inout ByteWriter) {
         writer.uleb128(tag)
