@@ -15,6 +15,8 @@ public import Wire
 /// - A message above a frame's size travels in chunks. If gossip comes incomplete, `want` it again; if a
 ///   direct message does, the host asks again; what had come is kept meanwhile.
 /// - All but small consensus messages leave at a pace (`Outbox`).
+/// - Upon a fault of a peer: it is charged (`Scores`). Whoever has done too much is announced nothing and believed no
+///   announcement, then given no evidence, nor is its own taken, but of who has a seat; what it sends above its `Allowance` is not taken.
 ///
 /// A gossip message is delivered once. Two exceptions, as the host may lose what it once accepted, and
 /// then asks a peer for it: a copy from a peer whom the host sent a direct message since, may be its
@@ -28,6 +30,33 @@ public struct Dissemination: Sendable {
         case consensus
         case evidence
         case transaction
+    }
+
+    /// What a datagram is, as far as how much of it a peer may send.
+    public enum Lane: Int, CaseIterable, Sendable {
+        /// Nothing but votes, certificates, proposals and summaries.
+        case consensus
+        /// What makes a node work and need not be asked for: transactions, questions, announcements, cells, cards.
+        case talk
+        /// Nothing but chunks, answers and bundles: cheap to refuse, and much at a time.
+        case bulk
+
+        /// What a peer may say in one second, and at once.
+        public var octetsPerSecond: Int {
+            switch self {
+            // The votes of three hundred seats, three times over; a thousand transactions: each from every peer.
+            case .consensus, .talk: 512 << 10
+            // Above the pace of an `Outbox`, which is 7.4 MB: no honest sender has more.
+            case .bulk: 10 << 20
+            }
+        }
+
+        public var burst: Int {
+            switch self {
+            case .consensus, .talk: 2 << 20
+            case .bulk: Outbox.byteCountMax
+            }
+        }
     }
 
     public enum Event: Sendable, Equatable {
@@ -45,12 +74,18 @@ public struct Dissemination: Sendable {
         case refused(ShortID)
         /// The host has these very octets of a delivered message already: they are held in place of what came.
         case shared([UInt8], ShortID)
+        /// A connected peer did what only it can have done.
+        case fault(Scores.Fault, by: NodeID)
+        /// Without whom no block is made: evidence passes to and from them whatever they did. Replaces what was said before.
+        case needed(Set<NodeID>)
     }
 
     public enum Action: Sendable, Equatable {
         case send(NodeID, Frame)
         /// With the digest of the octets, so that nobody computes it again.
         case deliver([UInt8], Digest, from: NodeID)
+        /// By its last fault the peer's score has fallen to where it is ignored.
+        case ignored(NodeID)
     }
 
     /// What happened, by kind; the raw values are the places of counters.
@@ -60,6 +95,9 @@ public struct Dissemination: Sendable {
         case droppedChunkDuplicate, droppedChunkFull, droppedWrongDigest, droppedIncomplete
         case droppedQueueFull, droppedAlreadyQueued, droppedHaveFull, droppedAnnouncementFull
         case droppedUnservable
+        /// Of peers whose score is too low for it, and above what a peer may say.
+        case droppedUntrusted, droppedExcess
+        case faultsBadSignature, faultsMalformed, faultsHostileSketch, faultsBrokenPromise, faultsExcess
 
         /// Of the counter: `published`, `dropped.queueFull`.
         public var name: String {
@@ -98,6 +136,10 @@ public struct Dissemination: Sendable {
     static let pendingCountMax = 8_192
     /// Between two looks for what has expired.
     static let sweepPeriod: Duration = .seconds(1)
+    /// Announcements that a peer may leave unfulfilled without a fault, and the most that it can lay by for each that it
+    /// fulfils: what loss makes of an honest peer's never comes to that.
+    static let promisesForgiven = 4
+    static let promisesForgivenMax = 16
 
     var chance: Chance
     var peers = Peers()
@@ -110,6 +152,9 @@ public struct Dissemination: Sendable {
     var kept = HeldMessages(byteCountMax: keptByteCountMax, countMax: keptCountMax, age: keptAge)
     var missing = MissingMessages()
     var reassembly = Reassembly()
+    public internal(set) var scores: Scores
+    /// Only asked whether somebody is among them.
+    var needed: Set<NodeID> = []
     /// Second announcements, ascending by time.
     var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
@@ -117,8 +162,9 @@ public struct Dissemination: Sendable {
     public private(set) var deadline: Instant = .never
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
-    public init(chance: Chance, now: Instant) {
+    public init(chance: Chance, now: Instant, scores: Scores.Settings = Scores.Settings()) {
         self.chance = chance
+        self.scores = Scores(settings: scores)
         nextSweep = now + Self.sweepPeriod
     }
 
@@ -149,8 +195,11 @@ public struct Dissemination: Sendable {
             peers.list[place].asked = now
             enqueue(octets, Digest(of: octets), to: place, at: now, &actions)
         case .frame(let frame, let peer):
-            guard peers.place(of: peer) != nil else { return count(.droppedStranger) }
+            guard let place = peers.place(of: peer) else { return count(.droppedStranger) }
+            peers.list[place].heard = now
             receive(frame, from: peer, at: now, &actions)
+        case .needed(let nodes): needed = nodes
+        case .fault(let fault, let peer): charge(fault, to: peer, at: now, &actions)
         case .accepted(let id): accept(id, at: now, &actions)
         case .refused(let id):
             guard pending.remove(id) != nil else { return }
@@ -189,6 +238,7 @@ public struct Dissemination: Sendable {
             ("havesAgain", havesAgain.count, Self.havesMax),
             ("havesOfOnePeer", haves, Self.havesMax),
             ("outboxBytesOfOnePeer", outboxBytes, Outbox.byteCountMax),
+            ("scores", scores.count, Scores.countMax),
         ]
     }
 
@@ -200,6 +250,7 @@ public struct Dissemination: Sendable {
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)
         precondition(havesAgain.count <= Self.havesMax)
         precondition(peersDue <= peers.due, "a peer would wait too long")
+        scores.assertInvariants()
         precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)
     }
 

@@ -15,9 +15,15 @@ struct MissingMessages: Sendable {
     static let answerPatience: Duration = .milliseconds(100)
     /// Over a quarter-lossy path and back, one in 10⁵ messages fails so often.
     static let triesMax = 16
+    /// Questions to one advertiser after which its silence about the message breaks its word: over a quarter-lossy path and back,
+    /// three in a thousand; over one that loses six in ten, one in four, which `Dissemination.promisesForgiven` allows for.
+    static let asksOfPromise = 8
 
     struct Missing: Sendable {
         fileprivate(set) var advertisers: [NodeID]
+        /// Questions to each of them.
+        fileprivate var asks: [UInt8] = [0]
+        fileprivate var firstAsk: Instant?
         fileprivate var tries = 0
         fileprivate var due: Instant
         /// Whose share it takes.
@@ -36,6 +42,8 @@ struct MissingMessages: Sendable {
     private var shares: [NodeID: Int] = [:]
     /// A binary heap, the earliest first; timers whose message is found or moved are skipped.
     private var timers: [Timer] = []
+    /// Who gave nothing of what nobody gave, and since when it was asked; until the next `takeBroken`.
+    private var broken: [(peer: NodeID, since: Instant)] = []
 
     var count: Int { messages.count }
     var deadline: Instant { timers.first?.due ?? .never }
@@ -45,7 +53,10 @@ struct MissingMessages: Sendable {
         if let missing = messages[id] {
             let isKnown =
                 missing.advertisers.contains(peer) || missing.advertisers.count == Self.advertisersMax
-            if !isKnown { messages[id]!.advertisers.append(peer) }
+            if !isKnown {
+                messages[id]!.advertisers.append(peer)
+                messages[id]!.asks.append(0)
+            }
             return true
         }
         guard count < Self.countMax, shares[peer, default: 0] < Self.perPeerMax,
@@ -66,7 +77,36 @@ struct MissingMessages: Sendable {
     /// Takes the peer from among the advertisers.
     mutating func remove(peer: NodeID) {
         // Each step touches one message only: their order changes nothing.
-        for id in Array(messages.keys) { messages[id]!.advertisers.removeAll { $0 == peer } }
+        for id in Array(messages.keys) {
+            guard let place = messages[id]!.advertisers.firstIndex(of: peer) else { continue }
+            messages[id]!.advertisers.remove(at: place)
+            messages[id]!.asks.remove(at: place)
+        }
+    }
+
+    /// The question that was due is put; whose chunks are coming is asked nothing.
+    mutating func noteAsked(_ id: ShortID, of peer: NodeID, at now: Instant) {
+        guard let place = messages[id]?.advertisers.firstIndex(of: peer) else { return }
+        messages[id]!.asks[place] += 1
+        if messages[id]!.firstAsk == nil { messages[id]!.firstAsk = now }
+    }
+
+    /// What a message says of those who announced it, now that `peer` gave it; nil if nobody was asked for it.
+    func outcome(of id: ShortID, givenBy peer: NodeID) -> (
+        isFulfilled: Bool, breakers: [NodeID], since: Instant
+    )? {
+        guard let missing = messages[id], let since = missing.firstAsk else { return nil }
+        let isFulfilled = zip(missing.advertisers, missing.asks).contains { $0 == peer && $1 > 0 }
+        return (isFulfilled, Self.breakers(of: missing).filter { $0 != peer }, since)
+    }
+
+    private static func breakers(of missing: Missing) -> [NodeID] {
+        zip(missing.advertisers, missing.asks).filter { $1 >= asksOfPromise }.map(\.0)
+    }
+
+    mutating func takeBroken() -> [(peer: NodeID, since: Instant)] {
+        defer { broken.removeAll() }
+        return broken
     }
 
     /// The next message that is due, with its next advertiser in turn, asked again after `answerPatience`.
@@ -76,6 +116,9 @@ struct MissingMessages: Sendable {
             pop()
             guard let missing = messages[timer.id], missing.due == timer.due else { continue }
             guard missing.tries < Self.triesMax, !missing.advertisers.isEmpty else {
+                if let since = missing.firstAsk {
+                    broken += Self.breakers(of: missing).map { ($0, since) }
+                }
                 remove(timer.id)
                 continue
             }

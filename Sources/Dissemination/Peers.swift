@@ -13,6 +13,11 @@ struct Peers: Sendable {
         var haveDue: Instant = .never
         /// When the host said something to it last.
         var asked: Instant?
+        /// When it said something last.
+        var heard: Instant = .origin
+        var allowance = Allowance()
+        /// Announcements that it may leave unfulfilled before one counts.
+        var promises = Dissemination.promisesForgiven
 
         var due: Instant { min(outbox.deadline, haveDue) }
 

@@ -7,14 +7,21 @@ extension Dissemination {
     mutating func receive(_ frame: Frame, from peer: NodeID, at now: Instant, _ actions: inout [Action]) {
         switch frame {
         case .message(let octets):
-            guard !octets.isEmpty else { return count(.droppedMalformed) }
+            guard !octets.isEmpty else {
+                count(.droppedMalformed)
+                return charge(.malformed, to: peer, at: now, &actions)
+            }
             receive(octets, Digest(of: octets), from: peer, at: now, &actions)
         case .chunk(let chunk): receive(chunk, from: peer, at: now, &actions)
         case .have(let ids):
+            guard standing(of: peer, at: now) < .noGossip else { return count(.droppedUntrusted) }
             for id in ids where isWorthAsking(for: id, from: peer, at: now) {
                 if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
             }
-        case .want(let ids): serve(ids, to: peer, at: now, &actions)
+        case .want(let ids):
+            // Who is announced nothing any more may still ask for what it was announced: else it would call that broken.
+            guard standing(of: peer, at: now) < .noPublish else { return count(.droppedUntrusted) }
+            serve(ids, to: peer, at: now, &actions)
         case .records, .ping, .pong, .goodbye, .dial, .welcome, .refusal, .indirectPing, .indirectPong,
             .probe, .reconciliation:
             count(.droppedMalformed)
@@ -31,6 +38,7 @@ extension Dissemination {
         }
         let id = ShortID(digest)
         guard !isDuplicate(id, from: peer, at: now) else { return count(.droppedDuplicate) }
+        guard takes(spread, from: peer, at: now) else { return count(.droppedUntrusted) }
         if case .accepted = seen[id] {
             // Forwarded when it was accepted: this is an answer for the host alone.
             seen.set(id, .accepted(now))
@@ -40,6 +48,7 @@ extension Dissemination {
                 HeldMessages.Held(octets: octets, digest: digest, spread: spread, source: peer, since: now))
             seen.set(id, .pending(now))
         }
+        fulfil(id, by: peer, at: now, &actions)
         settle(id)
         count(.delivered)
         actions.append(.deliver(octets, digest, from: peer))
@@ -57,12 +66,18 @@ extension Dissemination {
                 count(.droppedHaveFull)
             }
         case .complete(let octets):
+            fulfil(id, by: peer, at: now, &actions)
             settle(id)
             receive(octets, chunk.message, from: peer, at: now, &actions)
         case .duplicate: count(.droppedChunkDuplicate)
-        case .malformed: count(.droppedMalformed)
+        case .malformed:
+            count(.droppedMalformed)
+            charge(.malformed, to: peer, at: now, &actions)
         case .full: count(.droppedChunkFull)
-        case .wrongDigest: count(.droppedWrongDigest)
+        case .wrongDigest:
+            // All of it came from this peer.
+            count(.droppedWrongDigest)
+            charge(.malformed, to: peer, at: now, &actions)
         }
     }
 

@@ -8,7 +8,9 @@ extension Dissemination {
         guard peers.place(of: peer) == nil else { return }
         precondition(peers.count < Self.peersMax, "the active view is smaller")
         var newcomer = Peers.Peer()
-        newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
+        if standing(of: peer, at: now) < .noGossip {
+            newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
+        }
         if !newcomer.haves.isEmpty { newcomer.haveDue = now + Self.haveDelay }
         peersDue = min(peersDue, newcomer.due)
         peers.insert(newcomer, peer)
@@ -34,7 +36,9 @@ extension Dissemination {
         } else {
             for place in peers.indices { peers.list[place].asked = now }
         }
-        for place in peers.indices { push(octets, digest, spread, to: place, at: now, &actions) }
+        for place in peers.indices where gives(spread, to: place, at: now) {
+            push(octets, digest, spread, to: place, at: now, &actions)
+        }
     }
 
     mutating func accept(_ id: ShortID, at now: Instant, _ actions: inout [Action]) {
@@ -43,7 +47,17 @@ extension Dissemination {
         count(.accepted)
         seen.set(id, .accepted(now))
         keep(held.octets, held.digest, held.spread, source: held.source, at: now)
-        var others = peers.indices.filter { peers.ids[$0] != held.source }
+        if let source = held.source, let place = peers.place(of: source) {
+            // Valid and new: a busy network is no flood.
+            switch held.spread {
+            case .consensus: peers.list[place].allowance.giveBack(held.octets.count, .consensus)
+            case .transaction: peers.list[place].allowance.giveBack(held.octets.count, .talk)
+            case .evidence: break
+            }
+        }
+        var others = peers.indices.filter {
+            peers.ids[$0] != held.source && gives(held.spread, to: $0, at: now)
+        }
         if held.spread != .consensus, others.count > Self.relayPeers {
             chance.shuffle(&others)
             for place in others[Self.relayPeers...] { announce(id, to: place, at: now) }
@@ -93,6 +107,7 @@ extension Dissemination {
     }
 
     private mutating func announce(_ id: ShortID, to place: Int, at now: Instant) {
+        guard standing(of: peers.ids[place], at: now) < .noGossip else { return count(.droppedUntrusted) }
         guard peers.list[place].haves.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
         peers.list[place].haves.append(id)
         peers.list[place].haveDue = min(peers.list[place].haveDue, now + Self.haveDelay)
@@ -156,6 +171,9 @@ extension Dissemination {
     /// Asks for what is due, one advertiser a message, many messages a frame.
     private mutating func ask(at now: Instant, _ actions: inout [Action]) {
         var questions: [NodeID: [ShortID]] = [:]
+        defer {
+            for (peer, since) in missing.takeBroken() { breach(by: peer, since: since, at: now, &actions) }
+        }
         while let (id, peer) = missing.nextDue(at: now) {
             if let progress = reassembly.progress(of: id) {
                 // A direct message cannot be asked for by id; its host asks.
@@ -166,6 +184,7 @@ extension Dissemination {
                 // Its chunks are coming.
                 if now - progress < MissingMessages.patience { continue }
             }
+            missing.noteAsked(id, of: peer, at: now)
             questions[peer, default: []].append(id)
         }
         for peer in peers.ids {

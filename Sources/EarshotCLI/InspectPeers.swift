@@ -32,6 +32,10 @@ struct PeerDocument: Encodable {
     let listed: Bool?
     /// Times that it told contact cards with wrong signatures.
     let forgeries: UInt32?
+    /// 0 for whoever did nothing wrong, below it for others; absent for one that is only on disk.
+    let score: Int32?
+    /// `good`, `noGossip`, `noPublish` or `ignored`, by the score.
+    let standing: String?
     let committee: Bool?
     let region: String?
     let metres: Int?
@@ -66,7 +70,8 @@ extension Inspector {
         if json { return try printJSON(documents) }
         let now = wallTime()
         var table = TextTable(
-            "VIEW", "NODE", "ROLES", "ADDRESS", "SINCE", "RTT ms", "HEALTH", "SEEN", "KM", "B IN", "B OUT",
+            "VIEW", "NODE", "ROLES", "ADDRESS", "SINCE", "RTT ms", "HEALTH", "SCORE", "SEEN", "KM", "B IN",
+            "B OUT",
             "DGRAMS IN", "DGRAMS OUT")
         for peer in documents { table.add(peer, at: now) }
         print(table.text)
@@ -122,6 +127,8 @@ extension TextTable {
         let idle = attempts > 0 ? "silent ×\(attempts)" : "-"
         let forgeries = peer.forgeries ?? 0
         let forged = forgeries > 0 ? ", forged ×\(forgeries)" : ""
+        let judged = peer.standing.flatMap { $0 == "good" ? nil : " \($0)" } ?? ""
+        let score = peer.score.map { "\($0)\(judged)" } ?? "-"
         let arrow = peer.direction.map { $0 == "outbound" ? " chosen" : " came" } ?? ""
         add(
             peer.view + arrow + (peer.listed == true ? " listed" : ""), String(peer.node.prefix(16)),
@@ -129,7 +136,7 @@ extension TextTable {
             peer.relay.map { "over \($0.prefix(16))" } ?? peer.endpoints.first ?? "-",
             age(peer.since),
             peer.roundTripMicroseconds.map { String(format: "%.2f", Double($0) / 1_000) } ?? "-",
-            (peer.health ?? idle) + forged, age(peer.lastSeen),
+            (peer.health ?? idle) + forged, score, age(peer.lastSeen),
             peer.metres.map { "\(Double($0 / 100) / 10)" } ?? "-",
             peer.octetsReceived.map { "\($0)" } ?? "-", peer.octetsSent.map { "\($0)" } ?? "-",
             peer.datagramsReceived.map { "\($0)" } ?? "-", peer.datagramsSent.map { "\($0)" } ?? "-")
@@ -179,6 +186,8 @@ extension PeerDocument {
         attempts = report.attempts
         listed = report.isListed
         forgeries = report.forgeries
+        score = report.score
+        standing = report.standing
         committee = report.isOfCommittee
         region = report.region
         self.metres = metres
@@ -204,6 +213,8 @@ extension PeerDocument {
         attempts = nil
         listed = nil
         forgeries = nil
+        score = nil
+        standing = nil
         committee = nil
         region = record.region?.description
         self.metres = metres

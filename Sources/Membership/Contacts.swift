@@ -31,6 +31,8 @@ struct Contact: Equatable, Sendable {
     var teller: Prefix?
     /// Times that it told a card with a wrong signature.
     var forgeries = 0
+    /// Until then it is no peer, for what it did.
+    var shunnedUntil = Instant.origin
 
     init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
         self.node = node
@@ -194,6 +196,8 @@ struct Contacts: Equatable, Sendable {
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+    mutating func set(shunnedUntil: Instant, at index: Int) { list[index].shunnedUntil = shunnedUntil }
+
     mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
 
     mutating func set(listed places: [NodeID: Endpoint]) {

@@ -181,7 +181,9 @@ extension Membership {
         }
         if let link = contacts.list[index].link {
             if record.life > link.life { restart(index, endpoint, at: now, &actions) }
-        } else if mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions) {
+        } else if now >= contacts.list[index].shunnedUntil,
+            mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
+        {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
         } else {
@@ -335,6 +337,15 @@ extension Membership {
         actions.append(.disconnected(contacts.list[index].node))
         contacts.set(.idle(retryAt: now, attempts: 0), at: index)
         connect(index, endpoint, isOutbound: isOutbound, at: now, &actions)
+    }
+
+    mutating func shun(_ index: Int, until end: Instant, at now: Instant, _ actions: inout [Action]) {
+        contacts.set(shunnedUntil: end, at: index)
+        guard let link = contacts.list[index].link else { return }
+        actions.append(.send(contacts.list[index].node, link.endpoint, .goodbye))
+        disconnect(index, isRefused: true, at: now, &actions)
+        let retryAt = max(end, contacts.list[index].retryAt ?? end)
+        contacts.set(.idle(retryAt: retryAt, attempts: 0), at: index)
     }
 
     /// `isRefused`: it will not have us, or we it; otherwise it fell silent, and is dialled again soon.

@@ -35,6 +35,7 @@ public import Wire
 /// - Probing: see `Probing.swift`.
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
+/// - Upon `shun`: goodbye; until its end the node is neither dialled nor welcomed.
 /// - Upon anything from a peer at another place than before: that is its place now.
 /// - Upon cards of which one has a wrong signature: none is taken, so that a welcome with one makes no peer. It is counted against
 ///   who told it, and told to the host the first time.
@@ -117,6 +118,8 @@ public struct Membership: Equatable, Sendable {
         /// Cards came of which at least one has a wrong signature, from whom a session proves and this place; they are
         /// handed over in no other way.
         case forged(from: NodeID, Endpoint)
+        /// The host will have nothing of this peer until then.
+        case shun(NodeID, until: Instant)
         /// A node sees this one come from `seen`; it is itself at `place`.
         case observed(seen: Endpoint, by: NodeID, Endpoint)
         /// One's own card, renewed.
@@ -221,7 +224,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .forged, .committee, .observed, .card, .bootstrap: break
+        case .woke, .probe, .goodbye, .forged, .shun, .committee, .observed, .card, .bootstrap: break
         }
         switch event {
         case .heard: break
@@ -268,6 +271,9 @@ public struct Membership: Equatable, Sendable {
         case .bootstrap(let list): replaceListed(by: list, at: now)
         case .forged(let sender, let endpoint):
             return noteForgery(by: sender, endpoint, at: now, &actions)
+        case .shun(let node, let until):
+            guard let index = contacts.index(of: node) else { return }
+            shun(index, until: until, at: now, &actions)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)

@@ -239,7 +239,7 @@ extension Membership {
             return true
         }
         // It takes us for a peer: become one, or say that we are none.
-        if appetite(at: now).wants(contacts.list[index]) {
+        if now >= contacts.list[index].shunnedUntil, appetite(at: now).wants(contacts.list[index]) {
             if isRemoved(.answersPings) {
                 guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
                 contacts.set(

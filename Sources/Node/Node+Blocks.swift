@@ -2,6 +2,7 @@ import Bytes
 import Chance
 import Consensus
 import Coverage
+import Dissemination
 import Identity
 import Ledger
 import Membership
@@ -312,7 +313,9 @@ extension Node {
         for bundle in pool.bundles {
             run(reconciliation: .inserted(.evidence(epoch), bundle.id), at: now, &actions)
         }
-        run(membership: .committee(Set(committee.seats.map(\.key))), at: now, &actions)
+        let seats = Set(committee.seats.map(\.key))
+        run(membership: .committee(seats), at: now, &actions)
+        run(dissemination: .needed(seats), at: now, &actions)
         let device = chain.ledger.device(id)
         run(
             coverage: .opened(

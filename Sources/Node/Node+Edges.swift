@@ -217,7 +217,7 @@ extension Node {
             return count(.verificationBacklog)
         }
         edges.tickets.insert(nextTicket)
-        verify(bundle, nil, replyTo: author, at: now, &actions)
+        verify(bundle, nil, teller: nil, replyTo: author, at: now, &actions)
     }
 
     /// A bundle that an edge node handed in is verified and, once what was asked for before is durable, stored.

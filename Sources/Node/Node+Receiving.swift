@@ -17,15 +17,26 @@ extension Node {
         _ actions: inout [NodeAction]
     ) {
         payloads += 1
-        guard let payload = try? Payload(decoding: bytes.octetBytes) else { return count(.malformed) }
         let isPeer = endpoints[sender] != nil
+        guard let payload = try? Payload(decoding: bytes.octetBytes) else {
+            count(.malformed)
+            return charge(.malformed, to: sender, at: now, &actions)
+        }
+        var frames = payload.frames
+        if isPeer {
+            guard admits(frames, bytes.count, from: sender, at: now, &actions) else { return }
+            if isIgnored(sender, at: now) {
+                frames.removeAll { !isHeardOfIgnored($0, from: sender) }
+                guard !frames.isEmpty else { return count(.ignored) }
+            }
+        }
         if isPeer, endpoints[sender] != place { endpoints[sender] = place }
-        if isPeer, payload.frames.contains(where: { !$0.isForAnybody }) {
+        if isPeer, frames.contains(where: { !$0.isForAnybody }) {
             // Closes an open question at most: nothing becomes due by it.
             var none: [Membership.Action] = []
             membership.handle(.heard(from: sender, place), at: now, actions: &none)
         }
-        for frame in payload.frames {
+        for frame in frames {
             switch frame {
             case .records(let records, let asks):
                 guard isPeer else { count(.strangersFrame); continue }
@@ -89,7 +100,8 @@ extension Node {
         _ octets: [UInt8], from source: Destination, at now: Instant, _ actions: inout [NodeAction]
     ) {
         switch try? Message(decoding: octets) {
-        case .transaction(let transaction): receive(transaction, nil, replyTo: source, at: now, &actions)
+        case .transaction(let transaction):
+            receive(transaction, nil, teller: nil, replyTo: source, at: now, &actions)
         case .transactionStatusRequest(let id): answerStatus(of: id, to: source, &actions)
         case .accountRequest(let id):
             let answer = Message.account(
@@ -113,15 +125,18 @@ extension Node {
         let short = ShortID(digest)
         guard let message = decode(octets, digest) else {
             count(.malformedMessage)
+            charge(.malformed, to: peer, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard !isHalted else { return }
+        if isRemoved(.validateBeforeForward) { run(dissemination: .accepted(short), at: now, &actions) }
         if message.isGossip, let shared = sharedWork?.octets(octets, digest, of: chain.openEpoch) {
             run(dissemination: .shared(shared, short), at: now, &actions)
         }
         switch message {
         case .bundle(let bundle): receive(bundle, short, from: peer, at: now, &actions)
-        case .transaction(let transaction): receive(transaction, short, replyTo: nil, at: now, &actions)
+        case .transaction(let transaction):
+            receive(transaction, short, teller: peer, replyTo: nil, at: now, &actions)
         case .vote(let vote):
             receive(message, vote.ballot.epoch, vote.checks(network: network), short, peer, now, &actions)
         case .certificate(let certificate):
@@ -219,12 +234,12 @@ extension Node {
             decline(bundle, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
-        verify(bundle, short, replyTo: nil, at: now, &actions)
+        verify(bundle, short, teller: peer, replyTo: nil, at: now, &actions)
     }
 
     /// Hands a bundle's signature and the proofs of its reveals to workers.
     func verify(
-        _ bundle: Bundle, _ short: ShortID?, replyTo: Destination?, at now: Instant,
+        _ bundle: Bundle, _ short: ShortID?, teller: NodeID?, replyTo: Destination?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
         var checks = [
@@ -244,17 +259,18 @@ extension Node {
             checks.append(.vrf(version.vrfKey, alpha: alpha, reveal.proof))
             keys.append(Chain.VRFCheckKey(key: version.vrfKey, proof: reveal.proof, alpha: alpha))
         }
-        verify(.bundle(bundle, short, vrf: keys, replyTo: replyTo), checks, at: now, &actions)
+        verify(
+            .bundle(bundle, short, vrf: keys, teller: teller, replyTo: replyTo), checks, at: now, &actions)
     }
 
     func receive(
-        _ transaction: Transaction, _ short: ShortID?, replyTo: Destination?, at now: Instant,
-        _ actions: inout [NodeAction]
+        _ transaction: Transaction, _ short: ShortID?, teller: NodeID?, replyTo: Destination?,
+        at now: Instant, _ actions: inout [NodeAction]
     ) {
         let id = transaction.id
         if case .final = statuses[id], let replyTo { return answerStatus(of: id, to: replyTo, &actions) }
         verify(
-            .transaction(transaction, short, replyTo: replyTo),
+            .transaction(transaction, short, teller: teller, replyTo: replyTo),
             Self.checks(of: transaction, network: network),
             forStranger: replyTo != nil, at: now, &actions)
     }
@@ -313,7 +329,7 @@ extension Node {
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
         case .membership(let event): run(membership: event, at: now, &actions)
-        case .bundle(let bundle, let short, let keys, let replyTo):
+        case .bundle(let bundle, let short, let keys, _, let replyTo):
             guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }
             let isNew = hold(bundle, at: now, &actions)
@@ -327,7 +343,7 @@ extension Node {
                 accept(bundleOfEdge: bundle, from: replyTo, isNew: isNew, at: now, &actions)
             }
             advanceCandidates(at: now, &actions)
-        case .transaction(let transaction, let short, let replyTo):
+        case .transaction(let transaction, let short, _, let replyTo):
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
         case .consensus(let message, let short, let peer):
             // Another copy, or a vote like it, may have been verified meanwhile.
@@ -356,15 +372,20 @@ extension Node {
         case .membership(let event):
             if let (sender, place) = event.teller {
                 run(membership: .forged(from: sender, place), at: now, &actions)
+                charge(.badSignature, to: sender, at: now, &actions)
             }
         // The rest of a range with one forged certificate is not worth asking for.
         case .finality: fetched.removeAll()
-        case .bundle(_, let short, _, _):
+        case .bundle(_, let short, _, let teller, _):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
-        case .transaction(let transaction, let short, let replyTo):
+            if let teller { charge(.badSignature, to: teller, at: now, &actions) }
+        case .transaction(let transaction, let short, let teller, let replyTo):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
+            if let teller { charge(.badSignature, to: teller, at: now, &actions) }
             refuse(transaction, .badSignature, replyTo: replyTo, &actions)
-        case .consensus(_, let short, _): run(dissemination: .refused(short), at: now, &actions)
+        case .consensus(_, let short, let peer):
+            run(dissemination: .refused(short), at: now, &actions)
+            charge(.badSignature, to: peer, at: now, &actions)
         case .candidate(let digest): invalidate(digest, .badTransactions, at: now, &actions)
         case .snapshotHeader, .snapshotBundle: break
         }

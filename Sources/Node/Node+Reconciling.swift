@@ -4,6 +4,7 @@ import Dissemination
 import Identity
 import Ledger
 import Reconciliation
+import Rules
 import Wire
 
 /// Whether the evidence of the open epoch has been compared with that of others since its window closed: before that,
@@ -61,8 +62,9 @@ extension Node {
                 guard since >= gathering.from else { continue }
                 gathering.settled(peer)
                 finishGathering(at: now, &actions)
-            // An honest peer does so once in 10⁹ cells: it is not heard for a minute, and stays a peer.
-            case .settled, .penalise: break
+            // An honest peer does so once in 10⁹ cells: its sets are not compared for a minute, and it is charged once.
+            case .penalise(let peer, _): charge(.hostileSketch, to: peer, at: now, &actions)
+            case .settled: break
             }
         }
     }
@@ -149,13 +151,15 @@ extension Node {
     func gather(at now: Instant, _ actions: inout [NodeAction]) {
         if !gathering.hasAsked, gathering.from <= now {
             gathering.asks()
-            run(reconciliation: .hurried, at: now, &actions)
+            if !isRemoved(.gathering) { run(reconciliation: .hurried, at: now, &actions) }
         }
         finishGathering(at: now, &actions)
     }
 
     private func finishGathering(at now: Instant, _ actions: inout [NodeAction]) {
-        guard !gathering.isDone, let until = gathering.until, isGathered || until <= now else { return }
+        guard !gathering.isDone, let until = gathering.until,
+            isGathered || until <= now || isRemoved(.gathering)
+        else { return }
         gathering.finish()
         run(simplex: .gathered, at: now, &actions)
     }

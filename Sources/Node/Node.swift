@@ -34,8 +34,10 @@ public final class Node {
     enum Purpose {
         /// Contact cards are in it.
         case membership(Membership.Event)
-        case bundle(Bundle, ShortID?, vrf: [Chain.VRFCheckKey], replyTo: Destination?)
-        case transaction(Transaction, ShortID?, replyTo: Destination?)
+        /// `teller` is the peer that sent it; nil if no peer did.
+        case bundle(
+            Bundle, ShortID?, vrf: [Chain.VRFCheckKey], teller: NodeID?, replyTo: Destination?)
+        case transaction(Transaction, ShortID?, teller: NodeID?, replyTo: Destination?)
         case consensus(Message, ShortID, from: NodeID)
         case finality(FinalHeader)
         case candidate(Digest)
@@ -152,7 +154,7 @@ public final class Node {
             record: card, bootstrap: settings.bootstrap,
             remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
             settings: settings.membership, chance: chance.split(), now: now)
-        dissemination = Dissemination(chance: chance.split(), now: now)
+        dissemination = Dissemination(chance: chance.split(), now: now, scores: settings.scores)
         simplex = try Simplex(
             settings: Self.simplexSettings(settings, network: network, isVoter: isVoter), signer: key,
             chance: chance.split(), restored: BootFault.restore(boot.safety, "the votes"))
@@ -254,6 +256,7 @@ public final class Node {
                 beginReconciling(with: peer, at: now, &actions)
                 notePeersOfSnapshot(at: now, &actions)
                 actions.append(.notice(.peerConnected(peer, endpoint)))
+                shunIfIgnored(peer, at: now, &actions)
             case .disconnected(let peer):
                 endpoints[peer] = nil
                 peers = endpoints.keys.sorted()
@@ -299,6 +302,7 @@ public final class Node {
                 packers[known ?? packers.count - 1].packer.add(frame)
             case .deliver(let octets, let digest, let peer):
                 deliver(octets, digest, from: peer, at: now, &actions)
+            case .ignored(let peer): ignored(peer, at: now, &actions)
             }
         }
         for place in packers.indices {

@@ -1,5 +1,6 @@
 internal import Bytes
 public import Coverage
+public import Dissemination
 public import Geo
 public import Identity
 public import Membership
@@ -132,6 +133,8 @@ public enum Notice: Sendable {
     case located(Endpoint)
     /// A node told contact cards that those whom they name did not sign, for the first time.
     case forger(NodeID, Endpoint)
+    /// For its faults little or nothing of this peer is heard for a while.
+    case ignored(NodeID, Endpoint)
     case catchingUp(from: Epoch, to: Epoch)
     /// This node's execution differs from a finalised header: it stops voting and serving.
     case diverged(Epoch, expected: Digest, computed: Digest)
@@ -214,6 +217,10 @@ public struct NodeSettings: Sendable {
     /// Consensus Δ: an upper bound of a message's delay among validators.
     public var delta: Duration = .milliseconds(300)
     public var membership = Membership.Settings()
+    public var scores = Scores.Settings()
+    /// Whether what comes is from whom it says and as it was sent, as it is in sessions. Where the way may change it, nobody is
+    /// charged with what came.
+    public var provesSenders = true
     /// How often it was started: raised with every start.
     public var recordSequence: UInt64
     public var softwareVersion: UInt16 = 1
@@ -309,4 +316,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case edgeAllowance
     /// Nothing that consensus could learn from.
     case superfluous
+    /// Said by a peer that is ignored for its faults.
+    case ignored
 }

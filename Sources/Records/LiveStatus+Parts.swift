@@ -33,6 +33,9 @@ extension LiveStatus {
         public var attempts: UInt32 = 0
         /// Times that it told a card with a wrong signature.
         public var forgeries: UInt32 = 0
+        /// What its own faults make of it: 0 for whoever did nothing wrong, below it for others.
+        public var score: Int32 = 0
+        public var standing = Standing.good
         /// Nil in the passive view.
         public var link: Link?
 
@@ -52,6 +55,8 @@ extension LiveStatus {
             guard Traits.all.contains(traits) else { throw .unknown }
             attempts = try reader.integer()
             forgeries = try reader.integer()
+            score = try reader.integer()
+            standing = try Standing(from: &reader)
             link = try reader.option()
         }
 
@@ -64,6 +69,8 @@ extension LiveStatus {
             writer.integer(traits.rawValue)
             writer.integer(attempts)
             writer.integer(forgeries)
+            writer.integer(score)
+            standing.encode(to: &writer)
             writer.option(link)
         }
     }
@@ -78,6 +85,21 @@ extension LiveStatus {
         public init(from reader: inout ByteReader) throws(DecodeError) {
             guard let liveness = Liveness(rawValue: try reader.integer()) else { throw .unknown }
             self = liveness
+        }
+
+        public func encode(to writer: inout ByteWriter) { writer.integer(rawValue) }
+    }
+
+    /// What a peer is still good for, by its score.
+    public enum Standing: UInt8, Canonical, Sendable, CaseIterable {
+        case good = 0
+        case noGossip = 1
+        case noPublish = 2
+        case ignored = 3
+
+        public init(from reader: inout ByteReader) throws(DecodeError) {
+            guard let standing = Standing(rawValue: try reader.integer()) else { throw .unknown }
+            self = standing
         }
 
         public func encode(to writer: inout ByteWriter) { writer.integer(rawValue) }

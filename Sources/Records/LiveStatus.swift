@@ -7,7 +7,7 @@ public import Wire
 public struct LiveStatus: Canonical, Sendable {
     /// The first four octets, raised with every change of the fields: what another version of the program left
     /// behind is told from damage by it, and reads as nothing said yet.
-    static let format: UInt32 = 0x454C_0003
+    static let format: UInt32 = 0x454C_0004
     /// Peers and the best of the passive view: a snapshot is written each second, so it stays within some pages.
     public static let contactsMax = 128
     public static let countersMax = 256

@@ -25,6 +25,8 @@
     case timersAfterRestart
     /// "Every Δ ± 20 % until final: a Summary to about six peers."
     case summaries
+    /// "Before notarizing a fresh block one reconciliation round after my window's end is complete."
+    case gathering
 
     // MARK: What is said
 
@@ -60,6 +62,10 @@
     case registeredAuthors
     /// Contact cards are signed by those whom they are about.
     case cardSignatures
+    /// "Forward only what was verified."
+    case validateBeforeForward
+    /// "Bad signature −100 […]; −80 ignore": whoever does wrong is heard no more for a while.
+    case faultsCount
 
     // MARK: Who gets in
 

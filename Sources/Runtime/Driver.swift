@@ -262,6 +262,10 @@ final class Driver {
                 a node tells contact cards that those whom they name did not sign, and none of them is kept: it lies, or its \
                 memory is broken
                 """, metadata: ["node": "\(node)", "address": "\(endpoint)"])
+        case .ignored(let node, let endpoint):
+            logger.warning(
+                "a peer did so much wrong that nothing but its votes is heard for a while",
+                metadata: ["peer": "\(node)", "address": "\(endpoint)"])
         case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
         case .catchingUp(let from, let to):
             logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])

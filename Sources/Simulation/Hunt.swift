@@ -38,14 +38,15 @@ package struct Hunt: Sendable {
     private static func hunt(for rule: Rule) -> Hunt {
         switch rule {
         case .proposeJustified, .notarizeJustified, .notarizeOnce, .notarizeExecuted, .inclusion,
-            .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart, .summaries:
+            .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart, .summaries,
+            .gathering:
             consensus(rule)
         case .durableBeforeSent, .contentsDurable, .copyObserves, .copySignsNoBundle, .sameBundleAgain,
             .sealedRecords,
             .revealAfterFinality:
             said(rule)
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
-            .registeredAuthors, .cardSignatures:
+            .registeredAuthors, .cardSignatures, .validateBeforeForward, .faultsCount:
             believed(rule)
         case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits:
             admitted(rule)
@@ -105,6 +106,12 @@ package struct Hunt: Sendable {
             Hunt(rule, "halves that do not hear each other's votes") { plan in
                 plan.healsAt = 4_000
                 plan.faults = [Fault(.partition, at: 1_100, until: 4_000, hosts: [0, 1])]
+            }
+        case .gathering:
+            Hunt(rule, "a bundle is lost before the window's end") { plan in
+                plan.healsAt = 1_000
+                plan.faults = [Fault(.partition, at: 700, until: 960, hosts: [3])]
+                plan.expects.everyBundle = true
             }
         case .proposeJustified:
             Hunt(rule, "some hear of no nullification of the odd views", seeds: 60) { plan in
@@ -180,6 +187,7 @@ package struct Hunt: Sendable {
         return Hunt(rule, rule == .finalitySignatures ? "a forger, hosts that were away" : "a forger") {
             plan in
             plan.byzantine = [Byzantine(host: 0, .forger)]
+            if rule == .faultsCount { plan.expects.ignored = [0] }
             guard rule == .finalitySignatures else { return }
             plan.epochs = 8
             plan.healsAt = 6_000

@@ -39,8 +39,17 @@ public struct Outcome: Codable, Sendable {
     public var transfers = 0
     /// Datagrams that did not arrive.
     public var lost: UInt64 = 0
+    /// Who was first ignored by whom, in the order of time.
+    public var ignored: [Ignoring] = []
 
     public init() {}
+}
+
+/// One honest host has begun to ignore another for its faults.
+public struct Ignoring: Codable, Equatable, Sendable {
+    public let host: Int
+    public let by: Int
+    public let atMilliseconds: Int64
 }
 
 /// How evidence travelled. All zero in large worlds, where it is not counted.

@@ -57,6 +57,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var hosts: Int { validators + hotspots + sensors + observers + edges }
     /// The hosts that are full nodes: the first ones.
     public var fullHosts: Int { hosts - edges }
+    /// Some that arrive are not as they were sent.
+    var changesDatagrams: Bool { links.changes || roughLinks?.changes ?? false }
 }
 
 /// What one datagram meets on its way.
@@ -74,6 +76,8 @@ public struct Links: Codable, Equatable, Sendable {
     public var mtu = 1_500
 
     public init() {}
+
+    var changes: Bool { corruptPermille > 0 || truncatePermille > 0 }
 }
 
 /// Something that goes wrong at a time.
@@ -199,10 +203,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case introducer
         /// Answers whoever starts from a recent state with what is not so.
         case snapshotLiar
+        /// For a second and a half, from the fourth second on, says to each peer a hundred times what a peer may say.
+        case torrent
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
+                && $0 != .torrent
         }
     }
 
@@ -245,6 +252,9 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var halted: [Int] = []
     /// Every bundle that an honest host signed is in the block of its epoch.
     public var everyBundle = false
+    /// Hosts that every honest host must have ignored at some time for their faults. Whom the plan does not name so is
+    /// ignored only if it is dishonest.
+    public var ignored: [Int] = []
 
     public init() {}
 }

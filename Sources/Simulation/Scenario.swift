@@ -19,6 +19,7 @@ public enum Scenario {
         ("clock-jumps", PackageResources.clock_jumps_toml),
         ("eclipse-after-wipe", PackageResources.eclipse_after_wipe_toml),
         ("evidence-fraud", PackageResources.evidence_fraud_toml),
+        ("flood-by-a-peer", PackageResources.flood_by_a_peer_toml),
         ("join-by-snapshot", PackageResources.join_by_snapshot_toml),
         ("leader-only-partition", PackageResources.leader_only_partition_toml),
         ("lying-uplinks", PackageResources.lying_uplinks_toml),

@@ -82,6 +82,12 @@ extension World {
         expect(
             !expects.everyBundle || outcome.bundlesIncluded == outcome.bundlesSigned,
             "\(outcome.bundlesIncluded) of \(outcome.bundlesSigned) bundles are in blocks")
+        for host in expects.ignored {
+            for other in hosts.indices where hosts[other].isHonest && hosts[other].node != nil {
+                let isIgnored = ignored.contains { $0.host == host && $0.by == other }
+                expect(isIgnored, "host \(other) has never ignored host \(host)")
+            }
+        }
         for host in expects.halted { expect(hosts[host].isHalted, "host \(host) has not stopped") }
     }
 }

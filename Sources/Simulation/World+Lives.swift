@@ -59,6 +59,8 @@ extension World {
         settings.learnsEndpoint = true
         settings.votesFrom = host.votesFrom
         settings.softwareVersion = host.softwareVersion
+        // In the clear a datagram that was changed on its way comes from whom it names, where a session would have dropped it.
+        settings.provesSenders = plan.sealed || !plan.changesDatagrams
         if plan.quietMembership { settings.quietMembership() }
         return settings
     }

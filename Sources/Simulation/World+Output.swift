@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Chance
 internal import Coverage
+internal import Identity
 internal import Node
 internal import Wire
 
@@ -134,11 +135,26 @@ extension World {
             // Every edge node of a world is in its genesis.
             witness.report("believes", "that the registry does not know it", at: now, host: index)
         }
+        if case .ignored(let node, _) = notice { noteIgnoring(of: node, by: index) }
         guard hosts[index].isHonest, case .diverged(let epoch, _, _) = notice else { return }
         hosts[index].isHalted = true
         trace(index) { .init("halted", "epoch \(epoch)") }
         guard !hosts[index].isOdd else { return injected["halted", default: 0] += 1 }
         witness.report("stateRoots", "computes another state in epoch \(epoch)", at: now, host: index)
+    }
+
+    /// An honest host is never ignored: its own faults are nobody's but a bug's.
+    private func noteIgnoring(of node: NodeID, by index: Int) {
+        guard hosts[index].isHonest, let number = population.numbers[node], number < plan.hosts else {
+            return
+        }
+        if !ignored.contains(where: { $0.host == number && $0.by == index }) {
+            let at = (now - .origin).milliseconds
+            ignored.append(Ignoring(host: number, by: index, atMilliseconds: at))
+        }
+        let isHonest = hosts[number].isHonest && !hosts[number].isOdd && !population.twinned.contains(number)
+        guard isHonest else { return }
+        witness.report("scores", "ignores host \(number), which did nothing wrong", at: now, host: index)
     }
 
     func rearm(_ index: Int) {

@@ -47,6 +47,8 @@ public final class World {
     var chance: Chance
     var injected: [String: UInt64] = [:]
     var finality: [Int] = []
+    /// Who was first ignored by whom.
+    var ignored: [Ignoring] = []
     var edgeProgress: EdgeProgress
     var tracer: ((TraceEvent) -> Void)?
     let isLarge: Bool
@@ -220,6 +222,7 @@ public final class World {
         outcome.injected = injected.merging(links.injected) { $0 + $1 }
         outcome.verdicts = hosts.first(where: \.isHonest)?.disk.verdicts ?? [:]
         outcome.lost = links.lost
+        outcome.ignored = ignored
         outcome.spread = spread.summary
         outcome.transfers = transfers
         outcome.bundlesSigned = witness.bundlesSigned

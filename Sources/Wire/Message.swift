@@ -134,6 +134,24 @@ public enum Message: Canonical, Hashable, Sendable {
     /// Whether a message of this first octet is an answer to a wallet or an edge node, who are no peers.
     public static func isForAnybody(tag: UInt8?) -> Bool { tag == 13 || tag == 15 || tag == 17 }
 
+    /// Whether it answers a question, or is one of many bundles: told, as the above, by the first octet.
+    public static func isBulk(tag: UInt8?) -> Bool {
+        switch tag {
+        case 0, 7, 9, 20, 29, 31: true
+        default: false
+        }
+    }
+
+    /// Votes, certificates, proposals, summaries.
+    public static func isOfConsensus(tag: UInt8?) -> Bool {
+        switch tag {
+        case 2, 3, 4, 5: true
+        default: false
+        }
+    }
+
+    public static func isTransaction(tag: UInt8?) -> Bool { tag == 1 }
+
     private func write(_ tag: UInt32, _ value: some Canonical, _ writer: inout ByteWriter) {
         writer.uleb128(tag)
         value.encode(to: &writer)

@@ -22,6 +22,8 @@ final class Web {
     /// What each was given, in order.
     var delivered: [[[UInt8]]] = []
     var judge: (_ octets: [UInt8], _ index: Int) -> Judgement = { _, _ in .accept }
+    /// Whom each says to ignore.
+    var ignored: [[NodeID]]
     /// Messages and chunks that left, by sender.
     var sent: [Int]
     /// Frames in flight, ascending by arrival.
@@ -32,6 +34,7 @@ final class Web {
         self.chance = chance
         self.lossPercent = lossPercent
         sent = Array(repeating: 0, count: count)
+        ignored = Array(repeating: [], count: count)
         delivered = Array(repeating: [], count: count)
         for _ in 0..<count { machines.append(Dissemination(chance: self.chance.split(), now: now)) }
         for index in 0..<count {
@@ -62,6 +65,7 @@ final class Web {
                 case .refuse: handle(.refused(Web.short(octets)), at: index)
                 case .ignore: break
                 }
+            case .ignored(let peer): ignored[index].append(peer)
             }
         }
     }

@@ -211,4 +211,31 @@ extension MembershipRuleTests {
         #expect(handle(&machine, .goodbye(from: World.id(1))).isEmpty)
         #expect(handle(&machine, .records([], asks: true, from: World.id(1), World.endpoint(1))).isEmpty)
     }
+
+    @Test func `who is shunned is said goodbye to, and is no peer by any way before its time`() {
+        var machine = machine()
+        for index in 1...4 { _ = meet(&machine, index) }
+        let (shunned, place) = (World.id(1), World.endpoint(1))
+        let end = Instant.origin + .seconds(60)
+        let actions = handle(&machine, .shun(shunned, until: end))
+        #expect(actions == [.send(shunned, place, .goodbye), .disconnected(shunned)])
+        // It dials, it pings as if it were a peer, and we look for others.
+        let dial = Membership.Event.dial(World.record(1), isUrgent: true, from: shunned, place)
+        var now = Instant.origin
+        while now < end {
+            now = max(now + .milliseconds(500), machine.deadline)
+            guard now < end else { break }
+            var said = handle(&machine, .woke, at: now)
+            said += handle(&machine, dial, at: now)
+            said += handle(&machine, .ping(nonce: 1, from: shunned, place), at: now)
+            for case .send(shunned, _, let frame) in said {
+                switch frame {
+                case .refusal, .goodbye: break
+                default: Issue.record("\(frame) at \(now)")
+                }
+            }
+        }
+        #expect(!machine.peers.contains(shunned))
+        #expect(handle(&machine, dial, at: end).contains(.connected(shunned, place)))
+    }
 }

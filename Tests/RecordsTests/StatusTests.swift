@@ -24,6 +24,8 @@ import WireSamples
         status.contacts = (0..<contacts).map { place in
             var contact = LiveStatus.Contact(node: .any(from: &chance), endpoint: .any(from: &chance))
             contact.traits = [.listed, .proven]
+            contact.score = -Int32(place)
+            contact.standing = LiveStatus.Standing.allCases[place % 4]
             guard !place.isMultiple(of: 3) else { return contact }
             contact.link = LiveStatus.Link(
                 isOutbound: true, since: 7, heardAt: 8,

@@ -70,6 +70,33 @@ import Wire
         }
     }
 
+    @Test func `tells how many peers are good for what, and the lowest score`() async throws {
+        let board = posted { status in
+            status.contacts = LiveStatus.Standing.allCases.enumerated().map { place, standing in
+                let link = LiveStatus.Link(
+                    isOutbound: true, since: 1, heardAt: 1, roundTripMicroseconds: nil, liveness: .alive)
+                var contact = LiveStatus.Contact(
+                    node: NodeID(testing: UInt64(place)), endpoint: nil, link: link)
+                contact.score = -Int32(place * 30)
+                contact.standing = standing
+                return contact
+            }
+            // In the passive view: no peer.
+            status.contacts.append(LiveStatus.Contact(node: NodeID(testing: 9), endpoint: nil))
+        }
+        try await withServer(board) { port throws in
+            let samples = try Exposition(RawClient.get("/metrics", port: port).body).samples
+            for standing in LiveStatus.Standing.allCases {
+                #expect(samples["earshot_peers_by_standing{standing=\"\(standing)\"}"] == 1)
+            }
+            #expect(samples["earshot_peer_score_least"] == -90)
+            let status = try RawClient.get("/status", port: port)
+            let report = try JSONDecoder().decode(StatusReport.self, from: Data(status.body.utf8))
+            #expect(report.peers.map(\.score) == [0, -30, -60, -90, 0])
+            #expect(report.peers.map(\.standing) == ["good", "noGossip", "noPublish", "ignored", "good"])
+        }
+    }
+
     @Test func `answers HEAD as GET without a body, and no other method`() async throws {
         try await withServer(posted()) { port throws in
             for path in ["/metrics", "/health", "/status"] {

@@ -1,5 +1,6 @@
 public import Chance
 import Coverage
+public import Dissemination
 public import Identity
 public import Membership
 public import Wire
@@ -18,6 +19,9 @@ public protocol NodeMachine: AnyObject {
     var counters: [(String, UInt64)] { get }
     /// Everybody that it knows as a peer or might make one.
     var contacts: [ContactAccount] { get }
+    /// What a node's own faults make of it: 0 for whoever did nothing wrong, below it for others.
+    func score(of peer: NodeID, at now: Instant) -> Int
+    func standing(of peer: NodeID, at now: Instant) -> Scores.Standing
     /// How late it hears itself: 1 is best, 8 worst.
     var localHealth: Int { get }
     var gauges: [(name: String, value: Int, limit: Int)] { get }
@@ -36,6 +40,9 @@ extension EdgeNode: NodeMachine {
     /// It has uplinks in place of peers.
     public var contacts: [ContactAccount] { [] }
     public var localHealth: Int { 1 }
+    /// It believes no uplink, and leaves those that lie (`Uplinks`).
+    public func score(of peer: NodeID, at now: Instant) -> Int { 0 }
+    public func standing(of peer: NodeID, at now: Instant) -> Scores.Standing { .good }
 
     public var view: NodeView {
         NodeView(

@@ -31,6 +31,8 @@ final class NodeMetrics {
         "earshot_snapshot_age_seconds": "How old the snapshot is from which all this was taken.",
         "earshot_peers": "Connected peers, by who chose the other.",
         "earshot_peers_suspected": "Connected peers that do not answer.",
+        "earshot_peers_by_standing": "Connected peers, by what their own faults have left them good for.",
+        "earshot_peer_score_least": "The lowest score of a connected peer; 0 if none did anything wrong.",
         "earshot_contacts": "Known nodes, connected or not.",
         "earshot_local_health": "How late this node itself hears, from 1 (best) to 8.",
         "earshot_table_entries": "How full a bounded table or queue is.",
@@ -64,6 +66,11 @@ final class NodeMetrics {
         gauge("earshot_peers", Double(links.count(where: \.isOutbound)), [("direction", "outbound")])
         gauge("earshot_peers", Double(links.count { !$0.isOutbound }), [("direction", "inbound")])
         gauge("earshot_peers_suspected", Double(links.count { $0.liveness == .suspected }))
+        for standing in LiveStatus.Standing.allCases {
+            let count = status.peers.count { $0.standing == standing }
+            gauge("earshot_peers_by_standing", Double(count), [("standing", "\(standing)")])
+        }
+        gauge("earshot_peer_score_least", Double(status.peers.map(\.score).min() ?? 0))
         gauge("earshot_contacts", Double(status.contactCount))
         gauge("earshot_local_health", Double(status.localHealth))
         for table in status.gauges {

@@ -1,5 +1,6 @@
 internal import Chance
 internal import Coverage
+internal import Dissemination
 internal import Glibc
 internal import Identity
 internal import Membership
@@ -45,7 +46,7 @@ struct NodeWatch {
         case .epochFinal: finalAt = now
         case .peerConnected(_, let endpoint): traffic.begin(endpoint)
         case .ready, .peerDisconnected, .located, .catchingUp, .diverged, .alarm, .unregistered,
-            .forger, .transactionRefused, .uplinkLied, .uplinkSilent, .snapshot:
+            .forger, .ignored, .transactionRefused, .uplinkLied, .uplinkSilent, .snapshot:
             break
         }
     }
@@ -96,14 +97,19 @@ struct NodeWatch {
         // Of the passive view those first that the operator named or should hear of, then those that once answered: they are
         // worth more than hearsay.
         let passive = known.filter { $0.link == nil }
-        let named = passive.filter { $0.isListed || $0.forgeries > 0 }
-        let others = passive.filter { !$0.isListed && $0.forgeries == 0 }
+        let isNamed: (ContactAccount) -> Bool = {
+            $0.isListed || $0.forgeries > 0 || node.score(of: $0.node, at: now) < 0
+        }
+        let named = passive.filter(isNamed)
+        let others = passive.filter { !isNamed($0) }
         let ordered =
             peers + named + others.filter { $0.isProven } + others.filter { !$0.isProven }
         status.contactCount = UInt32(known.count)
         status.contacts = ordered.prefix(LiveStatus.contactsMax).map {
             var contact = contact($0, at: now, wallTime: wallTime)
             contact.link?.relay = carrier.relay(of: $0.node)
+            contact.score = Int32(clamping: node.score(of: $0.node, at: now))
+            contact.standing = LiveStatus.Standing(node.standing(of: $0.node, at: now))
             return contact
         }
         status.counters =
@@ -164,6 +170,17 @@ extension LiveStatus.Liveness {
         case .asked: self = .asked
         case .askedByOthers: self = .askedByOthers
         case .suspected: self = .suspected
+        }
+    }
+}
+
+extension LiveStatus.Standing {
+    init(_ standing: Scores.Standing) {
+        switch standing {
+        case .good: self = .good
+        case .noGossip: self = .noGossip
+        case .noPublish: self = .noPublish
+        case .ignored: self = .ignored
         }
     }
 }

@@ -18,6 +18,10 @@ public struct StatusReport: Codable, Sendable {
         public var isProven: Bool
         /// Times that it told contact cards with wrong signatures. Absent where a node of an older version speaks.
         public var forgeries: UInt32?
+        /// 0 for whoever did nothing wrong, below it for others; what it is still good for. Absent where a node of an older
+        /// version speaks.
+        public var score: Int32?
+        public var standing: String?
         public var attempts: UInt32
         public var link: Link?
     }
@@ -173,6 +177,8 @@ extension StatusReport.Peer {
         isOfCommittee = contact.traits.contains(.committee)
         isProven = contact.traits.contains(.proven)
         forgeries = contact.forgeries
+        score = contact.score
+        standing = "\(contact.standing)"
         attempts = contact.attempts
         link = contact.link.map(StatusReport.Link.init)
     }

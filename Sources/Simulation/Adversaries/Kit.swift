@@ -35,6 +35,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .hoardingUplink: HoardingUplink()
     case .introducer: Introducer()
     case .snapshotLiar: SnapshotLiar(chance: chance)
+    case .torrent: Torrent(chance: chance)
     }
 }
 
