@@ -41,7 +41,7 @@ let package = Package(
             name: "EarshotCore",
             targets: [
                 "Bytes", "Chance", "Identity", "Geo", "Wire", "Store", "Coverage", "Ledger", "Node",
-                "Reconciliation", "Records",
+                "Reconciliation", "Records", "Session", "Membership", "Dissemination",
             ]),
         // For tools/Fuzz, which lives in a package of its own.
         .library(name: "WireSamples", targets: ["WireSamples"]),

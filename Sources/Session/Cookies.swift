@@ -25,7 +25,7 @@ struct ResponderKeys {
 }
 
 func mac(_ message: ArraySlice<UInt8>, key: [UInt8]) -> [UInt8] {
-    blake2b(Array(message).octetBytes, key: key, byteCount: Packet.macByteCount)
+    blake2b(message.span.octetBytes, key: key, byteCount: Packet.macByteCount)
 }
 
 /// Makes cookies and knows them again, without remembering whom they were given to: a cookie is the address

@@ -22,6 +22,8 @@ int64_t baseline_wall(void) { return nanoseconds(CLOCK_MONOTONIC); }
 
 int64_t baseline_cpu(void) { return nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
 
+int64_t baseline_thread_cpu(void) { return nanoseconds(CLOCK_THREAD_CPUTIME_ID); }
+
 int64_t baseline_peak_memory(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);

@@ -5,13 +5,25 @@ internal import Foundation
 @main struct Bench {
     private static let parts = ["decode", "verify", "store", "proof", "reconcile", "block"]
 
+    private static var usage: String {
+        """
+        usage: tools/bench [--json] [--full] [PART ...]
+          on one core, without a network: \(parts.joined(separator: " "))
+          real nodes at sockets of the loopback, minutes: network, or of it: \(NetworkRows.parts.joined(separator: " "))
+          --full: the block of 1,000,000 reports; 10,000,000 garbage datagrams, 200 validators, longer watches
+        Without a part: all of the first line.
+        """
+    }
+
     static func main() throws {
         let arguments = Set(CommandLine.arguments.dropFirst())
-        let parts = arguments.subtracting(["--json", "--full"])
-        guard parts.isSubset(of: Self.parts) else {
-            print("usage: tools/bench [--json] [--full] [\(Self.parts.joined(separator: "|")) ...]")
+        var parts = arguments.subtracting(["--json", "--full"])
+        guard parts.isSubset(of: Self.parts + NetworkRows.parts + ["network"]) else {
+            print(usage)
             exit(arguments.contains("--help") ? 0 : 64)
         }
+        if parts.remove("network") != nil { parts.formUnion(NetworkRows.parts) }
+        let isFull = arguments.contains("--full")
         let isJSON = arguments.contains("--json")
         // The last core: interrupts mostly meet the first.
         let core = CInt(ProcessInfo.processInfo.processorCount - 1)
@@ -34,7 +46,10 @@ internal import Foundation
             if wants("reconcile") { add(ReconcileRows.measure()) }
             if wants("block") {
                 add(BlockRows.measure(hotspots: 10_000, reports: 10))
-                if arguments.contains("--full") { add(BlockRows.measure(hotspots: 100_000, reports: 10)) }
+                if isFull { add(BlockRows.measure(hotspots: 100_000, reports: 10)) }
+            }
+            for part in NetworkRows.parts where parts.contains(part) {
+                try NetworkRows.measure(part, isFull: isFull, add)
             }
         }
         if isJSON { print(try Markdown.json(rows)) }

@@ -37,7 +37,7 @@ struct Evidence {
         }
     }
 
-    private static func report(_ chance: inout Chance) -> WitnessReport {
+    static func report(_ chance: inout Chance) -> WitnessReport {
         WitnessReport(
             tag: Tag(chance.bits()),
             measurement: Measurement(

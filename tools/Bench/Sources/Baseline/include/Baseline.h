@@ -10,6 +10,8 @@ bool baseline_pin(int core);
 // Nanoseconds of wall clock, and of this process on any core.
 int64_t baseline_wall(void);
 int64_t baseline_cpu(void);
+// Nanoseconds of this thread alone.
+int64_t baseline_thread_cpu(void);
 // Lets each line go as soon as it is printed, through a pipe too.
 void baseline_show_lines(void);
 // Largest resident set so far, in bytes.
@@ -49,3 +51,34 @@ int baseline_store_put(
 int baseline_store_get(
     struct baseline_store *store, const struct baseline_records *records, const uint32_t *places,
     size_t count, size_t group, uint64_t *sum);
+
+// A datagram socket that does not block, bound to a port that the system chooses; -1 on any error.
+int baseline_udp_open(uint32_t ipv4, int receive_buffer);
+uint16_t baseline_udp_port(int descriptor);
+void baseline_udp_close(int descriptor);
+// False if the system did not take it: a lost datagram.
+bool baseline_udp_send(int descriptor, const uint8_t *octets, size_t count, uint32_t ipv4, uint16_t port);
+
+struct baseline_batch;
+
+struct baseline_datagram {
+    const uint8_t *octets;
+    size_t count;
+    uint32_t ipv4;
+    uint16_t port;
+};
+
+struct baseline_batch *baseline_batch_new(void);
+void baseline_batch_free(struct baseline_batch *batch);
+// Up to 32 datagrams in one call of the system; how many came. They stand until the next call.
+int baseline_batch_receive(struct baseline_batch *batch, int descriptor);
+struct baseline_datagram baseline_batch_datagram(const struct baseline_batch *batch, int place);
+
+// Waits for sockets, each known by a tag.
+int baseline_poll_open(void);
+bool baseline_poll_add(int poll, int descriptor, uint32_t tag);
+// Writes the tags of those that have something; how many.
+int baseline_poll_wait(int poll, uint32_t *tags, int count, int64_t nanoseconds);
+
+// Ends the threads of the call before, and begins so many that do nothing, as fast as they can, on the caller's core.
+bool baseline_burn(int count);
