@@ -313,6 +313,7 @@ extension Node {
             run(reconciliation: .inserted(.evidence(epoch), bundle.id), at: now, &actions)
         }
         run(membership: .committee(Set(committee.seats.map(\.key))), at: now, &actions)
+        run(membership: .final(epoch - 1), at: now, &actions)
         let device = chain.ledger.device(id)
         run(
             coverage: .opened(
