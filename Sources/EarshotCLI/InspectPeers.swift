@@ -144,7 +144,7 @@ extension TextTable {
 }
 
 /// Where nodes are: by what they asserted in the ledger, else by the region on their cards.
-private struct Places {
+struct Places {
     let store: NodeStore
     /// Before the first block there is no state beside it.
     private let genesis: Genesis?
@@ -161,7 +161,7 @@ private struct Places {
         return own.distanceMetres(to: place)
     }
 
-    private func asserted(_ node: NodeID) throws -> Position? {
+    func asserted(_ node: NodeID) throws -> Position? {
         if let genesis { return genesis.devices.first { $0.device == node }?.location?.position }
         return try store.state(.device(node), as: Device.self)?.versions.last?.location?.position
     }

@@ -4,8 +4,8 @@ import Runtime
 
 struct PeersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "peers", abstract: "Work with bootstrap lists.",
-        subcommands: [Check.self, PingCommand.self])
+        commandName: "peers", abstract: "Work with bootstrap lists, and find nodes.",
+        subcommands: [Check.self, PingCommand.self, Find.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -19,11 +19,11 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
-        if asks {
-            guard link.cardsAt + Self.cardsPeriod <= now else { return }
+        let isOwn = records.count == 1 && records[0].node == sender
+        if asks || isOwn, link.cardsAt + Self.cardsPeriod <= now {
             link.cardsAt = now
         } else {
-            guard link.isAskedForCards else { return }
+            guard !asks, link.isAskedForCards else { return }
             link.isAskedForCards = false
         }
         link.hear(at: now)
@@ -72,8 +72,12 @@ extension Membership {
     }
 
     /// Takes a card if it is newer than what is known.
-    /// - Parameter teller: Where it was told; nil for one that was remembered.
-    mutating func learn(_ record: NodeRecord, from teller: Endpoint?, at now: Instant) {
+    /// - Parameters:
+    ///   - teller: Where it was told; nil for one that was remembered.
+    ///   - isOwn: Said by whose card it is, so that somebody is there even if it has expired.
+    mutating func learn(
+        _ record: NodeRecord, from teller: Endpoint?, isOwn: Bool = false, at now: Instant
+    ) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
             if let known = contacts.list[index].record, known.sequence >= record.sequence,
@@ -81,10 +85,15 @@ extension Membership {
             {
                 return
             }
-            let isNew = contacts.list[index].record != nil
+            let known = contacts.list[index].record
             contacts.set(record: record, at: index)
-            if !contacts.list[index].isActive, isNew {
-                // It lives, or has moved: worth a dial at once.
+            if let known, known.life == record.life, known.endpoints == record.endpoints {
+                // Renewed, and no news.
+                persistAt = min(persistAt, now + Self.renewalSpread)
+                return
+            }
+            if !contacts.list[index].isActive, known != nil {
+                // It was started anew, or has moved: worth a dial at once.
                 contacts.set(refusals: 0, at: index)
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)
             }
@@ -93,6 +102,7 @@ extension Membership {
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
         contact.teller = settings.prefix(of: teller)
+        guard isOwn || teller == nil || !hasExpired(record) else { return }
         guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else { return }
         contacts.insert(contact)
         trim()
@@ -130,6 +140,8 @@ extension Membership {
             return most
         }
         let unproven = idle.filter { !contacts.list[$0].isProven }
+        let expired = unproven.filter { hasExpired(contacts.list[$0].record) }
+        if !expired.isEmpty { return expired[chance.below(expired.count)] }
         let pool =
             idle.count - unproven.count > provenMax
             ? idle.filter { contacts.list[$0].isProven } : unproven
@@ -181,13 +193,13 @@ extension Membership {
         var cards = withOwn ? [own] : []
         let freshest = shufflePeriod < Self.freshPeriod ? freshest : nil
         if let freshest, freshest != receiver, let contact = contacts[freshest], let record = contact.record,
-            contact.attempts < 2
+            isTold(contact)
         {
             cards.append(record)
         }
         var others: [Int] = []
         for index in contacts.list.indices {
-            guard contacts.list[index].record != nil, contacts.list[index].attempts < 2 else { continue }
+            guard isTold(contacts.list[index]) else { continue }
             let node = contacts.list[index].node
             if node != receiver, node != freshest, !known.contains(where: { $0.node == node }) {
                 others.append(index)
@@ -202,14 +214,16 @@ extension Membership {
         return cards
     }
 
-    /// Anchors first, then other peers: they were alive a moment ago.
+    /// Anchors first, then other peers: they were alive a moment ago; last, those whose cards have expired.
     func remembered() -> [NodeRecord] {
         let anchors = anchors
         let active = contacts.active.filter { !anchors.contains($0) }
         let others = contacts.list.indices.filter { !contacts.list[$0].isActive }
+        let fresh = others.filter { !hasExpired(contacts.list[$0].record) }
         let all =
-            anchors + active + others.filter { contacts.list[$0].isProven }
-            + others.filter { !contacts.list[$0].isProven }
+            anchors + active + fresh.filter { contacts.list[$0].isProven }
+            + fresh.filter { !contacts.list[$0].isProven }
+            + others.filter { hasExpired(contacts.list[$0].record) }
         return Array(all.lazy.compactMap { contacts.list[$0].record }.prefix(Self.rememberedMax))
     }
 }

@@ -84,8 +84,8 @@ extension Membership {
         }
     }
 
-    /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others; each at random,
-    /// so that neither a part of the list nor a crowded prefix is preferred.
+    /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others, and last those whose cards
+    /// have expired; each at random, so that neither a part of the list nor a crowded prefix is preferred.
     private mutating func candidates(at now: Instant, where isWanted: (Contact) -> Bool) -> [Int] {
         var due: [Int] = []
         for index in contacts.list.indices {
@@ -105,6 +105,7 @@ extension Membership {
         var fellows: [Int] = []
         var different: [Int] = []
         var others: [Int] = []
+        var expired: [Int] = []
         for index in due {
             let contact = contacts.list[index]
             let prefixes = settings.prefixes(of: contact)
@@ -114,6 +115,8 @@ extension Membership {
                 first.append(index)
             } else if isFellow, contact.isOfCommittee {
                 fellows.append(index)
+            } else if hasExpired(contact.record) {
+                expired.append(index)
             } else if prefixes.allSatisfy({ counts[$0] == nil }) {
                 different.append(index)
             } else {
@@ -122,7 +125,7 @@ extension Membership {
             for prefix in prefixes { counts[prefix, default: 0] += 1 }
         }
         chance.shuffle(&different)
-        return first + fellows + different + others
+        return first + fellows + different + others + expired
     }
 
     /// - Parameter place: Where it was heard a moment ago; nil: where its card says.
@@ -156,7 +159,9 @@ extension Membership {
             if !may.isEmpty { dismiss(may[chance.below(may.count)], at: now, &actions) }
         }
         guard contacts.activeCount < settings.activeMax else { return }
-        if let index = candidates(at: now, where: { !$0.isTrusted }).first { dial(index, at: now, &actions) }
+        let may = candidates(at: now, where: { !$0.isTrusted })
+        let expired = may.first { hasExpired(contacts.list[$0].record) }
+        if let index = expired ?? may.first { dial(index, at: now, &actions) }
     }
 
     /// The best peers: of those we chose, the ones that were there for longest.
@@ -175,9 +180,10 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard sender != own.node, record.node == sender else { return }
-        learn(record, from: endpoint, at: now)
+        learn(record, from: endpoint, isOwn: true, at: now)
         guard let index = contacts.index(of: sender) else {
-            return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
+            return actions.append(
+                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
         }
         if let link = contacts.list[index].link {
             if record.life > link.life { restart(index, endpoint, at: now, &actions) }
@@ -187,7 +193,8 @@ extension Membership {
             // Whoever gave way may have moved it.
             connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
         } else {
-            return actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: false))))
+            return actions.append(
+                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
         }
         actions.append(.send(sender, endpoint, .welcome(sample(for: sender, withOwn: true))))
     }

@@ -28,10 +28,14 @@ public import Wire
 /// - The passive view holds 64 strangers, of a prefix at most 10. Beyond: who has been silent for four dials goes,
 ///   else one of the prefix that has most, and among equals one told from where most were told; and 32 of those that once answered are never displaced by those that
 ///   never did. A host of few prefixes has a small part of it, however many keys and cards it makes up.
+/// - Upon finality: a card that names an epoch a lifetime ago, or as far ahead, is told no more. An expired one is dialled after
+///   all others, gives way to whatever is fresh, and is forgotten once two dials were in vain; except for the
+///   bootstrap list, the committee and the anchors.
+/// - When a quarter of its lifetime has passed, one's own card is renewed, within a minute, and said to every peer.
 /// - Every half second after news, and every time a quarter later in peace up to 5 min: cards for cards with a
 ///   random peer.
-/// - Every 5 to 10 min: one random peer above the target gives way, and one random contact is dialled: so views
-///   stay random and halves of a network that was split find each other.
+/// - Every 5 to 10 min: one random peer above the target gives way, and one random contact is dialled, of those that expired
+///   if there are any: so views stay random and halves of a network that was split find each other.
 /// - Probing: see `Probing.swift`.
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
@@ -70,6 +74,8 @@ public struct Membership: Equatable, Sendable {
         public var shufflePeriodMax: Duration = .seconds(300)
         public var renewalPeriod: Duration = .seconds(600)
         public var persistDelay: Duration = .seconds(1)
+        /// How long a card is told after the epoch that it names, by the epochs' nominal length; at least four epochs.
+        public var lifetime: Duration = .seconds(3_600)
         public var swapPeriod: Duration = .seconds(2)
 
         public init() {}
@@ -96,6 +102,7 @@ public struct Membership: Equatable, Sendable {
             precondition(.zero < probePeriod && .zero < smallRound)
             precondition(.zero < suspicion && .zero < renewalPeriod)
             precondition(.zero < shufflePeriodMin && shufflePeriodMin <= shufflePeriodMax)
+            precondition(.zero < lifetime)
             precondition(.zero <= persistDelay && .zero <= swapPeriod)
         }
     }
@@ -128,6 +135,8 @@ public struct Membership: Equatable, Sendable {
         case bootstrap([Listed])
         /// Who has a seat on the committee: replaces what was said before.
         case committee(Set<NodeID>)
+        /// This epoch is final: what time is counted in. Never goes back.
+        case final(Epoch)
     }
 
     /// An entry of the bootstrap list.
@@ -149,6 +158,8 @@ public struct Membership: Equatable, Sendable {
         case persist([NodeRecord])
         /// Others agree that this is where the node is, and its card does not say so.
         case located(Endpoint)
+        /// One's own card is to be signed anew, with the last final epoch.
+        case renew
         /// A contact that told a forged card for the first time; others, while this one was told of, go without.
         case forger(NodeID, Endpoint)
     }
@@ -157,6 +168,9 @@ public struct Membership: Equatable, Sendable {
     public static let contactsMax = 1_024
     /// Cards written to the store: enough to rejoin when most of them are gone.
     public static let rememberedMax = 128
+    /// However long an epoch takes: a card is renewed each quarter.
+    static let lifetimeMin: Epoch = 4
+    static let renewalSpread: Duration = .seconds(60)
     static let activeOfPrefixMax = 2
     static let passiveOfPrefixMax = 10
 
@@ -179,6 +193,12 @@ public struct Membership: Equatable, Sendable {
     /// When the next forger is worth telling of.
     var nextForger = Instant.origin
     var persistAt: Instant = .never
+    /// Of the last final epoch, as far as this node knows.
+    private(set) var final: Epoch
+    /// In epochs.
+    let lifetime: Epoch
+    /// When the own card is to be renewed; never, unless it has grown old.
+    private var renewOwnAt = Instant.never
     var committee: Set<NodeID> = []
     /// The last card that was news: told in the next exchanges.
     var freshest: NodeID?
@@ -187,12 +207,15 @@ public struct Membership: Equatable, Sendable {
     var isSmall = true
 
     /// `remembered` is what was persisted last, its best first; its signatures were checked before that.
+    /// - Parameter epoch: How long an epoch takes, nominally.
     public init(
         record: NodeRecord, bootstrap: [(NodeID, Endpoint)], remembered: [NodeRecord],
-        settings: Settings = Settings(), chance: Chance, now: Instant
+        epoch: Duration = .seconds(600), settings: Settings = Settings(), chance: Chance, now: Instant
     ) {
         settings.check()
         own = record
+        final = record.epoch
+        lifetime = max(Self.lifetimeMin, Epoch(settings.lifetime.milliseconds / epoch.milliseconds))
         self.settings = settings
         var chance = chance
         nextDial = now
@@ -224,7 +247,7 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .forged, .shun, .committee, .observed, .card, .bootstrap: break
+        case .woke, .probe, .goodbye, .forged, .shun, .committee, .observed, .card, .bootstrap, .final: break
         }
         switch event {
         case .heard: break
@@ -265,9 +288,17 @@ public struct Membership: Equatable, Sendable {
             return actions.append(.located(agreed))
         case .card(let card):
             precondition(card.node == own.node && card.sequence > own.sequence)
+            let isElsewhere = card.endpoints != own.endpoints
             own = card
-            // Peers are told in the next exchanges.
-            noteNews(own.node, at: now)
+            tellPeers(&actions)
+            if isElsewhere { noteNews(own.node, at: now) }
+        case .final(let epoch):
+            guard final < epoch else { return }
+            final = epoch
+            forgetExpired(at: now)
+            guard own.epoch + lifetime / 4 <= final, renewOwnAt == .never else { break }
+            // Not all at once; and seldom while this node catches up.
+            renewOwnAt = now + jittered(Self.renewalSpread)
         case .bootstrap(let list): replaceListed(by: list, at: now)
         case .forged(let sender, let endpoint):
             return noteForgery(by: sender, endpoint, at: now, &actions)
@@ -322,7 +353,7 @@ extension Membership {
     /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
     /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
-        var due = min(persistAt, nextRenewal)
+        var due = min(min(persistAt, renewOwnAt), nextRenewal)
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
         for relay in prober.relays { due = min(due, relay.until) }
         let appetite = appetite(at: now)
@@ -354,6 +385,10 @@ extension Membership {
     private mutating func wake(at now: Instant, _ actions: inout [Action]) {
         probe(at: now, &actions)
         if nextRenewal <= now { renew(at: now, &actions) }
+        if renewOwnAt <= now {
+            renewOwnAt = .never
+            actions.append(.renew)
+        }
         if nextDial <= now { dialDue(at: now, &actions) }
         if nextShuffle <= now { shuffle(at: now, &actions) }
         if persistAt <= now {

@@ -147,12 +147,13 @@ public final class Node {
         transactions = TransactionPool()
         card = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
-            roles: settings.roles, endpoints: settings.endpoints, region: settings.region,
-            version: settings.softwareVersion
+            epoch: chain.openEpoch - 1, roles: settings.roles, endpoints: settings.endpoints,
+            region: settings.region, version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
             record: card, bootstrap: settings.bootstrap,
             remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
+            epoch: .milliseconds(Int64(genesis.parameters.epochMilliseconds)),
             settings: settings.membership, chance: chance.split(), now: now)
         dissemination = Dissemination(chance: chance.split(), now: now, scores: settings.scores)
         simplex = try Simplex(
@@ -267,6 +268,7 @@ public final class Node {
                 actions.append(.notice(.peerDisconnected(peer)))
             case .persist(let records): actions.append(.persist(.peers(records)))
             case .located(let endpoint): relocate(to: endpoint, at: now, &actions)
+            case .renew: renewCard(endpoints: card.endpoints, at: now, &actions)
             case .forger(let node, let endpoint): actions.append(.notice(.forger(node, endpoint)))
             }
         }
@@ -274,18 +276,23 @@ public final class Node {
 
     /// Its card names the place beside those that its operator named, in place of any it was seen at before.
     private func relocate(to endpoint: Endpoint, at now: Instant, _ actions: inout [NodeAction]) {
-        guard settings.learnsEndpoint,
-            card.sequence < (settings.recordSequence + 1) << NodeRecord.changeBits - 1
-        else { return }
+        guard settings.learnsEndpoint else { return }
+        let others = settings.endpoints.prefix(NodeRecord.endpointsMax - 1)
+        guard renewCard(endpoints: [endpoint] + others, at: now, &actions) else { return }
+        actions.append(.notice(.located(endpoint)))
+    }
+
+    /// False once it was changed as often as one life allows: 65,535 times, two years of renewals.
+    @discardableResult
+    private func renewCard(endpoints: [Endpoint], at now: Instant, _ actions: inout [NodeAction]) -> Bool {
+        guard card.sequence < (settings.recordSequence + 1) << NodeRecord.changeBits - 1 else { return false }
         card = NodeRecord(
-            node: id, sequence: card.sequence + 1, roles: card.roles,
-            endpoints: [endpoint] + settings.endpoints.prefix(NodeRecord.endpointsMax - 1),
-            region: card.region,
-            version: card.version
+            node: id, sequence: card.sequence + 1, epoch: chain.openEpoch - 1, roles: card.roles,
+            endpoints: endpoints, region: card.region, version: card.version
         ).signed(by: key, network: network)
         actions.append(.card(card))
-        actions.append(.notice(.located(endpoint)))
         run(membership: .card(card), at: now, &actions)
+        return true
     }
 
     func run(dissemination event: Dissemination.Event, at now: Instant, _ actions: inout [NodeAction]) {

@@ -83,7 +83,7 @@ public enum Frame: Canonical, Hashable, Sendable {
     case dial(NodeRecord, isUrgent: Bool)
     /// The receiver is a peer: the sender's own card, then others'.
     case welcome([NodeRecord])
-    /// The receiver is no peer, or no longer: cards of others, to go to.
+    /// The receiver is no peer, or no longer: cards of others, to go to; the sender's own may be among them.
     case refusal([NodeRecord])
     /// Asks a peer to see whether somebody answers there.
     case indirectPing(NodeID, Endpoint, nonce: UInt64)

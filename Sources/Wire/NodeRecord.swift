@@ -97,6 +97,8 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
     public let node: NodeID
     /// Counts the node's starts, and in the lowest sixteen bits what changed since the last of them.
     public let sequence: UInt64
+    /// The last final epoch that its owner knew of as it signed: a card that names one too long ago has expired.
+    public let epoch: Epoch
     public let roles: Roles
     public let endpoints: [Endpoint]
     /// An H3 cell of resolution 5: a region, never a roof.
@@ -105,12 +107,13 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
     public let signature: Signature
 
     public init(
-        node: NodeID, sequence: UInt64, roles: Roles, endpoints: [Endpoint], region: Cell?, version: UInt16,
-        signature: Signature = .zero
+        node: NodeID, sequence: UInt64, epoch: Epoch = 0, roles: Roles, endpoints: [Endpoint], region: Cell?,
+        version: UInt16, signature: Signature = .zero
     ) {
         precondition(endpoints.count <= Self.endpointsMax)
         self.node = node
         self.sequence = sequence
+        self.epoch = epoch
         self.roles = roles
         self.endpoints = endpoints
         self.region = region
@@ -121,6 +124,7 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
     public init(from reader: inout ByteReader) throws(DecodeError) {
         node = try NodeID(from: &reader)
         sequence = try reader.integer()
+        epoch = try reader.integer()
         roles = try Roles(from: &reader)
         endpoints = try reader.list(max: Self.endpointsMax)
         region = try reader.option()
@@ -143,6 +147,7 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
         var writer = ByteWriter(capacity: 128)
         node.encode(to: &writer)
         writer.integer(sequence)
+        writer.integer(epoch)
         roles.encode(to: &writer)
         writer.list(endpoints)
         writer.option(region)
@@ -153,8 +158,8 @@ public struct NodeRecord: Canonical, Hashable, Sendable {
     public func signed(by key: SigningKey, network: Digest) -> NodeRecord {
         precondition(key.nodeID == node)
         return NodeRecord(
-            node: node, sequence: sequence, roles: roles, endpoints: endpoints, region: region,
-            version: version,
+            node: node, sequence: sequence, epoch: epoch, roles: roles, endpoints: endpoints,
+            region: region, version: version,
             signature: key.sign(signedBytes.octetBytes, domain: .record, network: network))
     }
 }

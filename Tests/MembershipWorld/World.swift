@@ -61,6 +61,8 @@ package final class World {
     package var delayMax: Duration = .milliseconds(10)
     package var now = Instant.origin
     package var hosts: [Host] = []
+    /// The last final epoch, of all who are up.
+    package private(set) var final: Epoch = 0
     /// Hosts have addresses in prefixes of their own, not the loopback's.
     package let isSpread: Bool
     /// Two hosts between whom nothing passes.
@@ -87,9 +89,11 @@ package final class World {
         Endpoint(ipv4: 0x0A00_0001 + UInt32(index) << 8, port: 4_000)
     }
 
-    package static func record(_ index: Int, sequence: UInt64 = 1, endpoint: Endpoint? = nil) -> NodeRecord {
+    package static func record(
+        _ index: Int, sequence: UInt64 = 1, epoch: Epoch = 0, endpoint: Endpoint? = nil
+    ) -> NodeRecord {
         NodeRecord(
-            node: id(index), sequence: sequence, roles: .hotspot,
+            node: id(index), sequence: sequence, epoch: epoch, roles: .hotspot,
             endpoints: [endpoint ?? World.endpoint(index)], region: nil, version: 1)
     }
 
@@ -107,7 +111,7 @@ package final class World {
     }
 
     package func add(_ bootstrap: [(NodeID, Endpoint)], committee: Set<NodeID> = []) {
-        let record = World.record(hosts.count, endpoint: place(hosts.count))
+        let record = World.record(hosts.count, epoch: final, endpoint: place(hosts.count))
         places[place(hosts.count)] = hosts.count
         hosts.append(
             Host(
@@ -118,10 +122,13 @@ package final class World {
     }
 
     /// Starts a host anew from what it persisted, without any list.
-    package func restart(_ index: Int, bootstrap: [(NodeID, Endpoint)] = [], remembers: Bool = true) {
+    /// - Parameter epoch: The last final one it knows of, if not the network's.
+    package func restart(
+        _ index: Int, bootstrap: [(NodeID, Endpoint)] = [], remembers: Bool = true, epoch: Epoch? = nil
+    ) {
         let record = World.record(
-            index, sequence: hosts[index].record.sequence + 1 << NodeRecord.changeBits, endpoint: place(index)
-        )
+            index, sequence: hosts[index].record.sequence + 1 << NodeRecord.changeBits, epoch: epoch ?? final,
+            endpoint: place(index))
         hosts[index].machine = Membership(
             record: record, bootstrap: bootstrap, remembered: remembers ? hosts[index].persisted : [],
             chance: chance.split(), now: now)
@@ -132,6 +139,18 @@ package final class World {
     }
 
     // MARK: Time
+
+    /// A host learns of all epochs that became final without it.
+    package func catchUp(_ index: Int) {
+        let known = hosts[index].record.epoch
+        for epoch in stride(from: known + 1, through: final, by: 1) { handle(.final(epoch), at: index) }
+    }
+
+    /// Another epoch is final, for all who are up; in the order of hosts, at once.
+    package func finalise() {
+        final += 1
+        for index in hosts.indices where hosts[index].isUp { handle(.final(final), at: index) }
+    }
 
     package func run(for duration: Duration) {
         for index in hosts.indices where hosts[index].isUp { arm(index) }
@@ -177,6 +196,11 @@ package final class World {
         for action in actions {
             switch action {
             case .located, .forger: break
+            case .renew:
+                let known = hosts[index].record
+                hosts[index].record = World.record(
+                    index, sequence: known.sequence + 1, epoch: final, endpoint: known.endpoints[0])
+                handle(.card(hosts[index].record), at: index)
             case .send(let node, let endpoint, let frame): send(frame, from: index, to: endpoint, node)
             case .connected(let peer, let endpoint):
                 precondition(hosts[index].peers.updateValue(endpoint, forKey: peer) == nil)

@@ -1,5 +1,6 @@
 import Chance
 import Identity
+import Membership
 import Node
 import TestKit
 import Testing
@@ -28,6 +29,24 @@ private let seeds = Array(Seed.all.prefix(6))
         let reports = world.disks[0].verdicts.values.flatMap { $0 }.flatMap(\.reports)
         #expect(reports.contains { $0.reason == .valid && $0.units > 0 })
         #expect(world.disks[0].blocks[8]!.block.evidence.count == 4)
+    }
+
+    @Test func `renews its card as epochs pass, and others take it`() throws {
+        let world = World(count: 3, chance: seeds[0].chance())
+        // Four epochs are the least: one passes before a card is renewed.
+        world.cardLifetime = .seconds(1)
+        for host in 0..<3 { try world.start(host) }
+        let isRenewed = world.run(for: .seconds(75)) {
+            (0..<3).allSatisfy { host in
+                let card = world.nodes[host]!.card
+                return card.sequence > 1 << NodeRecord.changeBits && card.epoch > 0
+                    && world.nodes.allSatisfy { other in
+                        other!.card == card || other!.contacts.contains { $0.record == card }
+                    }
+            }
+        }
+        #expect(isRenewed)
+        try expectHealthy(world)
     }
 
     @Test(arguments: seeds) func `is the same run for the same seed`(seed: Seed) throws {

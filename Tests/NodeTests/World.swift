@@ -5,6 +5,7 @@ import Coverage
 import Geo
 import Identity
 import Ledger
+import Membership
 import Node
 import Wire
 
@@ -155,6 +156,8 @@ final class World {
     private var serial: UInt64 = 0
 
     static let epochMilliseconds: UInt32 = 2_000
+    /// How long contact cards are good for.
+    var cardLifetime: Duration = .seconds(3_600)
 
     init(count: Int, chance: Chance, beaconPermille: UInt64 = 500) {
         var chance = chance
@@ -192,9 +195,10 @@ final class World {
     func start(_ host: Int) throws {
         disks[host].starts += 1
         let bootstrap = host == 0 ? [] : [(key(0).nodeID, endpoint(0))]
-        let settings = NodeSettings(
+        var settings = NodeSettings(
             roles: [.hotspot, .validator], endpoints: [endpoint(host)], bootstrap: bootstrap, region: nil,
             recordSequence: disks[host].starts)
+        settings.membership.lifetime = cardLifetime
         var actions: [NodeAction] = []
         nodes[host] = try Node(
             genesis: genesis, key: key(host),

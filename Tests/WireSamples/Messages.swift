@@ -20,7 +20,8 @@ extension Roles: Sample {
 extension NodeRecord: Sample {
     public static func any(from chance: inout Chance) -> NodeRecord {
         NodeRecord(
-            node: .any(from: &chance), sequence: chance.word(), roles: .any(from: &chance),
+            node: .any(from: &chance), sequence: chance.word(), epoch: chance.word(),
+            roles: .any(from: &chance),
             endpoints: chance.list(max: endpointsMax),
             region: chance.bool() ? .any(from: &chance, resolution: 5) : nil, version: chance.word(),
             signature: .any(from: &chance))

@@ -66,7 +66,7 @@ enum Golden {
         "Reward": "81705e1fd1b1db7c285e7561a80594e6a679e46e817575cf3bb63a4b6a16b9a3",
         "Endpoint": "950d0e3714a1fc5f409d1cd89e93fd06ad6515d4d769b26d48a04a58d21387a0",
         "Roles": "ca598ad08f99737715829c843383079baf8a2fe1c2c6a8004aafc56f6415d753",
-        "NodeRecord": "f76d0989f4a25a37af789e1852a46ee98d72b167bc6aeb655f199d08364d343b",
+        "NodeRecord": "cf733b216bd89016042b522f4abda82a8d66fcc6d8df98a33d247252718c04a7",
         "Summary": "7fad487c41424d355ed3f1fc866e3ff30cfe3b893034ec5993c3db61214aa601",
         "Contents": "6c0133be978eb0354cc6d8075c155a2a1b98a6d5249a94ddb35346a35094fed8",
         "TransactionFault": "be0dc54b9b9ca004c8e94b411ff9d758ee6fa48d444ccc9bbb477d55e271a585",
@@ -75,7 +75,7 @@ enum Golden {
         "VotesPage": "76a14ca5c7ed09d1d59e62bc8fcae84939e2a2abc58f4e9c72786b925840c6d2",
         "BundleStanding": "513407e20556255c9982734e52e9199b9129af5c33327ad3e80009eb81b14878",
         "Question": "fac9279699a39408590350623faf03c4c964f1581b5117b839ac6bac538dae95",
-        "Answer": "81efa4a52563d2f86259b1cb6dbe3dd9fae847da4b8dad135ffb3cc5c921a407",
+        "Answer": "65d4f5e39b97e3f62553fab32b35e939eb1c295d66a2338fb3ce1dc8a3615852",
         "ListRequest": "090f46205a64c7e201375fca93f2a74edf32a62a92f3d97b15ca7f626fed7390",
         "ListCells": "270ea51c8a2dc269d43c580e0c07237fe0ad40117a318af79c53a52b5c9bf3d6",
         "ReconciliationFrame": "223d4eb613899ab392c395365d3def78b82f9139e035ec2b24369ab68265f217",
@@ -86,8 +86,8 @@ enum Golden {
         "Message": "ed74487ddfbad8a27aab808dca588bc1e992e01e28a4b05e71ed1c115202257b",
         "ShortID": "57d802c2b7df802ea993a38c2b22f80064b22315aa2625819af51adf04f7d064",
         "Chunk": "b56443c0a9e59630402d2768271483c0783e84c3d2871473f74def6d851ae6b3",
-        "Frame": "0695acb57029b7da2c4856dd229dbc714ae344689f4a0634a672088b194b1953",
+        "Frame": "cd095a7ff0311ef7b4ba54b82fd703875c03b404c015593347e59c4ab6bd6de9",
         "Rendezvous": "12f54d3fd1d9a5f1eea849e7be5ba389adba346aeab4a1a80bdbe9d37949cbe8",
-        "Payload": "5fe2d3a99dabc6de23557c030fd1de82d76e9105e1c07bfcd103d35d8264e6a9",
+        "Payload": "f252092fb15bf3251eea0abcd85c75de23d9a6b64a471ab970776ea7fe3f4e41",
     ]
 }

@@ -58,7 +58,7 @@ struct Field: Sendable, CustomTestStringConvertible {
             Field(Genesis.self, "accounts", max: Genesis.accountsMax, after: genesis),
             Field(Genesis.self, "devices", max: Genesis.devicesMax, after: genesis + [0]),
             Field(Genesis.self, "validators", max: Certificate.seatsMax, after: genesis + [0, 0]),
-            Field(NodeRecord.self, "endpoints", max: NodeRecord.endpointsMax, after: id + word + [0]),
+            Field(NodeRecord.self, "endpoints", max: NodeRecord.endpointsMax, after: id + word + word + [0]),
             Field(Summary.self, "views", max: Summary.viewsMax, after: word + half),
             Field(Summary.ViewState.self, "notarizes", max: seats, after: half),
             Field(Summary.ViewState.self, "nullifies", max: seats, after: half + [0]),

@@ -20,7 +20,7 @@ import WireSamples
         }
     }
 
-    private var fullestRecord: NodeRecord { fullest(NodeRecord.self, byteCount: 189) }
+    private var fullestRecord: NodeRecord { fullest(NodeRecord.self, byteCount: 197) }
     private var fullestTransaction: Transaction { fullest(Transaction.self, byteCount: 302) }
 
     private var fullestCertificate: Certificate {

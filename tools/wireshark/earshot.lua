@@ -208,6 +208,7 @@ local function record(r, tree)
     local sub = tree:add(earshot, r.tvb(start), "Record")
     local node = r:add(sub, "node", 32)
     local sequence = r:add(sub, "sequence", 8)
+    r:add(sub, "epoch", 8)
     r:add(sub, "roles", 1)
     r:each(function() endpoint(r, sub) end)
     if r:take(1):uint() == 1 then r:add(sub, "region", 8) end

@@ -111,7 +111,8 @@ public final class EdgeNode {
             chance: chance.split())
         card = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
-            roles: settings.roles, endpoints: settings.endpoints, region: settings.region,
+            epoch: chain.openEpoch - 1, roles: settings.roles, endpoints: settings.endpoints,
+            region: settings.region,
             version: settings.softwareVersion
         ).signed(by: key, network: network)
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
