@@ -155,6 +155,7 @@ public struct Dissemination: Sendable {
     public internal(set) var scores: Scores
     /// Only asked whether somebody is among them.
     var needed: Set<NodeID> = []
+    let chargesFaults: Bool
     /// Second announcements, ascending by time.
     var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
@@ -162,9 +163,11 @@ public struct Dissemination: Sendable {
     public private(set) var deadline: Instant = .never
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
-    public init(chance: Chance, now: Instant, scores: Scores.Settings = Scores.Settings()) {
+    /// - Parameter scores: Nil where nothing proves who sent what: then nobody is charged with anything.
+    public init(chance: Chance, now: Instant, scores: Scores.Settings? = Scores.Settings()) {
         self.chance = chance
-        self.scores = Scores(settings: scores)
+        self.scores = Scores(settings: scores ?? Scores.Settings())
+        chargesFaults = scores != nil
         nextSweep = now + Self.sweepPeriod
     }
 

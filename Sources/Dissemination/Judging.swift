@@ -23,7 +23,7 @@ extension Dissemination {
     mutating func charge(
         _ fault: Scores.Fault, times: Int = 1, to peer: NodeID, at now: Instant, _ actions: inout [Action]
     ) {
-        guard peers.place(of: peer) != nil else { return }
+        guard chargesFaults, peers.place(of: peer) != nil else { return }
         switch fault {
         case .badSignature: count(.faultsBadSignature)
         case .malformed: count(.faultsMalformed)

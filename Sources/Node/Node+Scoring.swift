@@ -14,7 +14,7 @@ extension Node {
     func charge(
         _ fault: Scores.Fault, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard settings.provesSenders, endpoints[peer] != nil, !isRemoved(.faultsCount) else { return }
+        guard endpoints[peer] != nil, !isRemoved(.faultsCount) else { return }
         run(dissemination: .fault(fault, by: peer), at: now, &actions)
     }
 

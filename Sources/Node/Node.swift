@@ -155,7 +155,8 @@ public final class Node {
             remembered: boot.peers.filter { [network] in Self.check(of: $0, network: network).holds },
             epoch: .milliseconds(Int64(genesis.parameters.epochMilliseconds)),
             settings: settings.membership, chance: chance.split(), now: now)
-        dissemination = Dissemination(chance: chance.split(), now: now, scores: settings.scores)
+        dissemination = Dissemination(
+            chance: chance.split(), now: now, scores: settings.provesSenders ? settings.scores : nil)
         simplex = try Simplex(
             settings: Self.simplexSettings(settings, network: network, isVoter: isVoter), signer: key,
             chance: chance.split(), restored: BootFault.restore(boot.safety, "the votes"))
