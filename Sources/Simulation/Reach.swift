@@ -42,7 +42,7 @@ public struct Reach: Codable, Equatable, Sendable {
 
     /// Kinds of faults that a sweep must meet.
     public static var kinds: [String] {
-        Fault.Kind.allCases.map(\.rawValue)
+        Fault.Kind.swarm.map(\.rawValue)
             + Byzantine.Behaviour.swarm.map { "byzantine.\($0.rawValue)" }
             + ["lost", "duplicated", "reordered", "corrupted", "truncated"]
             + ["radio.loss", "radio.silent", "radio.farm"]
