@@ -88,7 +88,7 @@ def preimage(domain, network, message):
 
 
 def own_record(identity, network):
-    body = identity.node + struct.pack("<QBB", 1, 8, 0) + b"\0" + struct.pack("<H", 1)
+    body = identity.node + struct.pack("<QQBB", 1, 0, 8, 0) + b"\0" + struct.pack("<H", 1)
     return body + identity.key.sign(preimage(b"record", network, body))
 
 
@@ -115,7 +115,7 @@ class Reader:
 def read_record(reader, network):
     start = reader.at
     node = reader.take(32)
-    sequence = reader.unpack("<Q")
+    sequence, epoch = reader.unpack("<Q"), reader.unpack("<Q")
     roles = reader.unpack("<B")
     endpoints = [reader.endpoint() for _ in range(reader.unpack("<B"))]
     region = reader.unpack("<Q") if reader.unpack("<B") else None
@@ -126,7 +126,7 @@ def read_record(reader, network):
         Ed25519PublicKey.from_public_bytes(node).verify(signature, preimage(b"record", network, body))
     except InvalidSignature:
         sys.exit("greet: the node's record is not signed by it")
-    return node, sequence, roles, endpoints, region, version
+    return node, sequence, epoch, roles, endpoints, region, version
 
 
 # Sessions ---------------------------------------------------------------------------------------------------------
@@ -306,8 +306,8 @@ def main():
     greeting = Greeting(bech32m(text), (host.strip("[]"), int(port)), bytes.fromhex(options.network))
     session, record, observed, clock, took, initiation = greeting.handshake(options.under_load)
     print(f"handshake  {took * 1000:.3f} ms")
-    _, sequence, roles, endpoints, _, version = record
-    print(f"record     sequence {sequence}, roles {roles:#x}, at {', '.join(endpoints)}, version {version}: signed")
+    _, sequence, epoch, roles, endpoints, _, version = record
+    print(f"record     sequence {sequence}, of epoch {epoch}, roles {roles:#x}, at {', '.join(endpoints)}, version {version}: signed")
     print(f"observed   {observed}")
     print(f"clock      {(clock - time.time_ns()) / 1e6:.3f} ms ahead of ours, at most")
     greeting.socket.send(initiation)
