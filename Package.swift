@@ -26,7 +26,8 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 /// The simulator's named plans; in the binary, so that it finds them wherever it is.
 let scenarios = [
     "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud",
-    "flood-by-a-peer", "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism", "oversized-block",
+    "flood-by-a-peer", "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism",
+    "oversized-block",
     "retry-storm", "rolling-upgrade",
     "sessions-for-hours", "slow-disk", "third-gone-and-back",
 ]
@@ -95,7 +96,8 @@ let package = Package(
             .product(name: "UnixSignals", package: "swift-service-lifecycle"), "TOMLKit"),
         // Floor 4: the virtual world.
         room(
-            "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger", "Node",
+            "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity",
+            "Ledger", "Node",
             "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"),
             "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),

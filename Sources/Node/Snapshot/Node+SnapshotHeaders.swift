@@ -1,0 +1,208 @@
+import Bytes
+import Chance
+import Consensus
+import Dissemination
+import Identity
+import Ledger
+import Wire
+
+// Starting from a recent state, the first part: every header up to the newest, and whose word that is (`Node+Snapshot`).
+extension Node {
+    // MARK: Following
+
+    func goOnFollowing(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync, case .following = sync.stage else { return }
+        var ranges: [Item] = []
+        var next = sync.nextRange
+        let limit = sync.light.openEpoch + Epoch(SnapshotSync.headersMax)
+        while next <= sync.claimed, next + Epoch(Message.finalityMax) <= limit {
+            ranges.append(.headers(next))
+            next += Epoch(Message.finalityMax)
+        }
+        snapshots.sync!.nextRange = next
+        if !ranges.isEmpty { step(.want(ranges), at: now, &actions) }
+        verifyNextHeader(at: now, &actions)
+    }
+
+    /// Headers from a peer; false if they are not what was asked for here.
+    func take(headers: [FinalHeader], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction])
+        -> Bool
+    {
+        guard let sync = snapshots.sync, let first = headers.first?.header.epoch else { return false }
+        if case .vouching = sync.stage { return vouch(headers[0], by: peer, at: now, &actions) }
+        guard case .following = sync.stage, sync.fetch.awaits(.headers(first), from: peer) else {
+            return false
+        }
+        guard headers.indices.allSatisfy({ headers[$0].header.epoch == first + Epoch($0) }) else {
+            lied(peer, "headers out of order", at: now, &actions)
+            return true
+        }
+        for final in headers where final.header.epoch >= sync.light.openEpoch {
+            snapshots.sync!.headers[final.header.epoch] = (final, peer)
+        }
+        // What the range lacks is asked for by itself: there is more, or whoever claimed so is found out.
+        let end = first + Epoch(headers.count)
+        if headers.count < Message.finalityMax, end <= sync.claimed, end < sync.nextRange {
+            step(.want([.headers(end)]), at: now, &actions)
+        }
+        arrived(.headers(first), from: peer, at: now, &actions)
+        verifyNextHeader(at: now, &actions)
+        return true
+    }
+
+    func verifyNextHeader(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync, case .following = sync.stage, !sync.isVerifying,
+            sync.committeeWanted == nil
+        else { return }
+        guard let (final, peer) = sync.headers[sync.light.openEpoch] else {
+            if sync.light.openEpoch > sync.claimed { followed(at: now, &actions) }
+            return
+        }
+        let header = final.header
+        let committee: Committee
+        do throws(LightChain.Fault) {
+            committee = try sync.light.examine(header)
+        } catch {
+            guard case .needs(let digest) = error else {
+                return refute(peer, "header of epoch \(header.epoch): \(error)", at: now, &actions)
+            }
+            snapshots.sync!.committeeWanted = digest
+            return step(.want([.committee(digest)]), at: now, &actions)
+        }
+        guard case .finalize(header.epoch, _, header.digest) = final.certificate.ballot,
+            final.certificate.hasQuorum(in: committee),
+            let votes = final.certificate.checks(in: committee, network: network)
+        else { return refute(peer, "certificate of epoch \(header.epoch)", at: now, &actions) }
+        var checks: [Check] = votes.map { .signature($0.key, preimage: $0.preimage, $0.signature) }
+        checks.append(sync.light.randomnessCheck(of: header, in: committee))
+        guard tickets.count < Self.ticketsMax else { return }
+        snapshots.sync!.isVerifying = true
+        verify(.snapshotHeader(final, committee, from: peer), checks, at: now, &actions)
+    }
+
+    /// Headers of a liar: none of them is kept, and what they stood for is asked of others.
+    func refute(_ peer: NodeID, _ what: String, at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync else { return }
+        lied(peer, what, at: now, &actions)
+        var ranges: [Item] = []
+        for epoch in sync.headers.keys.sorted() where sync.headers[epoch]!.from == peer {
+            snapshots.sync!.headers[epoch] = nil
+            if sync.headers[epoch - 1]?.from != peer { ranges.append(.headers(epoch)) }
+        }
+        step(.want(ranges), at: now, &actions)
+    }
+
+    func verified(
+        snapshotHeader final: FinalHeader, _ committee: Committee, from peer: NodeID,
+        _ verification: Verification, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard let sync = snapshots.sync, sync.isVerifying else { return }
+        snapshots.sync!.isVerifying = false
+        guard verification.holdsEntirely, let output = verification.outputs.last ?? nil else {
+            return refute(peer, "votes for epoch \(final.header.epoch)", at: now, &actions)
+        }
+        if sync.light.contradicts(final.header) {
+            return contradiction(final, at: now, &actions)
+        }
+        if let checkpoint = settings.checkpoint, checkpoint.epoch == final.header.epoch {
+            guard checkpoint.header == final.header.digest else {
+                return contradiction(final, at: now, &actions)
+            }
+            snapshots.sync!.isTrustedByCheckpoint = true
+        }
+        snapshots.sync!.headers[final.header.epoch] = nil
+        snapshots.sync!.light.advance(to: final.header, committee, output: output)
+        snapshots.sync!.recent = sync.recent.suffix(1) + [final]
+        snapshots.sync!.unsaved.append(final)
+        snapshots.sync!.progressAt = now
+        save(all: false, &actions)
+        goOnFollowing(at: now, &actions)
+    }
+
+    /// Two histories are certified: nobody can tell which is the network's.
+    func contradiction(_ final: FinalHeader, at now: Instant, _ actions: inout [NodeAction]) {
+        let mine = snapshots.sync?.light.last
+        halt()
+        abandon(nil, at: now, &actions)
+        actions.append(
+            .notice(
+                .alarm(
+                    "two histories are certified: \(mine?.digest.hex ?? network.hex) of epoch \(mine?.epoch ?? 0) "
+                        + "is not what \(final.header.digest.hex) of epoch \(final.header.epoch) follows, or that is "
+                        + "not the checkpoint's; this node stops until its operator decides")))
+    }
+
+    func take(committee: Committee, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+        let digest = committee.digest
+        guard let sync = snapshots.sync, sync.committeeWanted == digest,
+            snapshots.sync!.light.learn(committee)
+        else { return count(.unasked) }
+        snapshots.sync!.committeeWanted = nil
+        snapshots.sync!.newCommittees.append(committee)
+        arrived(.committee(digest), from: peer, at: now, &actions)
+        verifyNextHeader(at: now, &actions)
+    }
+
+    /// Every header up to the newest is verified.
+    func followed(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync, let target = sync.target else {
+            return abandon(nil, at: now, &actions)
+        }
+        save(all: true, &actions)
+        guard target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 else {
+            return abandon(nil, at: now, &actions)
+        }
+        if let checkpoint = settings.checkpoint, !sync.isTrustedByCheckpoint, checkpoint.epoch > target.epoch
+        {
+            return abandon(
+                "the network has not reached the checkpoint's epoch \(checkpoint.epoch)", at: now, &actions)
+        }
+        let isTooOld = target.epoch - (chain.openEpoch - 1) > Epoch(genesis.parameters.unbondingEpochs)
+        guard isTooOld, !sync.isTrustedByCheckpoint else { return fetchState(at: now, &actions) }
+        actions.append(
+            .notice(
+                .snapshot(
+                    .failed(
+                        "the last block here is older than stakes are bound; waiting until three nodes of the "
+                            + "bootstrap list agree about epoch \(target.epoch), or for a start with --checkpoint"
+                    ))))
+        snapshots.sync!.stage = .vouching(by: [], askAgainAt: now)
+        askVouchers(at: now, &actions)
+    }
+
+    // MARK: Vouching
+
+    /// Of the bootstrap list.
+    static let vouchersMin = 3
+
+    func askVouchers(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync, case .vouching(let who, _) = sync.stage, let target = sync.target
+        else {
+            return
+        }
+        snapshots.sync!.stage = .vouching(by: who, askAgainAt: now + .seconds(1))
+        for (node, _) in settings.bootstrap where !who.contains(node) {
+            sendDirect(.finalityRequest(from: target.epoch, count: 1), to: node, at: now, &actions)
+        }
+    }
+
+    func vouch(
+        _ final: FinalHeader, by peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) -> Bool {
+        guard let sync = snapshots.sync, case .vouching(var who, let askAgainAt) = sync.stage,
+            let target = sync.target, final.header.epoch == target.epoch
+        else { return false }
+        guard settings.bootstrap.contains(where: { $0.0 == peer }), final.header.digest == target.digest
+        else {
+            return true
+        }
+        who.insert(peer)
+        guard who.count >= Self.vouchersMin else {
+            snapshots.sync!.stage = .vouching(by: who, askAgainAt: askAgainAt)
+            return true
+        }
+        actions.append(.notice(.snapshot(.trustsBootstrap(who.count))))
+        fetchState(at: now, &actions)
+        return true
+    }
+}
