@@ -6,8 +6,10 @@ public import Wire
 ///
 /// - Upon publish: send to all peers. Keep it for whoever asks.
 /// - Upon a gossip message heard first: deliver it, and wait for the host's judgement.
-/// - Upon accepted: keep it. Consensus: send to all other peers. Evidence and transactions: send to three
-///   random peers, announce to the others within 30 ms (`have`), and once more to all a second later.
+/// - Upon accepted: keep it. Consensus: send to all peers that have not shown to have it. Evidence and transactions:
+///   send to three of these at random, announce to the others within 30 ms (`have`), unless they show it meanwhile: what then
+///   still waits to be sent is not. (So `have` says all that the design's `DontWant` would.) What loss
+///   keeps from somebody even so, the host finds by comparing its sets with those of peers (`Reconciliation`).
 /// - Upon refused: nothing leaves.
 /// - Upon `have` of what is unknown: after 60 ms, `want` from one advertiser at a time, in turn.
 /// - Upon `want`: send, if it was accepted here in the last minute.
@@ -91,6 +93,8 @@ public struct Dissemination: Sendable {
     /// What happened, by kind; the raw values are the places of counters.
     public enum Tally: Int, CaseIterable, Sendable {
         case published, delivered, accepted, refused, pushed, announced, wanted, served, chunksSent
+        /// Waited to be sent to a peer that showed it meanwhile.
+        case spared
         case droppedDuplicate, droppedStranger, droppedMalformed, droppedUnjudged, droppedPendingFull
         case droppedChunkDuplicate, droppedChunkFull, droppedWrongDigest, droppedIncomplete
         case droppedQueueFull, droppedAlreadyQueued, droppedHaveFull, droppedAnnouncementFull
@@ -114,9 +118,7 @@ public struct Dissemination: Sendable {
     static let relayPeers = 3
     /// To gather announcements for one frame.
     static let haveDelay: Duration = .milliseconds(30)
-    /// Second announcement, for those whom loss kept from the first.
-    static let haveAgainDelay: Duration = .seconds(1)
-    /// Announcements waiting for one peer, and second announcements waiting in all.
+    /// Announcements waiting for one peer.
     static let havesMax = 4_096
     /// Announced to a new peer: what an epoch of a small network holds.
     static let greetingMax = 1_024
@@ -156,8 +158,6 @@ public struct Dissemination: Sendable {
     /// Only asked whether somebody is among them.
     var needed: Set<NodeID> = []
     let chargesFaults: Bool
-    /// Second announcements, ascending by time.
-    var havesAgain: [(due: Instant, id: ShortID)] = []
     var nextSweep: Instant
     /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
     public private(set) var deadline: Instant = .never
@@ -172,7 +172,7 @@ public struct Dissemination: Sendable {
     }
 
     private mutating func reckon() {
-        deadline = min(min(missing.deadline, havesAgain.first?.due ?? .never), peersDue)
+        deadline = min(missing.deadline, peersDue)
         if !(pending.isEmpty && kept.isEmpty && reassembly.isEmpty) { deadline = min(deadline, nextSweep) }
     }
 
@@ -238,7 +238,6 @@ public struct Dissemination: Sendable {
             ("keptBytes", kept.byteCount, Self.keptByteCountMax),
             ("missing", missing.count, MissingMessages.countMax),
             ("reassemblyBytes", reassembly.byteCount, Reassembly.byteCountMax),
-            ("havesAgain", havesAgain.count, Self.havesMax),
             ("havesOfOnePeer", haves, Self.havesMax),
             ("outboxBytesOfOnePeer", outboxBytes, Outbox.byteCountMax),
             ("scores", scores.count, Scores.countMax),
@@ -251,7 +250,6 @@ public struct Dissemination: Sendable {
         precondition(seen.count <= SeenCache.countMax)
         precondition(missing.count <= MissingMessages.countMax)
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)
-        precondition(havesAgain.count <= Self.havesMax)
         precondition(peersDue <= peers.due, "a peer would wait too long")
         scores.assertInvariants()
         precondition(pending.byteCount <= Self.pendingByteCountMax && kept.byteCount <= Self.keptByteCountMax)

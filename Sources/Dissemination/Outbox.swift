@@ -59,8 +59,15 @@ struct Outbox: Sendable {
         return .queued
     }
 
+    /// The peer has it: what has not left of it stays here. False if nothing waits.
+    mutating func cancel(_ id: ShortID) -> Bool {
+        guard !isEmpty else { return false }
+        return queued.remove(id) != nil
+    }
+
     /// Takes out what may leave now.
     mutating func flush(at now: Instant) -> [Frame] {
+        while !isEmpty, !queued.contains(ShortID(items[head].digest)) { pop() }
         guard !isEmpty else { return [] }
         if refillAt <= now {
             budget = Self.burst
@@ -72,6 +79,7 @@ struct Outbox: Sendable {
             budget -= 1
             items[head].next += 1
             if items[head].next == items[head].frameCount { pop() }
+            while !isEmpty, !queued.contains(ShortID(items[head].digest)) { pop() }
         }
         return frames
     }

@@ -2,6 +2,25 @@ internal import Chance
 internal import Identity
 internal import Wire
 
+/// The messages that one peer has shown to have, the later the surer: nobody need send or announce them to it.
+///
+/// A table in which an id has one place, and a later one takes it: it never grows and is never searched. What it forgets costs an
+/// announcement.
+struct ShownMessages: Sendable {
+    static let countMax = 256
+
+    private var ids: [ShortID?] = []
+
+    private static func place(of id: ShortID) -> Int { Int(truncatingIfNeeded: id.low) & (countMax - 1) }
+
+    mutating func insert(_ id: ShortID) {
+        if ids.isEmpty { ids = Array(repeating: nil, count: Self.countMax) }
+        ids[Self.place(of: id)] = id
+    }
+
+    func contains(_ id: ShortID) -> Bool { !ids.isEmpty && ids[Self.place(of: id)] == id }
+}
+
 /// Connected peers in the order of their ids: no walk over them depends on a hash, and an event looks for its peer's
 /// place once instead of hashing its id for each thing done there.
 struct Peers: Sendable {
@@ -11,6 +30,8 @@ struct Peers: Sendable {
         /// To be announced at `haveDue`, which is never while there are none.
         var haves: [ShortID] = []
         var haveDue: Instant = .never
+        /// Messages that it sent or announced lately.
+        var shown = ShownMessages()
         /// When the host said something to it last.
         var asked: Instant?
         /// When it said something last.

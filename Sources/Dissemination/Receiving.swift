@@ -15,7 +15,9 @@ extension Dissemination {
         case .chunk(let chunk): receive(chunk, from: peer, at: now, &actions)
         case .have(let ids):
             guard standing(of: peer, at: now) < .noGossip else { return count(.droppedUntrusted) }
-            for id in ids where isWorthAsking(for: id, from: peer, at: now) {
+            for id in ids {
+                noteShown(id, by: peer)
+                guard isWorthAsking(for: id, from: peer, at: now) else { continue }
                 if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
             }
         case .want(let ids):
@@ -37,6 +39,7 @@ extension Dissemination {
             return actions.append(.deliver(octets, digest, from: peer))
         }
         let id = ShortID(digest)
+        noteShown(id, by: peer)
         guard !isDuplicate(id, from: peer, at: now) else { return count(.droppedDuplicate) }
         guard takes(spread, from: peer, at: now) else { return count(.droppedUntrusted) }
         if case .accepted = seen[id] {
@@ -79,6 +82,12 @@ extension Dissemination {
             count(.droppedWrongDigest)
             charge(.malformed, to: peer, at: now, &actions)
         }
+    }
+
+    private mutating func noteShown(_ id: ShortID, by peer: NodeID) {
+        guard let place = peers.place(of: peer) else { return }
+        peers.list[place].shown.insert(id)
+        if peers.list[place].outbox.cancel(id) { count(.spared) }
     }
 
     /// Nothing of this message is needed any more.

@@ -56,7 +56,8 @@ extension Dissemination {
             }
         }
         var others = peers.indices.filter {
-            peers.ids[$0] != held.source && gives(held.spread, to: $0, at: now)
+            peers.ids[$0] != held.source && !peers.list[$0].shown.contains(id)
+                && gives(held.spread, to: $0, at: now)
         }
         if held.spread != .consensus, others.count > Self.relayPeers {
             chance.shuffle(&others)
@@ -71,9 +72,6 @@ extension Dissemination {
     ) {
         kept.insert(
             HeldMessages.Held(octets: octets, digest: digest, spread: spread, source: source, since: now))
-        guard spread != .consensus else { return }
-        guard havesAgain.count < Self.havesMax else { return count(.droppedAnnouncementFull) }
-        havesAgain.append((now + Self.haveAgainDelay, ShortID(digest)))
     }
 
     private mutating func push(
@@ -129,7 +127,6 @@ extension Dissemination {
     // MARK: Time
 
     mutating func wake(at now: Instant, _ actions: inout [Action]) {
-        announceAgain(at: now)
         if peersDue <= now {
             for place in peers.indices {
                 if peers.list[place].outbox.deadline <= now { flush(place, at: now, &actions) }
@@ -148,17 +145,9 @@ extension Dissemination {
         }
     }
 
-    private mutating func announceAgain(at now: Instant) {
-        let due = havesAgain.prefix { $0.due <= now }.map(\.id)
-        guard !due.isEmpty else { return }
-        havesAgain.removeFirst(due.count)
-        for id in due where kept[id] != nil {
-            for place in peers.indices { announce(id, to: place, at: now) }
-        }
-    }
-
     private mutating func sendHaves(to place: Int, _ actions: inout [Action]) {
-        let ids = peers.list[place].haves
+        let shown = peers.list[place].shown
+        let ids = peers.list[place].haves.filter { !shown.contains($0) }
         peers.list[place].haves = []
         peers.list[place].haveDue = .never
         count(.announced, ids.count)

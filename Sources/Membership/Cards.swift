@@ -7,8 +7,6 @@ internal import Wire
 extension Membership {
     /// Of the passive view, those that once answered and that nobody's word displaces.
     var provenMax: Int { settings.passiveMax / 2 }
-    /// Cards that a peer sends unasked are taken no faster.
-    static let cardsPeriod: Duration = .milliseconds(100)
     /// While exchanges are as frequent, the last news is worth repeating.
     static let freshPeriod: Duration = .seconds(2)
     /// Between two forgers that the host is told of: their keys cost nothing.
@@ -19,15 +17,10 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
-        let isOwn = records.count == 1 && records[0].node == sender
-        if asks || isOwn, link.cardsAt + Self.cardsPeriod <= now {
-            link.cardsAt = now
-        } else {
-            guard !asks, link.isAskedForCards else { return }
-            link.isAskedForCards = false
-        }
-        link.hear(at: now)
+        let isTaken = link.takesCards(at: now)
+        if isTaken { link.hear(at: now) }
         contacts.update(link, at: index)
+        guard isTaken else { return }
         for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender) else { return }
         if let own = records.first(where: { $0.node == sender }), own.life > link.life {
@@ -83,11 +76,10 @@ extension Membership {
             if let known = contacts.list[index].record, known.sequence >= record.sequence,
                 !isRemoved(.recordSequence) || known.sequence == record.sequence
             {
-                return
+                return noteTold(record.node, at: teller)
             }
             let known = contacts.list[index].record
-            contacts.set(record: record, at: index)
-            if let known, known.life == record.life, known.endpoints == record.endpoints {
+            guard contacts.set(record: record, at: index) else {
                 // Renewed, and no news.
                 persistAt = min(persistAt, now + Self.renewalSpread)
                 return
@@ -97,16 +89,22 @@ extension Membership {
                 contacts.set(refusals: 0, at: index)
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)
             }
+            spread(record.node, toldAt: teller, at: now)
             return noteNews(record.node, at: now)
         }
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
         contact.teller = settings.prefix(of: teller)
         guard isOwn || teller == nil || !hasExpired(record) else { return }
-        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else { return }
+        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else {
+            hasTurnedAway = true
+            return
+        }
         contacts.insert(contact)
         trim()
-        if contacts.index(of: record.node) != nil { noteNews(record.node, at: now) }
+        guard contacts.index(of: record.node) != nil else { return }
+        spread(record.node, toldAt: teller, at: now)
+        noteNews(record.node, at: now)
     }
 
     private func hasPassiveRoom(for contact: Contact) -> Bool {
@@ -178,11 +176,9 @@ extension Membership {
         nextShuffle = now + jittered(shufflePeriod)
         shufflePeriod = min(shufflePeriod * 5 / 4, settings.shufflePeriodMax)
         let index = active[chance.below(active.count)]
-        var link = contacts.list[index].link!
-        link.isAskedForCards = true
-        contacts.update(link, at: index)
-        let cards = sample(for: contacts.list[index].node, withOwn: true)
-        actions.append(.send(contacts.list[index].node, link.endpoint, .records(cards, asks: true)))
+        let node = contacts.list[index].node
+        let endpoint = contacts.list[index].link!.endpoint
+        actions.append(.send(node, endpoint, .records(sample(for: node, withOwn: true), asks: true)))
     }
 
     /// Up to four cards: one's own, the newest news, and random others of whom something was heard; never the

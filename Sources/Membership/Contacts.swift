@@ -15,7 +15,9 @@ struct Contact: Equatable, Sendable {
 
     let node: NodeID
     /// Its newest signed card; nil for an entry of the bootstrap list that has not answered yet.
-    var record: NodeRecord?
+    private(set) var record: NodeRecord?
+    /// The card's `saying`.
+    private(set) var saying: Digest?
     /// Where the bootstrap list says it is; such a contact is never forgotten.
     var listed: Endpoint?
     var phase: Phase
@@ -33,12 +35,20 @@ struct Contact: Equatable, Sendable {
     var forgeries = 0
     /// Until then it is no peer, for what it did.
     var shunnedUntil = Instant.origin
+    /// When news of it are told on again, at the earliest.
+    var spreadAt = Instant.origin
 
     init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
         self.node = node
         self.record = record
+        saying = record?.saying
         self.listed = listed
         phase = .idle(retryAt: retryAt, attempts: 0)
+    }
+
+    mutating func set(record: NodeRecord) {
+        self.record = record
+        saying = record.saying
     }
 
     /// More than a stranger.
@@ -104,9 +114,8 @@ struct Link: Equatable, Sendable {
     var jitter: Int
     /// Questions in a row that others had to answer for it.
     var detours = 0
-    /// When cards were last taken that we had not asked for.
-    var cardsAt: Instant
-    var isAskedForCards = false
+    /// When its frames of cards would have come, had they come at their pace: they may be ahead of it by `cardsBurst`.
+    private var cardsUntil: Instant
 
     init(
         endpoint: Endpoint, life: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
@@ -119,7 +128,19 @@ struct Link: Equatable, Sendable {
         self.jitter = jitter
         since = now
         heardAt = now
-        cardsAt = Instant(nanoseconds: .min)
+        cardsUntil = now
+    }
+
+    /// Frames of cards that are taken from one peer: thirty-two at once, as many as all that a small network has, and ten in
+    /// a second.
+    private static let cardsPeriod: Duration = .milliseconds(100)
+    private static let cardsBurst: Duration = .milliseconds(3_200)
+
+    mutating func takesCards(at now: Instant) -> Bool {
+        let next = max(cardsUntil, now) + Self.cardsPeriod
+        guard next <= now + Self.cardsBurst else { return false }
+        cardsUntil = next
+        return true
     }
 
     /// When its silence is worth a question.
@@ -150,6 +171,8 @@ struct Contacts: Equatable, Sendable {
     private(set) var liveCount = 0
     /// Strangers that are no peers: the passive view.
     private(set) var passiveCount = 0
+    /// Another after each change of what cards say, and of whose they are.
+    private(set) var version: UInt64 = 0
 
     var activeCount: Int { active.count }
 
@@ -179,12 +202,14 @@ struct Contacts: Equatable, Sendable {
         for place in active.indices where active[place] >= index { active[place] += 1 }
         for place in dialled.indices where dialled[place] >= index { dialled[place] += 1 }
         if !contact.isTrusted { passiveCount += 1 }
+        if contact.record != nil { noteChange() }
         count(contact.phase, at: index, isThere: true)
     }
 
     mutating func remove(at index: Int) {
         precondition(!list[index].isActive)
         if !list[index].isTrusted { passiveCount -= 1 }
+        if list[index].record != nil { noteChange() }
         count(list[index].phase, at: index, isThere: false)
         list.remove(at: index)
         ids.remove(at: index)
@@ -192,10 +217,22 @@ struct Contacts: Equatable, Sendable {
         for place in dialled.indices where dialled[place] > index { dialled[place] -= 1 }
     }
 
-    mutating func set(record: NodeRecord, at index: Int) { list[index].record = record }
+    mutating func noteChange() { version += 1 }
+
+    /// True if it says something else than the last one.
+    @discardableResult
+    mutating func set(record: NodeRecord, at index: Int) -> Bool {
+        let saying = list[index].saying
+        list[index].set(record: record)
+        guard list[index].saying != saying else { return false }
+        noteChange()
+        return true
+    }
+
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+    mutating func set(spreadAt: Instant, at index: Int) { list[index].spreadAt = spreadAt }
     mutating func set(shunnedUntil: Instant, at index: Int) { list[index].shunnedUntil = shunnedUntil }
 
     mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
@@ -207,6 +244,7 @@ struct Contacts: Equatable, Sendable {
 
     mutating func set(committee: Set<NodeID>) {
         for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }
+        noteChange()
         passiveCount = list.count { !$0.isTrusted && !$0.isActive }
     }
 

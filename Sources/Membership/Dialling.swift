@@ -190,8 +190,9 @@ extension Membership {
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
         {
-            // Whoever gave way may have moved it.
-            connect(contacts.index(of: sender)!, endpoint, isOutbound: false, at: now, &actions)
+            // Whoever gave way may have moved it. If both dial at once, both have chosen.
+            let place = contacts.index(of: sender)!
+            connect(place, endpoint, isOutbound: contacts.dialled.contains(place), at: now, &actions)
         } else {
             return actions.append(
                 .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))

@@ -32,6 +32,8 @@ public import Wire
 ///   all others, gives way to whatever is fresh, and is forgotten once two dials were in vain; except for the
 ///   bootstrap list, the committee and the anchors.
 /// - When a quarter of its lifetime has passed, one's own card is renewed, within a minute, and said to every peer.
+/// - Upon news of a member of the committee, and in a small network of anybody: told to all peers that did not tell it, within 20 ms,
+///   of one node once in ten seconds at most. What peers hold of such cards, the host makes equal (`sharedCards`).
 /// - Every half second after news, and every time a quarter later in peace up to 5 min: cards for cards with a
 ///   random peer.
 /// - Every 5 to 10 min: one random peer above the target gives way, and one random contact is dialled, of those that expired
@@ -202,6 +204,13 @@ public struct Membership: Equatable, Sendable {
     var committee: Set<NodeID> = []
     /// The last card that was news: told in the next exchanges.
     var freshest: NodeID?
+    /// To be told to all peers at `newsDue`.
+    var news: [News] = []
+    var newsDue = Instant.never
+    /// See `reckonSize`.
+    var isLarge = false
+    /// A card found no room in the passive view, for its prefix or at all; forgotten at the next start.
+    var hasTurnedAway = false
     var prober: Prober
     /// No more others live, as far as is known, than can be peers. Cached with `deadline`.
     var isSmall = true
@@ -289,12 +298,15 @@ public struct Membership: Equatable, Sendable {
         case .card(let card):
             precondition(card.node == own.node && card.sequence > own.sequence)
             let isElsewhere = card.endpoints != own.endpoints
+            if card.saying != own.saying { contacts.noteChange() }
             own = card
             tellPeers(&actions)
             if isElsewhere { noteNews(own.node, at: now) }
         case .final(let epoch):
             guard final < epoch else { return }
             final = epoch
+            // Some cards may not be worth sharing any more.
+            contacts.noteChange()
             forgetExpired(at: now)
             guard own.epoch + lifetime / 4 <= final, renewOwnAt == .never else { break }
             // Not all at once; and seldom while this node catches up.
@@ -310,6 +322,7 @@ public struct Membership: Equatable, Sendable {
             disconnect(index, isRefused: true, at: now, &actions)
         }
         trim()
+        reckonSize()
         reckon(at: now)
     }
 
@@ -329,6 +342,7 @@ public struct Membership: Equatable, Sendable {
             ("active", contacts.activeCount, settings.activeMax),
             ("passive", contacts.passiveCount, settings.passiveMax),
             ("relays", prober.relays.count, Prober.relaysMax),
+            ("news", news.count, Self.newsMax),
         ]
     }
 
@@ -353,7 +367,7 @@ extension Membership {
     /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
     /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
-        var due = min(min(persistAt, renewOwnAt), nextRenewal)
+        var due = min(min(persistAt, renewOwnAt), min(nextRenewal, newsDue))
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
         for relay in prober.relays { due = min(due, relay.until) }
         let appetite = appetite(at: now)
@@ -390,6 +404,7 @@ extension Membership {
             actions.append(.renew)
         }
         if nextDial <= now { dialDue(at: now, &actions) }
+        if newsDue <= now { tellNews(&actions) }
         if nextShuffle <= now { shuffle(at: now, &actions) }
         if persistAt <= now {
             persistAt = .never

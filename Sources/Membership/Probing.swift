@@ -13,7 +13,9 @@ internal import Wire
 // - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers to ask it for us.
 //   They answer for it, or say after 0.4 s that they heard nothing either; whom they do not know themselves they call
 //   for others twice a second at most.
-// - Upon nothing within half a second: suspect it for three seconds, asking four times more. When two others heard
+// - Upon nothing within half a second: suspect it for three seconds, asking four times more, and tell all other peers of the
+//   doubt. Whoever is asked about a peer of its own, or told of such a doubt, asks it too, if it was silent for a second: so
+//   a crash is known to all neighbours soon after the first of them looks, and a doubt alone does no harm. When two others heard
 //   nothing either, one second is enough. Then it is no peer any more, and is told so (`goodbye`).
 // - Upon answers of others for it, three times in a row: the way there is broken; it is no peer either.
 // - Local health, 1 to 8, multiplies all these times: worse by one when neither it nor any helper says anything, or when
@@ -138,14 +140,27 @@ extension Membership {
                 if staleAt <= now, staleAt < stalest?.at ?? .never { stalest = (index, staleAt) }
             }
         }
-        guard prober.nextAt <= now, let stalest, var link = contacts.list[stalest.index].link else { return }
+        guard prober.nextAt <= now, let stalest else { return }
         prober.nextAt = now + probeTick
+        ask(stalest.index, at: now, &actions)
+    }
+
+    private mutating func ask(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        guard var link = contacts.list[index].link else { return }
         let nonce = chance.bits()
         link.question = Question(nonce: nonce, due: now + link.roundTrip.timeout * prober.health)
         link.echo = Echo(nonce: nonce, at: now)
         link.jitter = chance.below(256)
-        contacts.update(link, at: stalest.index)
-        actions.append(.send(contacts.list[stalest.index].node, link.endpoint, .ping(nonce: nonce)))
+        contacts.update(link, at: index)
+        actions.append(.send(contacts.list[index].node, link.endpoint, .ping(nonce: nonce)))
+    }
+
+    /// Somebody doubts that a peer of ours lives: we look for ourselves, unless we just heard it.
+    private mutating func doubt(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        guard let link = contacts.list[index].link, link.question == nil,
+            link.heardAt + settings.probePeriod <= now
+        else { return }
+        ask(index, at: now, &actions)
     }
 
     /// We slept, and so no one has had the time to answer.
@@ -175,6 +190,7 @@ extension Membership {
             question.stage = .suspected(until: until)
             question.due = now + settings.suspicion / Prober.suspicionPings
             hasten(&question, at: now)
+            tellDoubt(about: index, question.nonce, &actions)
         case .suspected(let until):
             guard now < until else {
                 actions.append(.send(contacts.list[index].node, link.endpoint, .goodbye))
@@ -209,6 +225,14 @@ extension Membership {
                     .indirectPing(target.node, target.link!.endpoint, nonce: nonce)))
         }
         return min(helpers.count, Prober.helpersMax)
+    }
+
+    /// Its other peers need not wait for their own turns to find out.
+    private func tellDoubt(about index: Int, _ nonce: UInt64, _ actions: inout [Action]) {
+        let frame = Frame.indirectPing(contacts.list[index].node, .nowhere, nonce: nonce)
+        for other in contacts.active where other != index && contacts.list[other].link?.question == nil {
+            actions.append(.send(contacts.list[other].node, contacts.list[other].link!.endpoint, frame))
+        }
     }
 
     // MARK: What comes in
@@ -288,8 +312,9 @@ extension Membership {
         _ nonce: UInt64, to target: NodeID, _ place: Endpoint, for sender: NodeID, _ endpoint: Endpoint,
         at now: Instant, _ actions: inout [Action]
     ) {
-        guard contacts[sender]?.link != nil, target != own.node, target != sender,
-            prober.relays.count < Prober.relaysMax,
+        guard contacts[sender]?.link != nil, target != own.node, target != sender else { return }
+        if let index = contacts.index(of: target) { doubt(index, at: now, &actions) }
+        guard place != .nowhere, prober.relays.count < Prober.relaysMax,
             prober.relays.count(where: { $0.asker == sender }) < Prober.relaysOfOneMax
         else { return }
         let isKnown =

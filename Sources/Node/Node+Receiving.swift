@@ -86,12 +86,14 @@ extension Node {
         }
     }
 
-    /// Has the cards' signatures checked before the machine sees them.
+    /// Has the cards' signatures checked before the machine sees them; not those of cards that it holds.
     private func verify(
         _ event: Membership.Event, of records: [NodeRecord], isPeer: Bool, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
-        let checks = isRemoved(.cardSignatures) ? [] : records.map { Self.check(of: $0, network: network) }
+        let unknown = isRemoved(.cardSignatures) ? [] : records.filter { !membership.holds($0) }
+        let checks = unknown.map { Self.check(of: $0, network: network) }
+        guard !checks.isEmpty else { return take(event, at: now, &actions) }
         verify(.membership(event), checks, forStranger: !isPeer, at: now, &actions)
     }
 
@@ -328,7 +330,7 @@ extension Node {
         }
         guard verification.holds else { return failed(purpose, at: now, &actions) }
         switch purpose {
-        case .membership(let event): run(membership: event, at: now, &actions)
+        case .membership(let event): take(event, at: now, &actions)
         case .bundle(let bundle, let short, let keys, _, let replyTo):
             guard bundle.epoch == chain.openEpoch else { return count(.wrongEpoch) }
             for (key, output) in zip(keys, verification.outputs) { chain.vrfOutputs[key] = .some(output) }

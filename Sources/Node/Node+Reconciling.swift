@@ -84,7 +84,8 @@ extension Node {
                 guard let transaction = transactions.transaction(id) else { continue }
                 sendDirect(.transaction(transaction), to: peer, at: now, &actions)
             }
-        case .evidence, .records, .proposal: break
+        case .records: push(cards: ids, to: peer, &actions)
+        case .evidence, .proposal: break
         }
     }
 

@@ -68,6 +68,8 @@ public final class Node {
     var reconciler: Reconciler
     /// Whether the open epoch's evidence was compared with others' since its window closed.
     var gathering = Gathering()
+    /// As they were when the reconciler was last told.
+    var cards = SharedCards()
     var listSketches = ListSketches()
     var simplex: Simplex
     var coverage: CoverageMachine
@@ -273,6 +275,7 @@ public final class Node {
             case .forger(let node, let endpoint): actions.append(.notice(.forger(node, endpoint)))
             }
         }
+        compareCards(at: now, &actions)
     }
 
     /// Its card names the place beside those that its operator named, in place of any it was seen at before.

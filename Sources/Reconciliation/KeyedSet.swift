@@ -9,6 +9,8 @@ struct ItemSet: Sendable {
 
     private(set) var ids: [Digest] = []
     private var places: [Digest: Int32] = [:]
+    /// Another after each change.
+    private(set) var version: UInt64 = 0
 
     var count: Int { ids.count }
 
@@ -19,12 +21,14 @@ struct ItemSet: Sendable {
         guard count < Self.countMax, places[id] == nil else { return false }
         places[id] = Int32(count)
         ids.append(id)
+        version += 1
         return true
     }
 
     /// The place it had, which is now the last item's.
     mutating func remove(_ id: Digest) -> Int? {
         guard let place = places.removeValue(forKey: id).map(Int.init) else { return nil }
+        version += 1
         let last = ids.removeLast()
         if place < ids.count {
             ids[place] = last

@@ -21,6 +21,9 @@ struct Peer: Sendable {
     var rounds: [Round] = []
     var served: [SetKind: Served] = [:]
     var servedParts: [SetKind: Served] = [:]
+    /// The version of each set at which the peer's was equal: until ours changes there is nothing to ask, as a peer
+    /// whose set has changed asks.
+    var agreed: [SetKind: UInt64] = [:]
     /// Of the last cells served: they never repeat within a round.
     var version: UInt16 = 0
     var nextRound: UInt16

@@ -22,6 +22,7 @@ extension Reconciler {
                 answered(peer, index, at: now)
                 let round = peers[peer]!.rounds[index]
                 closeRound(peer, index, at: now)
+                if items[round.kind]!.version == round.version { agree(round.kind, peer) }
                 actions.append(.settled(peer, round.kind, since: round.since, unanswered: 0))
             }
         case .cells(let cells): receive(cells, from: peer, at: now, &actions)
@@ -72,6 +73,7 @@ extension Reconciler {
             let ours = root(theirs.kind, peer)
             guard ours != theirs else {
                 equal.append(number)
+                agree(theirs.kind, peer)
                 continue
             }
             differs = true

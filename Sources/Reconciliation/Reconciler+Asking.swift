@@ -17,13 +17,18 @@ extension Reconciler {
         }
     }
 
-    /// Begins a round for each set that has none.
+    /// Begins a round for each set that has none and may differ; in a hurry for all, as others' must be known to be equal
+    /// now.
     private mutating func ask(_ peer: NodeID, at now: Instant, _ actions: inout [Action]) {
         let interval = peers[peer]!.interval
         peers[peer]!.due = now + chance.duration(in: interval...(interval * 2))
         peers[peer]!.interval = min(interval * 2, Self.intervalMax)
+        let isHurried = peers[peer]!.isHurried
         if peers[peer]!.rounds.isEmpty { peers[peer]!.isHurried = false }
-        let idle = kinds.filter { kind in !peers[peer]!.rounds.contains { $0.kind == kind } }
+        let idle = kinds.filter { kind in
+            !peers[peer]!.rounds.contains { $0.kind == kind }
+                && (isHurried || peers[peer]!.agreed[kind] != items[kind]!.version)
+        }
         guard !idle.isEmpty else { return }
         for kind in idle { prepare(kind, peer) }
         let roots = idle.map { root($0, peer) }
@@ -32,7 +37,8 @@ extension Reconciler {
             let number = peers[peer]!.newRound()
             peers[peer]!.rounds.append(
                 Round(
-                    number: number, kind: kind, since: now, askedAt: now, due: now + peers[peer]!.patience))
+                    number: number, kind: kind, since: now, version: items[kind]!.version, askedAt: now,
+                    due: now + peers[peer]!.patience))
         }
         count(.asked)
         actions.append(.send(peer, .roots(round: first, roots)))

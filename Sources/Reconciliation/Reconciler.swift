@@ -4,8 +4,10 @@ public import Wire
 
 /// Makes the sets of peers equal, whatever dissemination has lost.
 ///
-/// - While a set changes, every one to two seconds for each peer, and ever more seldom to thirty while none does:
-///   send the roots of all sets, one datagram (`roots`). Each set named begins a *round*, of this side's.
+/// - While a set changes, every one to two seconds to three peers drawn anew at each change, and ever more seldom
+///   to thirty to each: send the roots of the sets that are not known to be equal, one datagram (`roots`). Each set
+///   named begins a *round*, of this side's. A set that was equal and has not changed here is not named: if it
+///   changes there, the peer names it.
 /// - Upon `roots`: answer `equal` for the sets that are. For others send the first datagram of cells; but where the
 ///   counts are more than three tenths apart, the first page of short ids.
 /// - Upon `cells`: decode. Complete: the round knows the difference. Else, when all asked for have come or some
@@ -81,6 +83,8 @@ public struct Reconciler: Sendable {
     /// For the next item: some seventy leave a peer in this time, at its pace, if it has nothing else to say.
     static let pullPatience: Duration = .milliseconds(600)
     static let triesMax = 4
+    /// Whom a change is compared with at once: what dissemination did not bring to somebody, most of its peers have.
+    static let hastePeers = 3
     /// Between two looks at when roots are due, as items come.
     static let hastePeriod: Duration = .milliseconds(250)
     static let hostileQuiet: Duration = .seconds(60)
@@ -133,7 +137,7 @@ public struct Reconciler: Sendable {
             order.removeAll { $0 == peer }
         case .opened(let kind):
             guard items[kind] == nil, open(kind) else { return }
-            for peer in order { hasten(peer, at: now) }
+            hastenSome(at: now)
         case .inserted(let kind, let id): insert(id, kind, at: now, &actions)
         case .removed(let kind, let id): remove(id, kind, at: now)
         case .declined(let kind, let id): decline(id, kind, at: now, &actions)
@@ -185,7 +189,7 @@ public struct Reconciler: Sendable {
         // Items come by the thousand; roots leave within two seconds of each all the same.
         if now - hastened >= Self.hastePeriod {
             hastened = now
-            for peer in order { hasten(peer, at: now) }
+            hastenSome(at: now)
         }
         for peer in order {
             guard let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) else { continue }
@@ -208,10 +212,8 @@ public struct Reconciler: Sendable {
         guard items[kind]?.contains(id) == true else { return }
         for peer in order where peers[peer]!.sets[kind] != nil { prepare(kind, peer) }
         guard let place = items[kind]!.remove(id) else { return }
-        for peer in order {
-            hasten(peer, at: now)
-            peers[peer]!.sets[kind]?.remove(at: place)
-        }
+        for peer in order { peers[peer]!.sets[kind]?.remove(at: place) }
+        hastenSome(at: now)
     }
 
     private mutating func clear(_ kind: SetKind) {
@@ -219,13 +221,32 @@ public struct Reconciler: Sendable {
         kinds.removeAll { $0 == kind }
         for peer in order {
             peers[peer]!.sets[kind] = nil
+            peers[peer]!.agreed[kind] = nil
             peers[peer]!.served[kind] = nil
             peers[peer]!.servedParts[kind] = nil
             peers[peer]!.rounds.removeAll { $0.kind == kind }
         }
     }
 
-    /// Something has changed: the next roots leave within two seconds.
+    /// Something has changed: some peers are asked soon, others when their turn comes.
+    private mutating func hastenSome(at now: Instant) {
+        guard order.count > Self.hastePeers else {
+            for peer in order { hasten(peer, at: now) }
+            return
+        }
+        var others = order
+        for _ in 0..<Self.hastePeers {
+            let place = chance.below(others.count)
+            hasten(others[place], at: now)
+            others.swapAt(place, others.count - 1)
+            others.removeLast()
+        }
+    }
+
+    /// The peer's set is what ours is now.
+    mutating func agree(_ kind: SetKind, _ peer: NodeID) { peers[peer]!.agreed[kind] = items[kind]!.version }
+
+    /// The next roots leave within two seconds.
     mutating func hasten(_ peer: NodeID, at now: Instant) {
         guard peers[peer]!.hostileUntil == nil else { return }
         peers[peer]!.interval = Self.intervalMin

@@ -20,6 +20,8 @@ struct Round: Sendable {
     let kind: SetKind
     /// When it was begun: what the peer had then is what it finds.
     let since: Instant
+    /// Of the set, as its root was sent.
+    let version: UInt64
     var source = Source.asked
     var pull = Pull()
     /// When something was asked for, by frames of the round.

@@ -23,7 +23,7 @@ import Wire
                 let account = try #require(self.account(of: other, at: index, in: world))
                 let link = try #require(account.link)
                 let otherEnd = try #require(self.account(of: index, at: other, in: world)?.link)
-                #expect(link.isOutbound != otherEnd.isOutbound)
+                #expect(link.isOutbound || otherEnd.isOutbound)
                 #expect(account.record == world.hosts[other].record && account.endpoint == world.place(other))
                 #expect(account.isProven && account.attempts == 0 && account.isListed == (other == 0))
                 #expect(.origin <= link.since && link.since <= link.heardAt && link.heardAt <= world.now)
