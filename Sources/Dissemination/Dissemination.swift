@@ -7,7 +7,7 @@ public import Wire
 /// - Upon publish: send to all peers. Keep it for whoever asks.
 /// - Upon a gossip message heard first: deliver it, and wait for the host's judgement.
 /// - Upon accepted: keep it. Consensus: send to all peers that have not shown to have it. Evidence and transactions:
-///   send to three of these at random, announce to the others within 30 ms (`have`), unless they show it meanwhile: what then
+///   send to three of these at random (in a burst, two), announce to the others within 30 ms (`have`), unless they show it meanwhile: what then
 ///   still waits to be sent is not. (So `have` says all that the design's `DontWant` would.) What loss
 ///   keeps from somebody even so, the host finds by comparing its sets with those of peers (`Reconciliation`).
 /// - Upon refused: nothing leaves.
@@ -116,6 +116,9 @@ public struct Dissemination: Sendable {
     public static let peersMax = 64
     /// Peers to whom a relay pushes evidence and transactions (simulated: 3.3 copies a node, 360 ms p99).
     static let relayPeers = 3
+    /// In a burst, when so many announcements wait for one peer: they share a frame, so that pulling costs less than pushing.
+    static let relayPeersOfBurst = 2
+    static let burst = 8
     /// To gather announcements for one frame.
     static let haveDelay: Duration = .milliseconds(30)
     /// Announcements waiting for one peer.

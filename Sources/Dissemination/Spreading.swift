@@ -59,10 +59,12 @@ extension Dissemination {
             peers.ids[$0] != held.source && !peers.list[$0].shown.contains(id)
                 && gives(held.spread, to: $0, at: now)
         }
-        if held.spread != .consensus, others.count > Self.relayPeers {
+        let isBurst = peers.list.contains { $0.haves.count >= Self.burst }
+        let relays = isBurst ? Self.relayPeersOfBurst : Self.relayPeers
+        if held.spread != .consensus, others.count > relays {
             chance.shuffle(&others)
-            for place in others[Self.relayPeers...] { announce(id, to: place, at: now) }
-            others.removeSubrange(Self.relayPeers...)
+            for place in others[relays...] { announce(id, to: place, at: now) }
+            others.removeSubrange(relays...)
         }
         for place in others { push(held.octets, held.digest, held.spread, to: place, at: now, &actions) }
     }

@@ -84,13 +84,22 @@ extension Reconciler {
             if Self.areFarApart(Int(ours.count), Int(theirs.count)) {
                 send(page: 0, theirs.kind, number, to: peer, &actions)
             } else {
+                let count = isNear(theirs.kind, peer, at: now) ? Self.cellsOfNear : SketchCells.countMax
                 refresh(theirs.kind, peer, at: now)
-                let span = CellSpan(first: 0, count: SketchCells.countMax)
+                let span = CellSpan(first: 0, count: count)
                 send(span, of: peers[peer]!.served[theirs.kind]!, number, to: peer, &actions)
             }
         }
         if !equal.isEmpty { actions.append(.send(peer, .equal(equal))) }
         if differs { giveWay(to: peer, at: now) }
+    }
+
+    /// Whether the peer's set can hardly lack more than a few items: they were equal a few changes ago, or a round of the last
+    /// seconds has left out what was lost.
+    private func isNear(_ kind: SetKind, _ peer: NodeID, at now: Instant) -> Bool {
+        if let served = peers[peer]!.served[kind], now < served.until { return true }
+        guard let agreed = peers[peer]!.agreed[kind] else { return false }
+        return items[kind]!.version - agreed <= Self.changesOfNear
     }
 
     /// More than three tenths: a sketch would be larger than the ids.

@@ -8,8 +8,8 @@ public import Wire
 ///   to thirty to each: send the roots of the sets that are not known to be equal, one datagram (`roots`). Each set
 ///   named begins a *round*, of this side's. A set that was equal and has not changed here is not named: if it
 ///   changes there, the peer names it.
-/// - Upon `roots`: answer `equal` for the sets that are. For others send the first datagram of cells; but where the
-///   counts are more than three tenths apart, the first page of short ids.
+/// - Upon `roots`: answer `equal` for the sets that are. For others send the first datagram of cells, or sixteen of them if
+///   the two cannot differ by much; but where the counts are more than three tenths apart, the first page of short ids.
 /// - Upon `cells`: decode. Complete: the round knows the difference. Else, when all asked for have come or some
 ///   time has passed: ask for `more`, by flights of 1, 2, 4 and 8 datagrams, first what is missing, and no
 ///   more than the estimate says. Too much for 4,096 cells: sixteen parts, one after the other, by the first four
@@ -85,6 +85,9 @@ public struct Reconciler: Sendable {
     static let triesMax = 4
     /// Whom a change is compared with at once: what dissemination did not bring to somebody, most of its peers have.
     static let hastePeers = 3
+    /// Cells to begin with where little can differ: enough for five items, and more are asked for.
+    static let cellsOfNear = 16
+    static let changesOfNear: UInt64 = 16
     /// Between two looks at when roots are due, as items come.
     static let hastePeriod: Duration = .milliseconds(250)
     static let hostileQuiet: Duration = .seconds(60)
