@@ -35,6 +35,8 @@ struct Contact: Equatable, Sendable {
     var forgeries = 0
     /// Until then it is no peer, for what it did.
     var shunnedUntil = Instant.origin
+    /// Until then no doubt about it is passed on again.
+    var doubtedUntil = Instant.origin
     /// When news of it are told on again, at the earliest.
     var spreadAt = Instant.origin
 
@@ -232,6 +234,7 @@ struct Contacts: Equatable, Sendable {
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
+    mutating func set(doubtedUntil: Instant, at index: Int) { list[index].doubtedUntil = doubtedUntil }
     mutating func set(spreadAt: Instant, at index: Int) { list[index].spreadAt = spreadAt }
     mutating func set(shunnedUntil: Instant, at index: Int) { list[index].shunnedUntil = shunnedUntil }
 

@@ -14,8 +14,9 @@ internal import Wire
 //   They answer for it, or say after 0.4 s that they heard nothing either; whom they do not know themselves they call
 //   for others twice a second at most.
 // - Upon nothing within half a second: suspect it for three seconds, asking four times more, and tell all other peers of the
-//   doubt. Whoever is asked about a peer of its own, or told of such a doubt, asks it too, if it was silent for a second: so
-//   a crash is known to all neighbours soon after the first of them looks, and a doubt alone does no harm. When two others heard
+//   doubt (`indirectPing` to nowhere), who pass it on once (with nonce 0). Whoever is asked about a peer of its own, or told of
+//   such a doubt, asks it too, if it was silent for a second: so a crash is known to all neighbours soon after the first of them
+//   looks, and a doubt alone does no harm. When two others heard
 //   nothing either, one second is enough. Then it is no peer any more, and is told so (`goodbye`).
 // - Upon answers of others for it, three times in a row: the way there is broken; it is no peer either.
 // - Local health, 1 to 8, multiplies all these times: worse by one when neither it nor any helper says anything, or when
@@ -94,6 +95,10 @@ struct Prober: Equatable, Sendable {
     static let relayPatience: Duration = .milliseconds(400)
     /// Between two calls, on others' behalf, of places that no card here names.
     static let blindRelayPeriod: Duration = .milliseconds(500)
+    /// Doubts of others are passed on so often, eight at once, and one about the same node once in ten seconds.
+    static let doubtPeriod: Duration = .milliseconds(250)
+    static let doubtsMax = 8
+    static let doubtQuiet: Duration = .seconds(10)
     static let helpPatience: Duration = .milliseconds(500)
     static let tickMin: Duration = .milliseconds(250)
     static let suspicionPings = 4
@@ -104,6 +109,8 @@ struct Prober: Equatable, Sendable {
     var health = 1
     var relays: [Relay] = []
     var nextBlindRelay = Instant.origin
+    /// When the doubts passed on would have come at their pace.
+    var doubtsUntil = Instant.origin
 
     init(nextAt: Instant) { self.nextAt = nextAt }
 
@@ -235,6 +242,21 @@ extension Membership {
         }
     }
 
+    /// The peers of a node are seldom each other's, but hardly ever more than two links apart.
+    private mutating func passOn(
+        doubtAbout index: Int, of sender: NodeID, at now: Instant, _ actions: inout [Action]
+    ) {
+        guard !contacts.list[index].isActive, contacts.list[index].doubtedUntil <= now else { return }
+        let next = max(prober.doubtsUntil, now) + Prober.doubtPeriod
+        guard next <= now + Prober.doubtPeriod * Prober.doubtsMax else { return }
+        prober.doubtsUntil = next
+        contacts.set(doubtedUntil: now + Prober.doubtQuiet, at: index)
+        let frame = Frame.indirectPing(contacts.list[index].node, .nowhere, nonce: 0)
+        for other in contacts.active where contacts.list[other].node != sender {
+            actions.append(.send(contacts.list[other].node, contacts.list[other].link!.endpoint, frame))
+        }
+    }
+
     // MARK: What comes in
 
     mutating func hear(_ sender: NodeID, _ endpoint: Endpoint, at now: Instant) {
@@ -313,7 +335,10 @@ extension Membership {
         at now: Instant, _ actions: inout [Action]
     ) {
         guard contacts[sender]?.link != nil, target != own.node, target != sender else { return }
-        if let index = contacts.index(of: target) { doubt(index, at: now, &actions) }
+        if let index = contacts.index(of: target) {
+            doubt(index, at: now, &actions)
+            if place == .nowhere, nonce != 0 { passOn(doubtAbout: index, of: sender, at: now, &actions) }
+        }
         guard place != .nowhere, prober.relays.count < Prober.relaysMax,
             prober.relays.count(where: { $0.asker == sender }) < Prober.relaysOfOneMax
         else { return }
