@@ -1,4 +1,5 @@
 internal import Chance
+internal import Geo
 internal import Identity
 internal import Wire
 
@@ -15,7 +16,9 @@ struct Contact: Equatable, Sendable {
 
     let node: NodeID
     /// Its newest signed card; nil for an entry of the bootstrap list that has not answered yet.
-    var record: NodeRecord?
+    private(set) var record: NodeRecord?
+    /// The middle of the region that the card names: asked for at every ranking, and dear to compute.
+    private(set) var place: Position?
     /// Where the bootstrap list says it is; such a contact is never forgotten.
     var listed: Endpoint?
     var phase: Phase
@@ -37,8 +40,14 @@ struct Contact: Equatable, Sendable {
     init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
         self.node = node
         self.record = record
+        place = record?.region?.centre
         self.listed = listed
         phase = .idle(retryAt: retryAt, attempts: 0)
+    }
+
+    mutating func set(record new: NodeRecord) {
+        if new.region != record?.region { place = new.region?.centre }
+        record = new
     }
 
     /// More than a stranger.
@@ -90,8 +99,10 @@ struct Link: Equatable, Sendable {
     let home: Endpoint
     /// Of the card under which it connected: a later one, said by itself, means that it was started anew.
     let life: UInt64
-    /// We chose it: strangers cannot fill these places.
+    /// We dialled it.
     let isOutbound: Bool
+    /// One of the few that are kept for where they are.
+    var isNear: Bool
     /// A stranger when it connected, so that its prefix counted.
     let isStranger: Bool
     let since: Instant
@@ -107,20 +118,27 @@ struct Link: Equatable, Sendable {
     /// When cards were last taken that we had not asked for.
     var cardsAt: Instant
     var isAskedForCards = false
+    /// When it was last told who is near.
+    var askedAt = Instant(nanoseconds: .min)
 
     init(
-        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isStranger: Bool, jitter: Int,
+        now: Instant
     ) {
         self.endpoint = endpoint
         home = endpoint
         self.life = life
         self.isOutbound = isOutbound
+        self.isNear = isNear
         self.isStranger = isStranger
         self.jitter = jitter
         since = now
         heardAt = now
         cardsAt = Instant(nanoseconds: .min)
     }
+
+    /// We chose it among all, each prefix as likely as another: strangers cannot fill these places.
+    var isChosen: Bool { isOutbound && !isNear }
 
     /// When its silence is worth a question.
     func staleAt(round: Duration) -> Instant { heardAt + round * (896 + jitter) / 1_024 }
@@ -144,8 +162,8 @@ struct Contacts: Equatable, Sendable {
     private(set) var active: [Int] = []
     /// Those who were dialled and are no peers yet, by place, ascending.
     private(set) var dialled: [Int] = []
-    /// Peers of one's own choice.
-    private(set) var outboundCount = 0
+    /// Peers of one's own choice, and not for where they are.
+    private(set) var chosenCount = 0
     /// Peers, and those that have not left too many dials unanswered.
     private(set) var liveCount = 0
     /// Strangers that are no peers: the passive view.
@@ -192,7 +210,7 @@ struct Contacts: Equatable, Sendable {
         for place in dialled.indices where dialled[place] > index { dialled[place] -= 1 }
     }
 
-    mutating func set(record: NodeRecord, at index: Int) { list[index].record = record }
+    mutating func set(record: NodeRecord, at index: Int) { list[index].set(record: record) }
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
     mutating func setProven(at index: Int) { list[index].isProven = true }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
@@ -220,7 +238,7 @@ struct Contacts: Equatable, Sendable {
     }
 
     mutating func update(_ link: Link, at index: Int) {
-        precondition(list[index].isActive)
+        precondition(list[index].link.map { $0.isChosen == link.isChosen } ?? false)
         list[index].phase = .active(link)
     }
 
@@ -243,7 +261,7 @@ struct Contacts: Equatable, Sendable {
             Self.change(&dialled, index, isThere: isThere)
         case .active(let link):
             liveCount += one
-            if link.isOutbound { outboundCount += one }
+            if link.isChosen { chosenCount += one }
             Self.change(&active, index, isThere: isThere)
         }
     }
@@ -256,7 +274,7 @@ struct Contacts: Equatable, Sendable {
     func assertInvariants() {
         precondition(ids == list.map(\.node))
         precondition(active == list.indices.filter { list[$0].isActive })
-        precondition(outboundCount == active.count { list[$0].link!.isOutbound })
+        precondition(chosenCount == active.count { list[$0].link!.isChosen })
         precondition(
             dialled
                 == list.indices.filter {

@@ -318,4 +318,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case superfluous
     /// Said by a peer that is ignored for its faults.
     case ignored
+    /// A peer, or all strangers together, ask more often who is near than they are answered.
+    case nearbyAllowance
 }
