@@ -227,7 +227,7 @@ package struct Hunt: Sendable {
         case .nearPlaces:
             Hunt(rule, "sixteen hosts, each with a place") { plan in
                 plan.hotspots = 12
-                plan.epochs = 30
+                plan.epochs = 12
             }
         case .prefixLimits:
             Hunt(rule, "an eclipser") { $0.byzantine = [Byzantine(host: 0, .eclipser)] }
