@@ -72,7 +72,7 @@ let package = Package(
         room("Store", "Bytes", "CLMDB"),
         // Floor 2: protocol machines; none imports another.
         room("Session", "Bytes", "Chance", "Identity", "Rules", "Wire"),
-        room("Membership", "Bytes", "Chance", "Identity", "Rules", "Wire"),
+        room("Membership", "Bytes", "Chance", "Geo", "Identity", "Rules", "Wire"),
         room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
         room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
         room("Consensus", "Bytes", "Chance", "Identity", "Rules", "Wire"),
@@ -124,7 +124,7 @@ let package = Package(
         .target(
             name: "MembershipWorld",
             dependencies: [
-                "Bytes", "Chance", "Identity", "Membership", "Wire",
+                "Bytes", "Chance", "Geo", "Identity", "Membership", "Wire",
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             path: "Tests/MembershipWorld", swiftSettings: strict),

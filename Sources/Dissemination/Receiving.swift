@@ -25,7 +25,7 @@ extension Dissemination {
             guard standing(of: peer, at: now) < .noPublish else { return count(.droppedUntrusted) }
             serve(ids, to: peer, at: now, &actions)
         case .records, .ping, .pong, .goodbye, .dial, .welcome, .refusal, .indirectPing, .indirectPong,
-            .probe, .reconciliation:
+            .probe, .nearby, .reconciliation:
             count(.droppedMalformed)
         }
     }

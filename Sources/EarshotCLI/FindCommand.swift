@@ -25,7 +25,9 @@ struct FoundPeer: Encodable, Equatable {
     let node: String
     let roles: [String]
     let address: String?
-    /// `active`, `passive`, or `stored` for one that is only on disk.
+    /// All that is known of them, `address` first.
+    let endpoints: [String]
+    /// `active`, `passive`, `stored` for one that is only on disk, or `told` by a node that was asked.
     let view: String
     let metres: Int
     /// `asserted` in the ledger, or the `region` on its card, which says nothing finer than some 10 km.
@@ -43,20 +45,38 @@ extension FoundPeer {
 extension PeersCommand {
     struct Find: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the nodes nearest to a place, of those that a node knows.",
+            abstract:
+                "List the nodes nearest to a place, of those that a node knows, or by asking nodes over the network.",
             discussion: """
                 NODE is the node's configuration file, its data directory, the folder that holds it, the name of a \
                 node of the testnet in `.testnet` (`node1`), or its admin port (127.0.0.1:9101). It need not run. \
                 A place is what the ledger asserts, else the middle of the region on the node's card; an admin port \
                 tells regions alone. Where a node claims to be is its own word.
 
+                With earshot://<node id>@host:port in place of NODE, or with --peers, those nodes are asked, under a \
+                name made for it, as any stranger may; and then, --hops times, the nearest that were told.
+
                   earshot peers find node1 --near 46.95,7.45
                   earshot peers find node1 --near -33.87,151.21 --role validator --limit 3 --json
+                  earshot peers find --peers testnet.peers --genesis genesis.toml --near 46.95,7.45
                 """)
 
         @Argument(
-            help: "A configuration file, a data directory, a node's name in .testnet, or an admin port.")
-        var node: String
+            help: ArgumentHelp(
+                "A configuration file, a data directory, a node's name in .testnet, an admin port, or earshot://….",
+                valueName: "node"))
+        var nodes: [String] = []
+
+        @Option(
+            help: ArgumentHelp("A bootstrap list, of which every node is asked.", valueName: "file"))
+        var peers: String?
+
+        @Option(
+            help: ArgumentHelp("The genesis file of the network, to ask over it.", valueName: "file"))
+        var genesis: String?
+
+        @Option(help: "How often those are asked who were told as the nearest.")
+        var hops = 3
 
         @Option(
             parsing: .unconditional,
@@ -73,30 +93,54 @@ extension PeersCommand {
 
         func validate() throws {
             guard (1...10_000).contains(limit) else { throw ValidationError("--limit must be 1 to 10000") }
+            guard (0...16).contains(hops) else { throw ValidationError("--hops must be 0 to 16") }
+            guard !nodes.isEmpty || peers != nil else {
+                throw ValidationError("name a node, or a list of nodes to ask (--peers)")
+            }
+            if asksNetwork {
+                guard nodes.allSatisfy(Self.isLine) else {
+                    throw ValidationError("ask nodes over the network, or look at one here, not both")
+                }
+                guard genesis != nil else {
+                    throw ValidationError("--genesis says of which network the nodes are that are asked")
+                }
+            } else if nodes.count > 1 {
+                throw ValidationError("one node can be looked at")
+            }
             let known = Roles(rawValue: 15).names
             for role in role where !known.contains(role) {
                 throw ValidationError("there is no role '\(role)'; known: \(known.joined(separator: ", "))")
             }
         }
 
+        static func isLine(_ text: String) -> Bool { text.hasPrefix("earshot://") }
+
+        var asksNetwork: Bool { peers != nil || nodes.contains(where: Self.isLine) }
+
         func run() async throws {
-            let (placed, others) =
-                switch try NodePlace(node) {
-                case .store(let store): try known(in: store)
-                case .admin: try await known(over: StatusSource(place: NodePlace(node)))
-                }
+            let placed: [FoundPeer]
+            let others: Int
+            if asksNetwork {
+                (placed, others) = try await toldByNetwork()
+            } else if case .store(let store) = try NodePlace(nodes[0]) {
+                (placed, others) = try known(in: store)
+            } else {
+                (placed, others) = try await known(over: StatusSource(place: NodePlace(nodes[0])))
+            }
             let found = FoundPeer.nearest(of: placed, limit: limit, roles: role)
             if others > 0 { complain("\(others) more nodes are known, and none of them says where it is") }
             if output.json { return try printJSON(found) }
             guard !found.isEmpty else {
                 let whose = role.isEmpty ? "" : " with role \(role.joined(separator: " and "))"
-                return complain("\(node) knows the place of no other node\(whose)")
+                let who = asksNetwork ? "who was asked" : nodes[0]
+                return complain("\(who) knows the place of no other node\(whose)")
             }
             var table = TextTable("KM", "NODE", "ROLES", "ADDRESS", "VIEW", "PLACE")
             for peer in found {
                 table.add(
                     String(format: "%.1f", Double(peer.metres) / 1_000), peer.node,
-                    peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"), peer.address ?? "-",
+                    peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"),
+                    peer.endpoints.isEmpty ? "-" : peer.endpoints.joined(separator: " "),
                     peer.view, peer.place)
             }
             print(table.text)
@@ -127,7 +171,8 @@ extension PeersCommand {
                 placed.append(
                     FoundPeer(
                         node: candidate.node.text, roles: candidate.roles.names,
-                        address: candidate.address?.description, view: candidate.view,
+                        address: candidate.address?.description,
+                        endpoints: candidate.address.map { [$0.description] } ?? [], view: candidate.view,
                         metres: near.position.distanceMetres(to: position),
                         place: asserted == nil ? "region" : "asserted"))
             }
@@ -147,7 +192,8 @@ extension PeersCommand {
             let placed = peers.compactMap { peer -> FoundPeer? in
                 guard let centre = peer.region.flatMap({ Cell($0) })?.centre else { return nil }
                 return FoundPeer(
-                    node: peer.node, roles: peer.roles, address: peer.address, view: peer.view,
+                    node: peer.node, roles: peer.roles, address: peer.address,
+                    endpoints: peer.address.map { [$0] } ?? [], view: peer.view,
                     metres: near.position.distanceMetres(to: centre), place: "region")
             }
             return (placed, peers.count - placed.count)

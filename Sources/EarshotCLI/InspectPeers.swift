@@ -30,6 +30,8 @@ struct PeerDocument: Encodable {
     /// Dials without answer.
     let attempts: UInt32?
     let listed: Bool?
+    /// Kept as a peer for where it is.
+    let near: Bool?
     /// Times that it told contact cards with wrong signatures.
     let forgeries: UInt32?
     /// 0 for whoever did nothing wrong, below it for others; absent for one that is only on disk.
@@ -131,7 +133,8 @@ extension TextTable {
         let score = peer.score.map { "\($0)\(judged)" } ?? "-"
         let arrow = peer.direction.map { $0 == "outbound" ? " chosen" : " came" } ?? ""
         add(
-            peer.view + arrow + (peer.listed == true ? " listed" : ""), String(peer.node.prefix(16)),
+            peer.view + arrow + (peer.near == true ? " near" : "") + (peer.listed == true ? " listed" : ""),
+            String(peer.node.prefix(16)),
             peer.roles.isEmpty ? "-" : peer.roles.joined(separator: "+"),
             peer.relay.map { "over \($0.prefix(16))" } ?? peer.endpoints.first ?? "-",
             age(peer.since),
@@ -185,6 +188,7 @@ extension PeerDocument {
         health = link?.liveness
         attempts = report.attempts
         listed = report.isListed
+        near = report.isNear
         forgeries = report.forgeries
         score = report.score
         standing = report.standing
@@ -212,6 +216,7 @@ extension PeerDocument {
         health = nil
         attempts = nil
         listed = nil
+        near = nil
         forgeries = nil
         score = nil
         standing = nil

@@ -17,6 +17,8 @@ public struct ContactAccount: Equatable, Sendable {
     /// Of a connected peer.
     public struct Link: Equatable, Sendable {
         public let isOutbound: Bool
+        /// Kept for where it is.
+        public let isNear: Bool
         public let since: Instant
         public let heardAt: Instant
         /// Smoothed; nil before the first measured answer.
@@ -58,6 +60,7 @@ public struct ContactAccount: Equatable, Sendable {
 extension ContactAccount.Link {
     init(_ link: Link) {
         isOutbound = link.isOutbound
+        isNear = link.isNear
         since = link.since
         heardAt = link.heardAt
         roundTrip = link.roundTrip.estimate

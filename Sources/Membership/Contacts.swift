@@ -1,4 +1,5 @@
 internal import Chance
+internal import Geo
 internal import Identity
 internal import Wire
 
@@ -18,6 +19,8 @@ struct Contact: Equatable, Sendable {
     private(set) var record: NodeRecord?
     /// The card's `saying`.
     private(set) var saying: Digest?
+    /// The middle of the region that the card names: asked for at every ranking, and dear to compute.
+    private(set) var place: Position?
     /// Where the bootstrap list says it is; such a contact is never forgotten.
     var listed: Endpoint?
     var phase: Phase
@@ -44,13 +47,15 @@ struct Contact: Equatable, Sendable {
         self.node = node
         self.record = record
         saying = record?.saying
+        place = record?.region?.centre
         self.listed = listed
         phase = .idle(retryAt: retryAt, attempts: 0)
     }
 
-    mutating func set(record: NodeRecord) {
-        self.record = record
-        saying = record.saying
+    mutating func set(record new: NodeRecord) {
+        if new.region != record?.region { place = new.region?.centre }
+        record = new
+        saying = new.saying
     }
 
     /// More than a stranger.
@@ -102,8 +107,10 @@ struct Link: Equatable, Sendable {
     let home: Endpoint
     /// Of the card under which it connected: a later one, said by itself, means that it was started anew.
     let life: UInt64
-    /// We chose it: strangers cannot fill these places.
+    /// We dialled it.
     let isOutbound: Bool
+    /// One of the few that are kept for where they are.
+    var isNear: Bool
     /// A stranger when it connected, so that its prefix counted.
     let isStranger: Bool
     let since: Instant
@@ -118,14 +125,18 @@ struct Link: Equatable, Sendable {
     var detours = 0
     /// When its frames of cards would have come, had they come at their pace: they may be ahead of it by `cardsBurst`.
     private var cardsUntil: Instant
+    /// When it was last told who is near.
+    var askedAt = Instant(nanoseconds: .min)
 
     init(
-        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isStranger: Bool, jitter: Int, now: Instant
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isStranger: Bool, jitter: Int,
+        now: Instant
     ) {
         self.endpoint = endpoint
         home = endpoint
         self.life = life
         self.isOutbound = isOutbound
+        self.isNear = isNear
         self.isStranger = isStranger
         self.jitter = jitter
         since = now
@@ -144,6 +155,9 @@ struct Link: Equatable, Sendable {
         cardsUntil = next
         return true
     }
+
+    /// We chose it among all, each prefix as likely as another: strangers cannot fill these places.
+    var isChosen: Bool { isOutbound && !isNear }
 
     /// When its silence is worth a question.
     func staleAt(round: Duration) -> Instant { heardAt + round * (896 + jitter) / 1_024 }
@@ -167,8 +181,8 @@ struct Contacts: Equatable, Sendable {
     private(set) var active: [Int] = []
     /// Those who were dialled and are no peers yet, by place, ascending.
     private(set) var dialled: [Int] = []
-    /// Peers of one's own choice.
-    private(set) var outboundCount = 0
+    /// Peers of one's own choice, and not for where they are.
+    private(set) var chosenCount = 0
     /// Peers, and those that have not left too many dials unanswered.
     private(set) var liveCount = 0
     /// Strangers that are no peers: the passive view.
@@ -261,7 +275,7 @@ struct Contacts: Equatable, Sendable {
     }
 
     mutating func update(_ link: Link, at index: Int) {
-        precondition(list[index].isActive)
+        precondition(list[index].link.map { $0.isChosen == link.isChosen } ?? false)
         list[index].phase = .active(link)
     }
 
@@ -284,7 +298,7 @@ struct Contacts: Equatable, Sendable {
             Self.change(&dialled, index, isThere: isThere)
         case .active(let link):
             liveCount += one
-            if link.isOutbound { outboundCount += one }
+            if link.isChosen { chosenCount += one }
             Self.change(&active, index, isThere: isThere)
         }
     }
@@ -297,7 +311,7 @@ struct Contacts: Equatable, Sendable {
     func assertInvariants() {
         precondition(ids == list.map(\.node))
         precondition(active == list.indices.filter { list[$0].isActive })
-        precondition(outboundCount == active.count { list[$0].link!.isOutbound })
+        precondition(chosenCount == active.count { list[$0].link!.isChosen })
         precondition(
             dialled
                 == list.indices.filter {

@@ -55,7 +55,7 @@ extension Membership {
         if appetite.isSmall {
             appetite.any = max(0, room - pending)
         } else {
-            let chosen = min(settings.outboundMin - contacts.outboundCount, room)
+            let chosen = min(settings.outboundMin - contacts.chosenCount, room)
             appetite.any = max(0, max(settings.activeTarget - active, chosen) - pending)
         }
         if committee.contains(own.node) {
@@ -131,6 +131,7 @@ extension Membership {
     /// - Parameter place: Where it was heard a moment ago; nil: where its card says.
     mutating func dial(_ index: Int, to place: Endpoint? = nil, at now: Instant, _ actions: inout [Action]) {
         let contact = contacts.list[index]
+        if nearness.dialled == contact.node { nearness.dialled = nil }
         let endpoints = place.map { [$0] } ?? contact.endpoints
         let attempts = contact.attempts
         guard !endpoints.isEmpty || contact.isOfCommittee else {
@@ -153,9 +154,11 @@ extension Membership {
         guard !isSmall else { return }
         if contacts.activeCount > settings.activeTarget {
             let keeps = anchors
-            var may = contacts.active.filter { !keeps.contains($0) && !contacts.list[$0].isTrusted }
+            var may = contacts.active.filter {
+                !keeps.contains($0) && !contacts.list[$0].isTrusted && contacts.list[$0].link?.isNear == false
+            }
             let came = may.filter { contacts.list[$0].link?.isOutbound == false }
-            if contacts.activeCount - inboundCount < settings.outboundMin, !came.isEmpty { may = came }
+            if contacts.chosenCount < settings.outboundMin, !came.isEmpty { may = came }
             if !may.isEmpty { dismiss(may[chance.below(may.count)], at: now, &actions) }
         }
         guard contacts.activeCount < settings.activeMax else { return }
@@ -168,7 +171,7 @@ extension Membership {
     var anchors: [Int] {
         let active = contacts.active.sorted { left, right in
             let (one, other) = (contacts.list[left].link!, contacts.list[right].link!)
-            return (one.isOutbound ? 0 : 1, one.since, left) < (other.isOutbound ? 0 : 1, other.since, right)
+            return (one.isChosen ? 0 : 1, one.since, left) < (other.isChosen ? 0 : 1, other.since, right)
         }
         return Array(active.prefix(Self.anchorsMax))
     }
@@ -192,7 +195,14 @@ extension Membership {
         {
             // Whoever gave way may have moved it. If both dial at once, both have chosen.
             let place = contacts.index(of: sender)!
-            connect(place, endpoint, isOutbound: contacts.dialled.contains(place), at: now, &actions)
+            connect(
+                place, endpoint, isOutbound: contacts.dialled.contains(place),
+                isNear: nearness.dialled == sender, at: now, &actions)
+        } else if now >= contacts.list[index].shunnedUntil,
+            mayJoinAsNear(index, endpoint, at: now, &actions)
+        {
+            connect(
+                contacts.index(of: sender)!, endpoint, isOutbound: false, isNear: true, at: now, &actions)
         } else {
             return actions.append(
                 .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
@@ -210,7 +220,7 @@ extension Membership {
         if isTrusted {
             if hasRoom { return true }
             if strangersToSpare > 0 { return dismissOne(at: now, sparesTrusted: true, &actions) }
-        } else if hasRoom, isSmall || inboundStrangers < settings.activeMax - settings.outboundMin {
+        } else if hasRoom, isSmall || hasRoomForUnchosen {
             return true
         }
         guard isUrgent, nextSwap <= now else { return false }
@@ -219,17 +229,15 @@ extension Membership {
         return dismissOne(at: now, sparesTrusted: sparesTrusted, &actions)
     }
 
-    private var inboundCount: Int {
-        contacts.active.count { contacts.list[$0].link?.isOutbound == false }
-    }
-
-    private var inboundStrangers: Int {
-        contacts.active.count {
-            !contacts.list[$0].isTrusted && contacts.list[$0].link?.isOutbound == false
+    /// Of strangers that came by themselves or are near, some places stay free for those chosen among all.
+    var hasRoomForUnchosen: Bool {
+        let unchosen = contacts.active.count {
+            !contacts.list[$0].isTrusted && contacts.list[$0].link?.isChosen == false
         }
+        return unchosen < settings.activeMax - settings.outboundMin
     }
 
-    private func hasRoom(inPrefixOf endpoint: Endpoint) -> Bool {
+    func hasRoom(inPrefixOf endpoint: Endpoint) -> Bool {
         guard let prefix = settings.prefix(of: endpoint) else { return true }
         let ofPrefix = contacts.active.count {
             contacts.list[$0].link?.isStranger == true
@@ -238,24 +246,22 @@ extension Membership {
         return ofPrefix < Self.activeOfPrefixMax
     }
 
-    /// Lets a random peer go: if possible a stranger, and one that came of its own accord. Never one of the few of
+    /// Lets a random peer go: if possible a stranger, and one that came of its own accord or is near. Never one of the few of
     /// our own choice for a stranger; false if nobody may go.
     private mutating func dismissOne(
         at now: Instant, sparesTrusted: Bool, _ actions: inout [Action]
     ) -> Bool {
         let active = contacts.active
         let strangers = active.filter { !contacts.list[$0].isTrusted }
-        let came = strangers.filter { contacts.list[$0].link?.isOutbound == false }
-        let chosen = active.count { contacts.list[$0].link?.isOutbound == true }
-        var may = came
-        if may.isEmpty, chosen > settings.outboundMin { may = strangers }
+        var may = strangers.filter { contacts.list[$0].link?.isChosen == false }
+        if may.isEmpty, contacts.chosenCount > settings.outboundMin { may = strangers }
         if may.isEmpty, !sparesTrusted { may = active }
         guard !may.isEmpty else { return false }
         dismiss(may[chance.below(may.count)], at: now, &actions)
         return true
     }
 
-    private mutating func dismiss(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+    mutating func dismiss(_ index: Int, at now: Instant, _ actions: inout [Action]) {
         let contact = contacts.list[index]
         actions.append(
             .send(contact.node, contact.link!.endpoint, .refusal(sample(for: contact.node, withOwn: false))))
@@ -289,8 +295,12 @@ extension Membership {
         for record in records { learn(record, from: endpoint, at: now) }
         guard let index = contacts.index(of: sender), contacts.list[index].record != nil else { return }
         let isTrusted = contacts.list[index].isTrusted
+        let isNear = nearness.dialled == sender
+        if isNear { nearness.dialled = nil }
         var hasRoom = contacts.activeCount < settings.activeMax
-        if !hasRoom, isTrusted, strangersToSpare > 0 {
+        if isNear {
+            hasRoom = makeRoomForNear(index, at: now, &actions)
+        } else if !hasRoom, isTrusted, strangersToSpare > 0 {
             hasRoom = dismissOne(at: now, sparesTrusted: true, &actions)
         }
         guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
@@ -298,7 +308,8 @@ extension Membership {
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
             return actions.append(.send(sender, endpoint, .goodbye))
         }
-        connect(contacts.index(of: sender)!, endpoint, isOutbound: true, at: now, &actions)
+        connect(
+            contacts.index(of: sender)!, endpoint, isOutbound: true, isNear: isNear, at: now, &actions)
     }
 
     mutating func receiveRefusal(
@@ -326,11 +337,12 @@ extension Membership {
     // MARK: Links
 
     private mutating func connect(
-        _ index: Int, _ endpoint: Endpoint, isOutbound: Bool, at now: Instant, _ actions: inout [Action]
+        _ index: Int, _ endpoint: Endpoint, isOutbound: Bool, isNear: Bool = false, at now: Instant,
+        _ actions: inout [Action]
     ) {
         let contact = contacts.list[index]
         let link = Link(
-            endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound,
+            endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound, isNear: isNear,
             isStranger: !contact.isTrusted, jitter: chance.below(256), now: now)
         contacts.set(.active(link), at: index)
         contacts.set(refusals: 0, at: index)
@@ -341,10 +353,10 @@ extension Membership {
 
     /// A peer was started anew and remembers nothing of us.
     mutating func restart(_ index: Int, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
-        let isOutbound = contacts.list[index].link!.isOutbound
+        let link = contacts.list[index].link!
         actions.append(.disconnected(contacts.list[index].node))
         contacts.set(.idle(retryAt: now, attempts: 0), at: index)
-        connect(index, endpoint, isOutbound: isOutbound, at: now, &actions)
+        connect(index, endpoint, isOutbound: link.isOutbound, isNear: link.isNear, at: now, &actions)
     }
 
     mutating func shun(_ index: Int, until end: Instant, at now: Instant, _ actions: inout [Action]) {
@@ -359,6 +371,7 @@ extension Membership {
     /// `isRefused`: it will not have us, or we it; otherwise it fell silent, and is dialled again soon.
     mutating func disconnect(_ index: Int, isRefused: Bool, at now: Instant, _ actions: inout [Action]) {
         actions.append(.disconnected(contacts.list[index].node))
+        if contacts.list[index].link?.isNear == true { lostNear(at: now) }
         if isRefused { contacts.set(refusals: contacts.list[index].refusals + 1, at: index) }
         let wait =
             isRefused

@@ -1,4 +1,5 @@
 public import Chance
+public import Geo
 public import Identity
 public import Wire
 
@@ -38,7 +39,7 @@ public import Wire
 ///   random peer.
 /// - Every 5 to 10 min: one random peer above the target gives way, and one random contact is dialled, of those that expired
 ///   if there are any: so views stay random and halves of a network that was split find each other.
-/// - Probing: see `Probing.swift`.
+/// - Probing: see `Probing.swift`. Peers for where they are: see `Nearness.swift`.
 /// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
 ///
 /// - Upon `shun`: goodbye; until its end the node is neither dialled nor welcomed.
@@ -59,8 +60,10 @@ public struct Membership: Equatable, Sendable {
         public var activeMin = 6
         /// Strangers' cards; all but some of the bootstrap list and the committee are strangers.
         public var passiveMax = 64
-        /// Peers of one's own choice.
+        /// Peers of one's own choice, among all.
         public var outboundMin = 3
+        /// Peers for where they are: fewer than half of the view, as where a node is, is only its word.
+        public var nearMax = 4
         public var limitsPrefixes = true
         /// Beside the loopback.
         public var exemptRanges: [AddressRange] = []
@@ -90,6 +93,7 @@ public struct Membership: Equatable, Sendable {
             settings.smallRound = longTime
             settings.renewalPeriod = longTime
             settings.shufflePeriodMax = longTime
+            settings.nearMax = 0
             return settings
         }
 
@@ -99,6 +103,7 @@ public struct Membership: Equatable, Sendable {
         func check() {
             precondition(0 < activeMin && activeMin <= activeTarget && activeTarget <= activeMax)
             precondition(0 <= outboundMin && outboundMin < activeTarget && passiveMax > 0)
+            precondition(0 <= nearMax && nearMax * 2 <= activeTarget)
             precondition(.zero < dialDelayMin && dialDelayMin <= dialDelayMax)
             precondition(.zero < refusalDelayMin && refusalDelayMin <= refusalDelayMax)
             precondition(.zero < probePeriod && .zero < smallRound)
@@ -124,6 +129,8 @@ public struct Membership: Equatable, Sendable {
         case indirectPing(NodeID, Endpoint, nonce: UInt64, from: NodeID, Endpoint)
         case indirectPong(nonce: UInt64, isAlive: Bool, from: NodeID, Endpoint)
         case goodbye(from: NodeID)
+        /// Asks for cards of those nearest to this cell; who asks need not be a peer.
+        case nearby(Cell, from: NodeID, Endpoint)
         /// Cards came of which at least one has a wrong signature, from whom a session proves and this place; they are
         /// handed over in no other way.
         case forged(from: NodeID, Endpoint)
@@ -212,6 +219,7 @@ public struct Membership: Equatable, Sendable {
     /// A card found no room in the passive view, for its prefix or at all; forgotten at the next start.
     var hasTurnedAway = false
     var prober: Prober
+    var nearness: Nearness
     /// No more others live, as far as is known, than can be peers. Cached with `deadline`.
     var isSmall = true
 
@@ -234,6 +242,7 @@ public struct Membership: Equatable, Sendable {
         nextSwap = now
         prober = Prober(nextAt: now + chance.duration(in: .zero...settings.probePeriod))
         self.chance = chance
+        nearness = Nearness(chance: chance, now: now)
         deadline = now
         for (node, endpoint) in bootstrap.prefix(Self.contactsMax)
         where node != own.node && contacts[node] == nil {
@@ -256,7 +265,9 @@ public struct Membership: Equatable, Sendable {
             .ping(_, let sender, let endpoint), .pong(_, let sender, let endpoint),
             .indirectPing(_, _, _, let sender, let endpoint), .indirectPong(_, _, let sender, let endpoint):
             follow(sender, to: endpoint)
-        case .woke, .probe, .goodbye, .forged, .shun, .committee, .observed, .card, .bootstrap, .final: break
+        case .woke, .probe, .nearby, .goodbye, .forged, .shun, .committee, .observed, .card, .bootstrap,
+            .final:
+            break
         }
         switch event {
         case .heard: break
@@ -271,6 +282,7 @@ public struct Membership: Equatable, Sendable {
         case .woke: wake(at: now, &actions)
         case .records(let records, let asks, let sender, let endpoint):
             receive(records, asks: asks, from: sender, endpoint, at: now, &actions)
+            dialNear(at: now, &actions)
         case .dial(let record, let isUrgent, let sender, let endpoint):
             receiveDial(record, isUrgent: isUrgent, from: sender, endpoint, at: now, &actions)
         case .welcome(let records, let sender, let endpoint):
@@ -299,6 +311,7 @@ public struct Membership: Equatable, Sendable {
             precondition(card.node == own.node && card.sequence > own.sequence)
             let isElsewhere = card.endpoints != own.endpoints
             if card.saying != own.saying { contacts.noteChange() }
+            if card.region != own.region { movedRegion(at: now) }
             own = card
             tellPeers(&actions)
             if isElsewhere { noteNews(own.node, at: now) }
@@ -317,6 +330,8 @@ public struct Membership: Equatable, Sendable {
         case .shun(let node, let until):
             guard let index = contacts.index(of: node) else { return }
             shun(index, until: until, at: now, &actions)
+        case .nearby(let cell, let sender, let endpoint):
+            return answerNearby(cell, from: sender, endpoint, at: now, &actions)
         case .goodbye(let sender):
             guard let index = contacts.index(of: sender), contacts.list[index].isActive else { return }
             disconnect(index, isRefused: true, at: now, &actions)
@@ -341,6 +356,7 @@ public struct Membership: Equatable, Sendable {
             ("contacts", contacts.list.count, Self.contactsMax),
             ("active", contacts.activeCount, settings.activeMax),
             ("passive", contacts.passiveCount, settings.passiveMax),
+            ("near", nearCount, settings.nearMax),
             ("relays", prober.relays.count, Prober.relaysMax),
             ("news", news.count, Self.newsMax),
         ]
@@ -372,6 +388,7 @@ extension Membership {
         for relay in prober.relays { due = min(due, relay.until) }
         let appetite = appetite(at: now)
         isSmall = appetite.isSmall
+        if seeksNear { due = min(due, nearness.nextQuery) }
         var retry = Instant.never
         let round = probeRound
         for index in contacts.active {
@@ -406,6 +423,7 @@ extension Membership {
         if nextDial <= now { dialDue(at: now, &actions) }
         if newsDue <= now { tellNews(&actions) }
         if nextShuffle <= now { shuffle(at: now, &actions) }
+        if seeksNear, nearness.nextQuery <= now { seekNear(at: now, &actions) }
         if persistAt <= now {
             persistAt = .never
             actions.append(.persist(remembered()))

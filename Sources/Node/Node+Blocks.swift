@@ -316,6 +316,7 @@ extension Node {
         let seats = Set(committee.seats.map(\.key))
         run(membership: .committee(seats), at: now, &actions)
         run(membership: .final(epoch - 1), at: now, &actions)
+        noteRegion(at: now, &actions)
         run(dissemination: .needed(seats), at: now, &actions)
         let device = chain.ledger.device(id)
         run(

@@ -65,6 +65,7 @@ extension Node {
                 wallet(octets, from: Destination(sender, place), at: now, &actions)
             case .probe(let nonce):
                 run(membership: .probe(nonce: nonce, from: sender, place), at: now, &actions)
+            case .nearby(let cell): receive(nearby: cell, from: sender, place, at: now, &actions)
             case .indirectPing(let target, let place, let nonce):
                 run(
                     membership: .indirectPing(target, place, nonce: nonce, from: sender, place),

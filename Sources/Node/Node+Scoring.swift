@@ -52,7 +52,7 @@ extension Node {
         case .message(let octets):
             chain.committee.index(of: peer) != nil && !Message.isTransaction(tag: octets.first)
         case .chunk, .reconciliation: chain.committee.index(of: peer) != nil
-        case .have, .want, .records, .dial, .welcome, .refusal, .indirectPing: false
+        case .have, .want, .records, .dial, .welcome, .refusal, .indirectPing, .nearby: false
         }
     }
 

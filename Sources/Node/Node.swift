@@ -150,7 +150,8 @@ public final class Node {
         card = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
             epoch: chain.openEpoch - 1, roles: settings.roles, endpoints: settings.endpoints,
-            region: settings.region, version: settings.softwareVersion
+            region: Self.region(of: key.nodeID, in: chain, else: settings.region),
+            version: settings.softwareVersion
         ).signed(by: key, network: network)
         membership = Membership(
             record: card, bootstrap: settings.bootstrap,
@@ -288,11 +289,11 @@ public final class Node {
 
     /// False once it was changed as often as one life allows: 65,535 times, two years of renewals.
     @discardableResult
-    private func renewCard(endpoints: [Endpoint], at now: Instant, _ actions: inout [NodeAction]) -> Bool {
+    func renewCard(endpoints: [Endpoint], at now: Instant, _ actions: inout [NodeAction]) -> Bool {
         guard card.sequence < (settings.recordSequence + 1) << NodeRecord.changeBits - 1 else { return false }
         card = NodeRecord(
             node: id, sequence: card.sequence + 1, epoch: chain.openEpoch - 1, roles: card.roles,
-            endpoints: endpoints, region: card.region, version: card.version
+            endpoints: endpoints, region: region, version: card.version
         ).signed(by: key, network: network)
         actions.append(.card(card))
         run(membership: .card(card), at: now, &actions)

@@ -212,7 +212,7 @@ public struct NodeSettings: Sendable {
     /// Whether it also tells the place that others agree to see it at.
     public var learnsEndpoint = false
     public var bootstrap: [(NodeID, Endpoint)]
-    /// An H3 cell of resolution 5 for the contact card.
+    /// An H3 cell of resolution 5 for the contact card, where the registry has no place for the node.
     public var region: Cell?
     /// Consensus Δ: an upper bound of a message's delay among validators.
     public var delta: Duration = .milliseconds(300)
@@ -318,4 +318,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case superfluous
     /// Said by a peer that is ignored for its faults.
     case ignored
+    /// A peer, or all strangers together, ask more often who is near than they are answered.
+    case nearbyAllowance
 }

@@ -17,7 +17,9 @@ extension LiveStatus {
             public static let anchor = Traits(rawValue: 4)
             /// It was a peer or answered a dial at some time.
             public static let proven = Traits(rawValue: 8)
-            static let all: Traits = [.listed, .committee, .anchor, .proven]
+            /// A peer that is kept for where it is.
+            public static let near = Traits(rawValue: 16)
+            static let all: Traits = [.listed, .committee, .anchor, .proven, .near]
         }
 
         public var node: NodeID

@@ -80,6 +80,9 @@
     /// "At most 2 active and 10 passive peers per /24 or /48."
     case prefixLimits
 
+    /// "Of the active view at most four are near, and never more than are not."
+    case nearPlaces
+
     /// "Introduction through a common peer": it makes who is introduced call a stranger, twice a second at most.
     case introductionLimits
 

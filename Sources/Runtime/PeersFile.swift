@@ -13,6 +13,22 @@ public enum PeersFile {
         public let port: UInt16
         /// Nil where the host is a name.
         public let endpoint: Endpoint?
+
+        /// A node at a place that it told.
+        public init(node: NodeID, endpoint: Endpoint) {
+            self.node = node
+            self.endpoint = endpoint
+            let text = endpoint.description
+            host = String(text[..<(text.lastIndex(of: ":") ?? text.endIndex)])
+            port = endpoint.port
+        }
+
+        fileprivate init(node: NodeID, host: String, port: UInt16, endpoint: Endpoint?) {
+            self.node = node
+            self.host = host
+            self.port = port
+            self.endpoint = endpoint
+        }
     }
 
     /// A node by its own line, or the first of a list, and where it is now.

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Chance
+internal import Geo
 internal import Identity
 internal import Session
 internal import Wire
@@ -10,6 +11,7 @@ internal import Wire
 /// - Upon `init`: a handshake, under a name made for this one, and again until the attempts are used up.
 /// - Upon its success: so many probes, `period` apart.
 /// - Upon the last answer, or when `patience` is over: a goodbye, and `report` is complete.
+/// - Of one that is to be asked who is near a place: that in place of probes, until the first answer.
 /// - Upon a failure of the socket or of the handshake: the same at once, with the step that failed.
 final class Ping {
     enum Event: Sendable {
@@ -24,6 +26,10 @@ final class Ping {
     /// Initiations: eight seconds, for who lost two in a row is unlikely to want a third.
     static let attemptsMax = 3
     static let period: Duration = .milliseconds(200)
+    /// Between two askings for cards: a node answers all strangers together ten times a second.
+    static let askPeriod: Duration = .milliseconds(500)
+    /// Above it whoever is asked has no time for strangers.
+    static let askingsMax = 4
     /// Above any round trip on earth.
     static let patience: Duration = .seconds(2)
 
@@ -34,6 +40,9 @@ final class Ping {
     private let node: NodeID
     private let endpoint: Endpoint
     private let count: Int
+    /// Whom it is asked to name: those nearest to this cell.
+    private let region: Cell?
+    private let network: Digest
     private let sessions: Sessions
     private let started: Instant
     private var isOpen = false
@@ -44,16 +53,20 @@ final class Ping {
     private var sent: [Instant] = []
     private var answered: Set<Int> = []
 
-    /// - Parameter entry: as it was written, for the report.
+    /// - Parameters:
+    ///   - place: as it was written, for the report.
+    ///   - region: nil: how long it takes to answer `count` probes is measured.
     init(
         _ node: NodeID, at endpoint: Endpoint, writtenAs place: String, network: Digest, count: Int,
-        seed: SecretSeed, secrets: SecretSource, wallNanoseconds: UInt64, now: Instant,
+        region: Cell? = nil, seed: SecretSeed, secrets: SecretSource, wallNanoseconds: UInt64, now: Instant,
         transmit: inout [[UInt8]]
     ) {
         precondition(count > 0)
         self.node = node
         self.endpoint = endpoint
-        self.count = count
+        self.count = region == nil ? count : Self.askingsMax
+        self.region = region
+        self.network = network
         started = now
         report = PingReport(node: node, place: place)
         report.endpoint = endpoint
@@ -75,7 +88,7 @@ final class Ping {
     var deadline: Instant {
         if isDone { return .never }
         guard isOpen, let last = sent.last else { return sessions.deadline }
-        return min(sessions.deadline, last + (sent.count < count ? Self.period : Self.patience))
+        return min(sessions.deadline, last + (sent.count < count ? period : Self.patience))
     }
 
     /// Adds to `transmit` what is to be sent to the node.
@@ -96,9 +109,12 @@ final class Ping {
         if isOpen, !isDone { probe(at: now, &transmit) }
     }
 
+    private var period: Duration { region == nil ? Self.period : Self.askPeriod }
+
     private func probe(at now: Instant, _ transmit: inout [[UInt8]]) {
-        while sent.count < count, sent.last.map({ $0 + Self.period <= now }) ?? true {
-            let payload = Payload(frames: [.probe(nonce: UInt64(sent.count))]).encoded()
+        while sent.count < count, sent.last.map({ $0 + period <= now }) ?? true {
+            let frame = region.map { Frame.nearby($0) } ?? .probe(nonce: UInt64(sent.count))
+            let payload = Payload(frames: [frame]).encoded()
             sent.append(now)
             report.sent += 1
             run(.send(node, payload), at: now, &transmit)
@@ -106,7 +122,8 @@ final class Ping {
         }
         guard sent.count == count, let last = sent.last else { return }
         if answered.count == count || last + Self.patience <= now {
-            finish(answered.isEmpty ? (isHeard ? .noPong : .unconfirmed) : nil, at: now, &transmit)
+            let silence: PingFault = isHeard ? (region == nil ? .noPong : .noCards) : .unconfirmed
+            finish(answered.isEmpty ? silence : nil, at: now, &transmit)
         }
     }
 
@@ -122,7 +139,7 @@ final class Ping {
                 report.handshake = now - started
                 report.clock = sessions.clock(of: node).map { ($0.ahead, $0.doubt) }
             case .observed(let place, _): report.observed = place
-            case .received(_, let payload): receive(payload, at: now)
+            case .received(_, let payload): receive(payload, at: now, &transmit)
             case .renewed(_, let record): report.record = record
             case .failed(_, let reason): finish(fault(of: reason), at: now, &transmit)
             case .closed(_, .closedByPeer(let code)): finish(.closedByPeer(code), at: now, &transmit)
@@ -132,8 +149,16 @@ final class Ping {
         }
     }
 
-    private func receive(_ payload: [UInt8], at now: Instant) {
+    private func receive(_ payload: [UInt8], at now: Instant, _ transmit: inout [[UInt8]]) {
         guard let payload = try? Payload(decoding: payload.octetBytes) else { return }
+        if region != nil {
+            for case .records(let cards, asks: false) in payload.frames where !sent.isEmpty && !isDone {
+                report.cards = cards.filter { $0.isSigned(for: network) }
+                report.badCards = cards.count - report.cards.count
+                finish(nil, at: now, &transmit)
+            }
+            return
+        }
         for case .pong(let nonce) in payload.frames {
             guard let place = Int(exactly: nonce), sent.indices.contains(place),
                 answered.insert(place).inserted

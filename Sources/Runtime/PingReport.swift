@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Glibc
 public import Identity
 public import Wire
@@ -20,6 +21,10 @@ public struct PingReport: Sendable {
     public internal(set) var sent = 0
     /// Of the probes that were answered, in the order of the answers.
     public internal(set) var roundTrips: [Duration] = []
+    /// Whom it named, if it was asked who is near a place; each with a good signature.
+    public internal(set) var cards: [NodeRecord] = []
+    /// Those it named whose cards nobody signed.
+    public internal(set) var badCards = 0
     /// The step that failed; nil for a node that answers.
     public internal(set) var fault: PingFault?
 
@@ -53,6 +58,7 @@ public enum PingFault: Hashable, Sendable {
     case badRecord
     case unconfirmed
     case noPong
+    case noCards
     case closedByPeer(UInt8)
     case fellSilent
     case interrupted
@@ -84,6 +90,7 @@ public enum PingFault: Hashable, Sendable {
         case .badRecord: "badRecord"
         case .unconfirmed: "unconfirmed"
         case .noPong: "noPong"
+        case .noCards: "noCards"
         case .closedByPeer: "closedByPeer"
         case .fellSilent: "fellSilent"
         case .interrupted: "interrupted"
@@ -95,7 +102,7 @@ public enum PingFault: Hashable, Sendable {
         case .nameUnknown, .nameSlow: "the name"
         case .noSocket, .refused, .unreachable, .tooLarge: "the way there"
         case .badIdentity, .noAnswer, .strangeAnswer, .cookieOnly, .badRecord: "the handshake"
-        case .unconfirmed, .noPong, .closedByPeer, .fellSilent: "the session"
+        case .unconfirmed, .noPong, .noCards, .closedByPeer, .fellSilent: "the session"
         case .interrupted: "nothing yet"
         }
     }
@@ -117,6 +124,7 @@ public enum PingFault: Hashable, Sendable {
             "it holds the key, but answered with a card that is not its own or not for this network"
         case .unconfirmed: "it answered the handshake, and then nothing came in the session"
         case .noPong: "the session is up, but no ping was answered"
+        case .noCards: "the session is up, but it did not say who is near"
         case .closedByPeer(let code): "it ended the session (code \(code))"
         case .fellSilent: "the session was up, and then the node fell silent"
         case .interrupted: "stopped before an answer came"
@@ -141,9 +149,19 @@ public enum PingFault: Hashable, Sendable {
         case .badRecord: "does the node run with this genesis file? Tell its operator"
         case .unconfirmed: "does something on the way let one large datagram through and not the next?"
         case .noPong: "the node may be starting, stopping or overloaded, or of another version"
+        case .noCards:
+            "too many may be asking it, or it is of a version that cannot be asked: try again, or another"
         case .closedByPeer: "it stopped, or had no place left: try again"
         case .fellSilent: "did it stop, or did the way there?"
         case .interrupted: "let it run"
         }
+    }
+}
+
+extension NodeRecord {
+    /// Whether whom it names signed it, for this network.
+    func isSigned(for network: Digest) -> Bool {
+        let preimage = SigningDomain.record.preimage(network: network, message: signedBytes.octetBytes)
+        return node.signed(preimage.octetBytes, with: signature)
     }
 }

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Chance
 internal import Foundation
+public import Geo
 internal import Glibc
 public import Identity
 internal import Session
@@ -17,17 +18,21 @@ public enum Pinging {
     static let turnMilliseconds: Int64 = 50
 
     /// Ends by itself: each step has its deadline.
-    /// - Parameter isStopped: asked some times a second; true ends all at once, and those reports say so.
+    /// - Parameters:
+    ///   - region: each is asked who is nearest to this cell; nil: how long it takes to answer `count` probes is measured.
+    ///   - isStopped: asked some times a second; true ends all at once, and those reports say so.
     /// - Returns: a report for each entry, in their order.
     public static func run(
-        _ entries: [PeersFile.Entry], network: Digest, count: Int, isStopped: () -> Bool
+        _ entries: [PeersFile.Entry], network: Digest, count: Int, region: Cell? = nil,
+        isStopped: () -> Bool
     ) -> [PingReport] {
         var reports: [PingReport?] = Array(repeating: nil, count: entries.count)
         var greeted: [Greeted] = []
         var next = 0
         while next < entries.count || !greeted.isEmpty {
             while next < entries.count, greeted.count < greetedMax {
-                greeted.append(Greeted(next, entries[next], network: network, count: count))
+                greeted.append(
+                    Greeted(next, entries[next], network: network, count: count, region: region))
                 next += 1
             }
             wait(for: greeted)
@@ -69,12 +74,14 @@ private final class Greeted {
     private let entry: PeersFile.Entry
     private let network: Digest
     private let count: Int
+    private let region: Cell?
     private var stage: Stage
 
-    init(_ place: Int, _ entry: PeersFile.Entry, network: Digest, count: Int) {
-        (self.place, self.entry, self.network, self.count) = (place, entry, network, count)
+    init(_ place: Int, _ entry: PeersFile.Entry, network: Digest, count: Int, region: Cell?) {
+        (self.place, self.entry, self.network) = (place, entry, network)
+        (self.count, self.region) = (count, region)
         if let endpoint = entry.endpoint {
-            stage = Self.greet(endpoint, entry, network: network, count: count)
+            stage = Self.greet(endpoint, entry, network: network, count: count, region: region)
         } else {
             stage = .resolving(Lookup(entry, until: Pinging.now + Pinging.namePatience))
         }
@@ -102,7 +109,9 @@ private final class Greeted {
         case .resolving(let lookup):
             if let found = lookup.result {
                 stage =
-                    found.endpoint.map { Self.greet($0, entry, network: network, count: count) }
+                    found.endpoint.map {
+                        Self.greet($0, entry, network: network, count: count, region: region)
+                    }
                     ?? .done(PingReport(entry, fault: .nameUnknown))
             } else if lookup.until <= Pinging.now {
                 stage = .done(PingReport(entry, fault: .nameSlow))
@@ -148,7 +157,7 @@ private final class Greeted {
     }
 
     private static func greet(
-        _ endpoint: Endpoint, _ entry: PeersFile.Entry, network: Digest, count: Int
+        _ endpoint: Endpoint, _ entry: PeersFile.Entry, network: Digest, count: Int, region: Cell?
     ) -> Stage {
         let socket: ConnectedSocket
         do throws(ConnectedSocket.Failure) {
@@ -160,7 +169,7 @@ private final class Greeted {
         let seed = Entropy.octets(SecretSeed.byteCount)
         let ping = Ping(
             entry.node, at: endpoint, writtenAs: "\(entry.host):\(entry.port)", network: network,
-            count: count,
+            count: count, region: region,
             seed: SecretSeed(octets: seed.span.octetBytes), secrets: SecretSource { Entropy.octets($0) },
             wallNanoseconds: UInt64(Date().timeIntervalSince1970 * 1_000_000_000), now: Pinging.now,
             transmit: &datagrams)

@@ -48,7 +48,8 @@ package struct Hunt: Sendable {
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
             .registeredAuthors, .cardSignatures, .validateBeforeForward, .faultsCount:
             believed(rule)
-        case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits:
+        case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits,
+            .nearPlaces:
             admitted(rule)
         case .registryDelay, .conflictSuspends, .transactionOrder, .balancedBooks, .divergenceHalts:
             executed(rule)
@@ -222,6 +223,11 @@ package struct Hunt: Sendable {
             Hunt(rule, "an introducer in a sealed world") { plan in
                 plan.sealed = true
                 plan.byzantine = [Byzantine(host: 0, .introducer)]
+            }
+        case .nearPlaces:
+            Hunt(rule, "sixteen hosts, each with a place") { plan in
+                plan.hotspots = 12
+                plan.epochs = 12
             }
         case .prefixLimits:
             Hunt(rule, "an eclipser") { $0.byzantine = [Byzantine(host: 0, .eclipser)] }

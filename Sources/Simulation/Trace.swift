@@ -81,6 +81,7 @@ extension World {
         case .indirectPing(let node, _, _): "asks to ping \(node)"
         case .indirectPong(_, let isAlive): isAlive ? "it answers" : "it does not answer"
         case .probe: "probe"
+        case .nearby(let cell): "asks who is near \(cell)"
         case .reconciliation(let frame): describe(frame)
         }
     }

@@ -1,4 +1,5 @@
 public import Bytes
+public import Geo
 public import Identity
 
 /// A piece of a message too large for one datagram.
@@ -91,6 +92,9 @@ public enum Frame: Canonical, Hashable, Sendable {
     case indirectPong(nonce: UInt64, isAlive: Bool)
     /// A ping by who need not be a peer: on another's behalf.
     case probe(nonce: UInt64)
+    /// Asks whoever it reaches, a peer or not, for `records` of those nearest to the middle of this cell, which is of the
+    /// resolution of a card's region.
+    case nearby(Cell)
     /// Makes sets equal. Its kinds are tags of their own, so that 82 cells fill a payload.
     case reconciliation(ReconciliationFrame)
 
@@ -118,6 +122,10 @@ public enum Frame: Canonical, Hashable, Sendable {
                 try NodeID(from: &reader), try Endpoint(from: &reader), nonce: try reader.integer())
         case 12: self = .indirectPong(nonce: try reader.integer(), isAlive: try reader.bool())
         case 13: self = .probe(nonce: try reader.integer())
+        case 14:
+            let cell = try Cell(from: &reader)
+            guard cell.resolution == Cell.regionResolution else { throw .unknown }
+            self = .nearby(cell)
         case Self.reconciliationBase..<(Self.reconciliationBase + ReconciliationFrame.tagCount):
             self = .reconciliation(
                 try ReconciliationFrame(tag: tag - Self.reconciliationBase, from: &reader))
@@ -172,6 +180,9 @@ public enum Frame: Canonical, Hashable, Sendable {
         case .probe(let nonce):
             writer.uleb128(13)
             writer.integer(nonce)
+        case .nearby(let cell):
+            writer.uleb128(14)
+            cell.encode(to: &writer)
         case .reconciliation(let frame): frame.encode(to: &writer, base: Self.reconciliationBase)
         }
     }

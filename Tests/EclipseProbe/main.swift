@@ -1,4 +1,5 @@
-// Runs the eclipse of the membership tests for many seeds: `swift run -c release EclipseProbe 1..1000`.
+// Runs the eclipse of the membership tests for many seeds: `swift run -c release EclipseProbe 1..1000`; with a second number, for
+// lives of so many seconds.
 // Prints the attacker's share of the victim's views, and fails if it ever had a whole active view.
 
 import Chance
@@ -10,8 +11,9 @@ import Synchronization
 let bounds = (CommandLine.arguments.dropFirst().first ?? "1..1000").split(separator: ".").compactMap {
     UInt64($0)
 }
-guard CommandLine.arguments.count <= 2, bounds.count == 2, bounds[0] <= bounds[1] else {
-    print("usage: EclipseProbe [FIRST..LAST], seeds such as 1..1000")
+let life = CommandLine.arguments.dropFirst(2).first.map { Int64($0) ?? 0 }
+guard CommandLine.arguments.count <= 3, bounds.count == 2, bounds[0] <= bounds[1], life ?? 1 > 0 else {
+    print("usage: EclipseProbe [FIRST..LAST [SECONDS]], seeds such as 1..1000")
     exit(2)
 }
 let seeds = Array(bounds[0]...bounds[1])
@@ -39,7 +41,8 @@ for list in EclipseTrial.List.allCases {
     let results = Mutex([[EclipseTrial.Share]](repeating: [], count: seeds.count))
     DispatchQueue.concurrentPerform(iterations: seeds.count) { place in
         let trial = EclipseTrial(
-            chance: Chance(seed: seeds[place]), tactic: .of(seed: seeds[place]), list: list)
+            chance: Chance(seed: seeds[place]), tactic: .of(seed: seeds[place]), list: list,
+            life: life.map { .seconds($0) } ?? EclipseTrial.life)
         results.withLock { $0[place] = trial.shares }
     }
     let trials = results.withLock { $0 }

@@ -92,6 +92,7 @@ import WireSamples
         case .indirectPong(let nonce, let isAlive):
             .indirectPong(nonce: nonce, isAlive: isAlive, from: sender, place)
         case .goodbye: .goodbye(from: sender)
+        case .nearby(let cell): .nearby(cell, from: sender, place)
         case .message, .chunk, .have, .want, .reconciliation: nil
         }
     }

@@ -1,4 +1,5 @@
 package import Chance
+package import Geo
 package import Identity
 package import Wire
 
@@ -20,6 +21,8 @@ package final class Attacker {
         case deadCards
         /// Ever new keys, whose cards name a foreign prefix first and one of its addresses second.
         case maskedCards
+        /// Its own nodes, and all of them say that they are where the victim is.
+        case neighbours
 
         /// Among many seeds, each as often as another.
         package static func of(seed: UInt64) -> Tactic { allCases[Int(seed % UInt64(allCases.count))] }
@@ -38,14 +41,17 @@ package final class Attacker {
     private var addresses: [NodeID: Endpoint] = [:]
     private var chance: Chance
 
-    package init(_ tactic: Tactic, chance: Chance) {
+    /// - Parameter region: The victim's.
+    package init(_ tactic: Tactic, chance: Chance, region: Cell) {
         self.tactic = tactic
         self.chance = chance
-        homes = (0..<UInt64(Self.addresses)).map { Self.card($0, [Self.address($0)]) }
+        homes = (0..<UInt64(Self.addresses)).map {
+            Self.card($0, [Self.address($0)], tactic == .neighbours ? region : nil)
+        }
         for home in homes { own(home, at: home.endpoints[0]) }
         let made = UInt64(Self.addresses)..<UInt64(Self.addresses + Self.madeMax)
         switch tactic {
-        case .ownCards: break
+        case .ownCards, .neighbours: break
         case .deadCards: others = made.map { Self.card($0, [Self.foreign($0)]) }
         case .maskedCards:
             others = made.map { Self.card($0, [Self.foreign($0), Self.address($0)]) }
@@ -53,10 +59,12 @@ package final class Attacker {
         }
     }
 
-    private static func card(_ number: UInt64, _ endpoints: [Endpoint]) -> NodeRecord {
+    private static func card(
+        _ number: UInt64, _ endpoints: [Endpoint], _ region: Cell? = nil
+    ) -> NodeRecord {
         NodeRecord(
             node: NodeID(testing: firstKey + number), sequence: 1, roles: .hotspot, endpoints: endpoints,
-            region: nil, version: 1)
+            region: region, version: 1)
     }
 
     private static func address(_ number: UInt64) -> Endpoint {
@@ -95,6 +103,8 @@ package final class Attacker {
         case .ping(let nonce), .probe(let nonce): say(.pong(nonce: nonce), as: card, to: packet.source, world)
         case .dial: say(.welcome([card] + lies()), as: card, to: packet.source, world)
         case .records(_, asks: true):
+            say(.records([card] + lies(), asks: false), as: card, to: packet.source, world)
+        case .nearby:
             say(.records([card] + lies(), asks: false), as: card, to: packet.source, world)
         case .indirectPing(let target, _, let nonce):
             // Whoever is not its own is dead, it says.

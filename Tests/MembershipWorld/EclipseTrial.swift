@@ -14,7 +14,7 @@ package struct EclipseTrial: Sendable {
     package static let honest = 4 * Attacker.addresses
     /// A view is looked at from then on after each start: before, a single peer is a whole view.
     private static let settling: Duration = .seconds(10)
-    private static let life: Duration = .seconds(40)
+    package static let life: Duration = .seconds(40)
     private static let young: Duration = .seconds(2)
     private static let step: Duration = .milliseconds(100)
     private static let lossPercent = 2
@@ -35,11 +35,16 @@ package struct EclipseTrial: Sendable {
     /// In the victim's first life, in the one with its list, and in the one with its memory alone.
     package private(set) var shares: [Share] = []
 
-    package init(chance: Chance, tactic: Attacker.Tactic, list: List, honest: Int = honest) {
+    /// - Parameter life: How long each life of the victim is looked at.
+    package init(
+        chance: Chance, tactic: Attacker.Tactic, list: List, honest: Int = honest,
+        life length: Duration = life
+    ) {
         var chance = chance
-        let attacker = Attacker(tactic, chance: chance.split())
+        let attacker = Attacker(tactic, chance: chance.split(), region: World.someRegion(honest))
         let world = World(chance: chance, lossPercent: Self.lossPercent, isSpread: true)
         world.delayMax = .milliseconds(50)
+        world.region = World.someRegion
         world.elsewhere = { [unowned world] in attacker.answer($0, in: world) }
         let good = (0..<3).map { (World.id($0), world.place($0)) }
         for index in 0..<honest { world.add(good.filter { $0.0 != World.id(index) }) }
@@ -67,7 +72,7 @@ package struct EclipseTrial: Sendable {
             }
             let start = world.now
             var share = Share()
-            while world.now < start + Self.life {
+            while world.now < start + length {
                 let isYoung = world.now < start + Self.young
                 attacker.attack(
                     world.place(victim), fromAddresses: isYoung ? Attacker.addresses : 5, in: world)

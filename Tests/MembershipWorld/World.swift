@@ -1,5 +1,6 @@
 internal import Bytes
 package import Chance
+package import Geo
 internal import HeapModule
 package import Identity
 package import Membership
@@ -65,6 +66,8 @@ package final class World {
     package private(set) var final: Epoch = 0
     /// Hosts have addresses in prefixes of their own, not the loopback's.
     package let isSpread: Bool
+    /// The region that a host's card names.
+    package var region: ((Int) -> Cell?)?
     /// Two hosts between whom nothing passes.
     package var isCut: ((Int, Int) -> Bool)?
     /// Told of what goes to places where no host is.
@@ -90,11 +93,20 @@ package final class World {
     }
 
     package static func record(
-        _ index: Int, sequence: UInt64 = 1, epoch: Epoch = 0, endpoint: Endpoint? = nil
+        _ index: Int, sequence: UInt64 = 1, epoch: Epoch = 0, endpoint: Endpoint? = nil, region: Cell? = nil
     ) -> NodeRecord {
         NodeRecord(
             node: id(index), sequence: sequence, epoch: epoch, roles: .hotspot,
-            endpoints: [endpoint ?? World.endpoint(index)], region: nil, version: 1)
+            endpoints: [endpoint ?? World.endpoint(index)], region: region, version: 1)
+    }
+
+    /// Anywhere in a part of the world of some 2,700 km by 2,200 to 3,600 km.
+    package static func someRegion(_ index: Int) -> Cell {
+        var chance = Chance(seed: UInt64(index))
+        let place = Position(
+            latitude: 360_000_000 + Int32(chance.below(240_000_000)),
+            longitude: -100_000_000 + Int32(chance.below(400_000_000)))!
+        return Cell(containing: place, resolution: Cell.regionResolution)
     }
 
     package func place(_ index: Int) -> Endpoint {
@@ -111,7 +123,8 @@ package final class World {
     }
 
     package func add(_ bootstrap: [(NodeID, Endpoint)], committee: Set<NodeID> = []) {
-        let record = World.record(hosts.count, epoch: final, endpoint: place(hosts.count))
+        let record = World.record(
+            hosts.count, epoch: final, endpoint: place(hosts.count), region: region?(hosts.count))
         places[place(hosts.count)] = hosts.count
         hosts.append(
             Host(
@@ -128,7 +141,7 @@ package final class World {
     ) {
         let record = World.record(
             index, sequence: hosts[index].record.sequence + 1 << NodeRecord.changeBits, epoch: epoch ?? final,
-            endpoint: place(index))
+            endpoint: place(index), region: region?(index))
         hosts[index].machine = Membership(
             record: record, bootstrap: bootstrap, remembered: remembers ? hosts[index].persisted : [],
             chance: chance.split(), now: now)
@@ -199,7 +212,8 @@ package final class World {
             case .renew:
                 let known = hosts[index].record
                 hosts[index].record = World.record(
-                    index, sequence: known.sequence + 1, epoch: final, endpoint: known.endpoints[0])
+                    index, sequence: known.sequence + 1, epoch: final, endpoint: known.endpoints[0],
+                    region: region?(index))
                 handle(.card(hosts[index].record), at: index)
             case .send(let node, let endpoint, let frame): send(frame, from: index, to: endpoint, node)
             case .connected(let peer, let endpoint):
@@ -260,6 +274,7 @@ package final class World {
         case .ping(let nonce): handle(.ping(nonce: nonce, from: sender, source), at: index)
         case .pong(let nonce): handle(.pong(nonce: nonce, from: sender, source), at: index)
         case .probe(let nonce): handle(.probe(nonce: nonce, from: sender, source), at: index)
+        case .nearby(let cell): handle(.nearby(cell, from: sender, source), at: index)
         case .indirectPing(let target, let place, let nonce):
             handle(.indirectPing(target, place, nonce: nonce, from: sender, source), at: index)
         case .indirectPong(let nonce, let isAlive):

@@ -1,5 +1,6 @@
 import Bytes
 import Chance
+import Geo
 import Identity
 import Session
 import Testing
@@ -32,7 +33,7 @@ private final class Path {
 
     init(
         count: Int = 5, isSigned: Bool = true, wallAhead: Int64 = 0, settings: Session.Settings = .init(),
-        id: NodeID? = nil
+        id: NodeID? = nil, region: Cell? = nil
     ) {
         var chance = Chance(seed: 7)
         seed = SecretSeed(octets: chance.octets(32).octetBytes)
@@ -47,7 +48,8 @@ private final class Path {
             wallNanoseconds: UInt64(Int64(Self.wall) + wallAhead), now: now)
         ping = Ping(
             id ?? key.nodeID, at: Self.place, writtenAs: "there:4000", network: Self.network, count: count,
-            seed: SecretSeed(octets: chance.octets(32).octetBytes), secrets: .simulated(chance.split()),
+            region: region, seed: SecretSeed(octets: chance.octets(32).octetBytes),
+            secrets: .simulated(chance.split()),
             wallNanoseconds: Self.wall, now: now, transmit: &first)
         started = now
     }
@@ -228,5 +230,50 @@ private final class Path {
         #expect(late.ping.report.answers && late.ping.report.roundTrips.count >= 9)
         late.tell(.woke)
         #expect(late.ping.deadline == .never)
+    }
+}
+
+@Suite struct `A question who is near` {
+    private static let bern = Cell(containing: Position("46.95,7.45")!, resolution: 5)
+
+    private static func card(_ number: UInt8, isSigned: Bool = true) -> NodeRecord {
+        let key = SigningKey(seed: Digest(of: [number]).octets.octetBytes, isGuarded: false)
+        let card = NodeRecord(
+            node: key.nodeID, sequence: 1, roles: .hotspot, endpoints: [Path.place], region: bern, version: 1)
+        return isSigned ? card.signed(by: key, network: Path.network) : card
+    }
+
+    @Test func `is answered by cards, of which those that nobody signed are left out`() {
+        let path = Path(region: Self.bern)
+        var asked: [Cell] = []
+        path.answer = { path, payload in
+            for case .nearby(let cell) in payload.frames {
+                asked.append(cell)
+                path.send(
+                    .records([Self.card(1), Self.card(2, isSigned: false), Self.card(3)], asks: false))
+            }
+        }
+        let report = path.run()
+        #expect(asked == [Self.bern])
+        #expect(report.answers && report.cards == [Self.card(1), Self.card(3)] && report.badCards == 1)
+        #expect(path.passed < .seconds(1), "the first answer is enough")
+    }
+
+    @Test func `is asked again where there is no time for strangers, and then given up`() {
+        let path = Path(region: Self.bern)
+        var asked = 0
+        path.answer = { path, payload in
+            for case .nearby in payload.frames {
+                asked += 1
+                // What nobody asked for is no answer.
+                path.send(asked < 3 ? .pong(nonce: 0) : .records([Self.card(1)], asks: false))
+            }
+        }
+        #expect(path.run().cards == [Self.card(1)] && asked == 3)
+
+        let silent = Path(region: Self.bern)
+        silent.answer = { path, _ in path.send(.records([Self.card(1)], asks: true)) }
+        #expect(silent.run().fault == .noCards)
+        #expect(silent.ping.report.sent == Ping.askingsMax && silent.passed < .seconds(5))
     }
 }

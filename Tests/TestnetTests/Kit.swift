@@ -80,6 +80,7 @@ enum Ports {
     static let translators: UInt16 = 31_200
     static let liars: UInt16 = 31_300
     static let snapshots: UInt16 = 31_400
+    static let finding: UInt16 = 31_500
 }
 
 /// `earshot` with some arguments, and what it says.

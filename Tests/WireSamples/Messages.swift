@@ -125,7 +125,7 @@ extension Chunk: Sample {
 
 extension Frame: Sample {
     /// Of cases there are.
-    public static let count = 15
+    public static let count = 16
 
     public static func any(from chance: inout Chance) -> Frame {
         switch chance.below(count) {
@@ -145,6 +145,7 @@ extension Frame: Sample {
         case 11: return .indirectPing(.any(from: &chance), .any(from: &chance), nonce: chance.word())
         case 12: return .indirectPong(nonce: chance.word(), isAlive: chance.bool())
         case 13: return .probe(nonce: chance.word())
+        case 14: return .nearby(.any(from: &chance, resolution: 5))
         default: return .reconciliation(.any(from: &chance))
         }
     }

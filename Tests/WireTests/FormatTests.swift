@@ -1,5 +1,6 @@
 import Bytes
 import Chance
+import Geo
 import Identity
 import TestKit
 import Testing
@@ -72,7 +73,7 @@ import WireSamples
         for tag in UInt8(0)..<128 where !Message.tags.contains(Int(tag)) {
             #expect(throws: DecodeError.unknown) { try Message(decoding: [tag]) }
         }
-        #expect(throws: DecodeError.unknown) { try Frame(decoding: [14]) }
+        #expect(throws: DecodeError.unknown) { try Frame(decoding: [15]) }
         #expect(throws: DecodeError.unknown) { try Frame(decoding: [39]) }
         #expect(throws: DecodeError.unknown) {
             try TransactionKind(decoding: [UInt8(TransactionKind.count)])
@@ -93,6 +94,8 @@ import WireSamples
 
         let payload = Payload(frames: [.ping(nonce: 7), .probe(nonce: 1), .goodbye])
         #expect(payload.encoded().hex == "050700000000000000" + "0d0100000000000000" + "07")
+        let bern = Cell("851f8347fffffff")!
+        #expect(Frame.nearby(bern).encoded().hex == "0e" + "ffffff7f34f85108")
 
         let twos = Digest(hex: String(repeating: "22", count: 32))!
         let certificate = Certificate(

@@ -86,8 +86,8 @@ enum Golden {
         "Message": "ed74487ddfbad8a27aab808dca588bc1e992e01e28a4b05e71ed1c115202257b",
         "ShortID": "57d802c2b7df802ea993a38c2b22f80064b22315aa2625819af51adf04f7d064",
         "Chunk": "b56443c0a9e59630402d2768271483c0783e84c3d2871473f74def6d851ae6b3",
-        "Frame": "cd095a7ff0311ef7b4ba54b82fd703875c03b404c015593347e59c4ab6bd6de9",
+        "Frame": "7b28aaeafa725440eafcc19c94b84445cc8cb85cfc02fd949650869ae938b62f",
         "Rendezvous": "12f54d3fd1d9a5f1eea849e7be5ba389adba346aeab4a1a80bdbe9d37949cbe8",
-        "Payload": "f252092fb15bf3251eea0abcd85c75de23d9a6b64a471ab970776ea7fe3f4e41",
+        "Payload": "3e5c598c823ece11698629041b5f6c8c988132ff29465156a6f40c64fbbd7ccd",
     ]
 }

@@ -81,7 +81,7 @@ import WireSamples
             .welcome(Array(repeating: fullestRecord, count: Frame.recordsMax)),
             .refusal(Array(repeating: fullestRecord, count: Frame.recordsMax)),
             .indirectPing(.any(from: &chance), .any(from: &chance), nonce: .max),
-            .indirectPong(nonce: .max, isAlive: true), .probe(nonce: .max),
+            .indirectPong(nonce: .max, isAlive: true), .probe(nonce: .max), .nearby(fullestRecord.region!),
             .reconciliation(
                 .cells(
                     SketchCells(

@@ -29,7 +29,8 @@ from noise.connection import Keypair, NoiseConnection
 PRIME = 2**255 - 19
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
 PAYLOAD, KEEPALIVE, CLOSE = 0, 1, 4
-PROBE, PONG = 13, 6
+PROBE, PONG, NEARBY, RECORDS = 13, 6, 14, 0
+BERN = 0x851F8347FFFFFFF  # an H3 cell of resolution 5
 PATIENCE = 5.0
 
 
@@ -294,6 +295,17 @@ class Greeting:
         return took
 
 
+    def near(self, session):
+        """The cards of those nearest to a place that have one: at most four, each signed."""
+        self.socket.send(session.seal(bytes([NEARBY]) + struct.pack("<Q", BERN), PAYLOAD))
+        said = Reader(self.pong(session))
+        expect(said.unpack("<B") == RECORDS, "that says nothing of who is near")
+        cards = [read_record(said, self.network) for _ in range(said.unpack("<B"))]
+        expect(len(cards) <= 4 and all(card[5] for card in cards), "too many cards, or cards without a region")
+        expect(said.unpack("<B") == 0 and said.at == len(said.data), "it asks us, or says more")
+        return cards
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("node", help="earshot://<node id>@host:port")
@@ -312,6 +324,7 @@ def main():
     print(f"clock      {(clock - time.time_ns()) / 1e6:.3f} ms ahead of ours, at most")
     greeting.socket.send(initiation)
     print(f"pong       {greeting.ping(session) * 1000:.3f} ms; replayed and forged datagrams unanswered")
+    print(f"near       {len(greeting.near(session))} cards, signed")
     greeting.socket.send(session.seal(bytes(8), CLOSE))
 
 

@@ -82,7 +82,7 @@ local inner = { [0] = "payload", "keepalive", "path challenge", "path response",
     "rendezvous" }
 local frameNames = {
     [0] = "records", "message", "chunk", "have", "want", "ping", "pong", "goodbye", "dial", "welcome", "refusal",
-    "indirectPing", "indirectPong", "probe", [32] = "roots", [33] = "equal", [34] = "cells", [35] = "more",
+    "indirectPing", "indirectPong", "probe", "nearby", [32] = "roots", [33] = "equal", [34] = "cells", [35] = "more",
     [36] = "page", [37] = "turn", [38] = "wantItems",
 }
 local messageNames = {
@@ -339,6 +339,7 @@ local frames = {
         return r:add(t, "flag", 1):uint() == 1 and "alive" or "no answer"
     end,
     ping,
+    function(r, t) return "of " .. r:add(t, "region", 8):le_uint64():tohex():sub(2) end,
     [32] = function(r, t)
         round(r, t)
         local said = {}

@@ -150,6 +150,7 @@ struct NodeWatch {
         contact.attempts = UInt32(clamping: account.attempts)
         contact.forgeries = UInt32(clamping: account.forgeries)
         guard let link = account.link else { return contact }
+        if link.isNear { contact.traits.insert(.near) }
         var live = LiveStatus.Link(
             isOutbound: link.isOutbound, since: wall(link.since), heardAt: wall(link.heardAt),
             roundTripMicroseconds: link.roundTrip.map { UInt32(clamping: $0.microseconds) },

@@ -16,6 +16,8 @@ public struct StatusReport: Codable, Sendable {
         public var isListed: Bool
         public var isOfCommittee: Bool
         public var isProven: Bool
+        /// A peer that is kept for where it is. Absent where a node of an older version speaks.
+        public var isNear: Bool?
         /// Times that it told contact cards with wrong signatures. Absent where a node of an older version speaks.
         public var forgeries: UInt32?
         /// 0 for whoever did nothing wrong, below it for others; what it is still good for. Absent where a node of an older
@@ -176,6 +178,7 @@ extension StatusReport.Peer {
         isListed = contact.traits.contains(.listed)
         isOfCommittee = contact.traits.contains(.committee)
         isProven = contact.traits.contains(.proven)
+        isNear = contact.traits.contains(.near)
         forgeries = contact.forgeries
         score = contact.score
         standing = "\(contact.standing)"
