@@ -203,6 +203,17 @@ import Wire
         #expect(hand.answers.count == 2)
     }
 
+    @Test func `a validator that asks without end gets as little`() throws {
+        var hand = try ready()
+        let validator = hand.followed.members[0].key.nodeID
+        for _ in 0..<500 { hand.hear(.question(.follow(1)), from: validator) }
+        #expect(hand.answers.count == 2 * 32 && count(hand, .allowance) == 500 - 32)
+        // What it answers is still heard.
+        let asked = hand.untilAsked()
+        hand.answer(truly: hand.followed.next(), by: asked.of)
+        #expect(hand.node.openEpoch == 3)
+    }
+
     @Test func `pieces without end fill eight places`() throws {
         var hand = try ready()
         for number in 0..<40 {

@@ -55,6 +55,21 @@ import Wire
         #expect(again.node.neighbours.list == Self.neighbours(0..<5))
     }
 
+    @Test func `what was remembered before there were neighbours is still read`() throws {
+        let hand = try told()
+        let octets = try #require(hand.boot.following.flatMap(Seal.open))
+        let record = try EdgeRecord(decoding: octets.octetBytes)
+        #expect(record.neighbours.count == 5)
+        var writer = ByteWriter(capacity: 512)
+        writer.list(record.neighbours)
+        let earlier = Array(octets.dropLast(writer.bytes.count))
+        let old = try EdgeRecord(decoding: earlier.octetBytes)
+        #expect(old.neighbours.isEmpty && old.last == record.last && old.deviceEpoch == record.deviceEpoch)
+        let again = try Hand(
+            hand.followed, boot: BootRecords(following: Seal.close(earlier)), at: hand.now)
+        #expect(again.node.openEpoch == 3)
+    }
+
     @Test func `nobody tells an edge node unasked who is near`() throws {
         var hand = try told()
         for validator in hand.followed.members.map(\.key.nodeID) {

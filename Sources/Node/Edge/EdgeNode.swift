@@ -229,12 +229,18 @@ public final class EdgeNode {
         count(.payloads)
         guard !isHalted else { return count(.unasked) }
         let isNeighbour = neighbours.isKnown(sender)
-        if !uplinks.isKnown(sender) {
-            guard keeping.takes(sender, isNeighbour: isNeighbour, at: now) else { return count(.allowance) }
+        let isUplink = uplinks.isKnown(sender)
+        guard isUplink || keeping.takes(sender, isNeighbour: isNeighbour, at: now) else {
+            return count(.allowance)
         }
         guard let payload = try? Payload(decoding: bytes.octetBytes) else { return count(.malformed) }
         for frame in payload.frames {
             guard case .message(let octets) = frame, Message.isForAnybody(tag: octets.first) else {
+                // Of a validator only answers are as many as this node wants.
+                guard !isUplink || keeping.takes(sender, isNeighbour: false, at: now) else {
+                    count(.allowance)
+                    continue
+                }
                 serve(frame, from: Destination(sender, place), at: now, &actions)
                 continue
             }
@@ -242,7 +248,7 @@ public final class EdgeNode {
                 count(.malformed)
                 continue
             }
-            guard isNeighbour || uplinks.isKnown(sender) else {
+            guard isNeighbour || isUplink else {
                 count(.unasked)
                 continue
             }
