@@ -25,7 +25,8 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 
 /// The simulator's named plans; in the binary, so that it finds them wherever it is.
 let scenarios = [
-    "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe", "evidence-fraud",
+    "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe",
+    "edge-without-uplinks", "evidence-fraud",
     "flood-by-a-peer", "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism",
     "oversized-block",
     "retry-storm", "rolling-upgrade",

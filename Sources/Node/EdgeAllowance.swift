@@ -16,21 +16,29 @@ struct EdgeAllowance {
     static let burstOfAll: Duration = .milliseconds(500)
 
     private let secret: UInt64
-    private var clocks = [Int64](repeating: .min, count: Self.places)
+    private let periodOfAll: Duration
+    private let burstOfAll: Duration
+    private var clocks: [Int64]
     private var clockOfAll = Int64.min
 
-    init(chance: Chance) {
+    init(
+        chance: Chance, places: Int = Self.places, periodOfAll: Duration = Self.periodOfAll,
+        burstOfAll: Duration = Self.burstOfAll
+    ) {
         var chance = chance
         secret = chance.bits()
+        clocks = Array(repeating: .min, count: places)
+        self.periodOfAll = periodOfAll
+        self.burstOfAll = burstOfAll
     }
 
     /// Whether a sender may say one more thing now; takes it from its allowance then.
     mutating func takes(_ sender: NodeID, at now: Instant) -> Bool {
         var chance = Chance(seed: secret ^ Digest(of: sender.octets).prefix)
-        let place = chance.below(Self.places)
+        let place = chance.below(clocks.count)
         let own = max(clocks[place], now.nanoseconds) + Self.period.nanoseconds
-        let all = max(clockOfAll, now.nanoseconds) + Self.periodOfAll.nanoseconds
-        guard own <= (now + Self.burst).nanoseconds, all <= (now + Self.burstOfAll).nanoseconds else {
+        let all = max(clockOfAll, now.nanoseconds) + periodOfAll.nanoseconds
+        guard own <= (now + Self.burst).nanoseconds, all <= (now + burstOfAll).nanoseconds else {
             return false
         }
         clocks[place] = own

@@ -17,6 +17,9 @@ struct EdgePieces {
 
     /// The one that began last, last.
     private var slots: [Slot] = []
+    private let sendersMax: Int
+
+    init(sendersMax: Int = Self.sendersMax) { self.sendersMax = sendersMax }
 
     var count: Int { slots.count }
 
@@ -38,7 +41,7 @@ struct EdgePieces {
             place = nil
         }
         if place == nil {
-            if slots.count == Self.sendersMax { slots.removeFirst() }
+            if slots.count == sendersMax { slots.removeFirst() }
             slots.append(
                 Slot(
                     sender: sender, message: chunk.message,

@@ -2,6 +2,7 @@ import Bytes
 import Chance
 import Consensus
 import Dissemination
+import Geo
 import Identity
 import Ledger
 import Membership
@@ -12,8 +13,10 @@ import Wire
 /// - Upon a question: answered from what is at hand, in datagrams that fit each; nothing is remembered of who asked but
 ///   a place in a table of fixed size by which everybody's questions are counted (`EdgeAllowance`). What is older than
 ///   memory is read from the store for `readsMax` askers at a time.
-/// - Upon a bundle, whole or in pieces: only from its author, registered and of the open epoch, verified before it
-///   is stored and spread, by workers' jobs of a quota of its own; when it is durable, its author is told.
+/// - Upon a bundle, whole or in pieces: only from a registered sender, of a registered author and of the open epoch,
+///   verified before it is stored and spread, by workers' jobs of a quota of its own; when it is durable, its sender is
+///   told. Of bundles that the sender did not write, as neighbours hand them on, a few an epoch (`HandedOn`).
+/// - Upon the question who is near: see `NearEdges`.
 ///
 /// A node that halted says nothing to edge nodes: what it knows is not what the network agreed on.
 struct EdgeDesk {
@@ -55,6 +58,8 @@ struct EdgeDesk {
 
     var allowance: EdgeAllowance
     var pieces = EdgePieces()
+    var near = NearEdges()
+    var handedOn = HandedOn()
     var tickets: Set<UInt64> = []
     var reads: [NodeID: Read] = [:]
     /// Of the last two blocks, made when first asked for.
@@ -87,6 +92,11 @@ extension Node {
             edges.cardsTurn = (edges.cardsTurn + 1) & 0xFFFF
             let cards = membership.committeeCards(max: Answer.cardsMax, turn: edges.cardsTurn)
             say(.cards(cards), to: asker, &actions)
+        case .neighbours:
+            guard let near = edges.near.neighbours(of: asker.node, in: chain.openEpoch) else {
+                return count(.edgeAllowance)
+            }
+            say(.neighbours(near), to: asker, &actions)
         }
     }
 
@@ -197,37 +207,51 @@ extension Node {
     }
 
     private func take(
-        _ bundle: Bundle, from author: Destination, at now: Instant, _ actions: inout [NodeAction]
+        _ bundle: Bundle, from sender: Destination, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard !isHalted else { return }
-        guard bundle.author == author.node else { return count(.strangersFrame) }
+        let isOwn = bundle.author == sender.node
+        guard isOwn || chain.isRegistered(sender.node) else { return count(.strangersFrame) }
         guard bundle.epoch == chain.openEpoch else {
             count(.wrongEpoch)
             // Who is ahead of this node tries again; who is behind will learn it.
             let standing: BundleStanding = bundle.epoch < chain.openEpoch ? .refused : .unknown
-            return say(.bundle(bundle.id, standing), to: author, &actions)
+            return say(.bundle(bundle.id, standing), to: sender, &actions)
         }
         let id = bundle.id
-        if pool.contains(id) { return say(.bundle(id, .held), to: author, &actions) }
-        guard chain.isRegistered(author.node), pool.hasRoom(for: author.node) else {
-            count(chain.isRegistered(author.node) ? .thirdBundle : .unregisteredAuthor)
-            return say(.bundle(id, .refused), to: author, &actions)
+        if pool.contains(id) {
+            if isOwn { noteNear(sender) }
+            return say(.bundle(id, .held), to: sender, &actions)
+        }
+        guard chain.isRegistered(bundle.author), pool.hasRoom(for: bundle.author) else {
+            count(chain.isRegistered(bundle.author) ? .thirdBundle : .unregisteredAuthor)
+            return say(.bundle(id, .refused), to: sender, &actions)
         }
         guard edges.tickets.count < EdgeDesk.ticketsMax, tickets.count < Self.ticketsMax else {
             return count(.verificationBacklog)
         }
+        guard isOwn || edges.handedOn.takes(id, from: sender.node) else {
+            count(.handedOn)
+            return say(.bundle(id, .refused), to: sender, &actions)
+        }
         edges.tickets.insert(nextTicket)
-        verify(bundle, nil, teller: nil, replyTo: author, at: now, &actions)
+        verify(bundle, nil, teller: nil, replyTo: sender, at: now, &actions)
     }
 
     /// A bundle that an edge node handed in is verified and, once what was asked for before is durable, stored.
     func accept(
-        bundleOfEdge bundle: Bundle, from author: Destination, isNew: Bool, at now: Instant,
+        bundleOfEdge bundle: Bundle, from sender: Destination, isNew: Bool, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
         if isNew { publish(.bundle(bundle), at: now, &actions) }
-        let standing: BundleStanding = pool.contains(bundle.id) ? .held : .refused
-        say(.bundle(bundle.id, standing), to: author, &actions)
+        let isHeld = pool.contains(bundle.id)
+        if isHeld, bundle.author == sender.node { noteNear(sender) }
+        say(.bundle(bundle.id, isHeld ? .held : .refused), to: sender, &actions)
+    }
+
+    private func noteNear(_ author: Destination) {
+        let version = chain.ledger.device(author.node)?.version(at: chain.openEpoch)
+        edges.near.note(author.node, at: author.endpoint, version?.location?.cell, in: chain.openEpoch)
     }
 
     /// An epoch opens here.
@@ -235,5 +259,6 @@ extension Node {
         edges.opened.append((epoch, now))
         if edges.opened.count > 3 { edges.opened.removeFirst() }
         edges.pieces.removeAll()
+        edges.handedOn.removeAll()
     }
 }

@@ -70,6 +70,8 @@ extension Node {
             ("edges.tickets", edges.tickets.count, EdgeDesk.ticketsMax),
             ("edges.reads", edges.reads.count, EdgeDesk.readsMax),
             ("edges.pieces", edges.pieces.count, EdgePieces.sendersMax),
+            ("edges.near", edges.near.count, NearEdges.countMax),
+            ("edges.handedOn", edges.handedOn.count, HandedOn.sendersMax),
             ("node.recentFinals", recentFinals.count, Self.recentFinalsMax),
             ("node.statuses", statuses.count, Self.statusesMax),
             ("node.fetched", fetched.count, Message.finalityMax),
@@ -106,6 +108,7 @@ extension Node {
         previousPool?.assertInvariants()
         candidates.assertInvariants()
         snapshots.sync?.fetch.assertInvariants()
+        edges.near.assertInvariants()
         for gauge in gauges {
             precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")
         }

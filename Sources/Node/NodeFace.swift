@@ -82,6 +82,8 @@ public enum Persisted: Sendable {
     case peers([NodeRecord])
     /// The one bundle that an edge node signed for the open epoch, in place of the last.
     case outbox(Bundle)
+    /// The bundles of others that an edge node kept: their epoch is over.
+    case droppedOpen
     /// What an edge node follows the chain from (`EdgeRecord`), encoded and sealed (`Seal`).
     case following([UInt8], last: Header?)
     /// Headers of which the blocks are not here, verified by a node that fetches a state.
@@ -275,7 +277,7 @@ public struct BootRecords: Sendable {
     public var state: [(StateKey, [UInt8])]
     public var safety: [UInt8]?
     public var coverage: [UInt8]?
-    /// Verified bundles of the open epoch.
+    /// Verified bundles of the open epoch; an edge node's are those that it keeps for neighbours.
     public var bundles: [Bundle]
     public var ownBundle: Bundle?
     /// What stands behind headers of the open epoch.
@@ -320,4 +322,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case ignored
     /// A peer, or all strangers together, ask more often who is near than they are answered.
     case nearbyAllowance
+    /// More bundles of others than an edge node may hand on in an epoch.
+    case handedOn
 }

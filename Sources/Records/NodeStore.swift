@@ -103,6 +103,8 @@ public enum RecordWrite: Sendable {
     case peers([NodeRecord])
     /// The one bundle that an edge node signed last.
     case outbox(Bundle)
+    /// The bundles of an epoch that is over, which an edge node kept for others.
+    case droppedOpen
     /// What an edge node follows the chain from, sealed.
     case following([UInt8], Epoch)
     case status(LiveStatus)
@@ -165,6 +167,7 @@ extension NodeStore {
                     record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
             }
         case .outbox(let bundle): try put(bundle.encoded(), .ownBundle, &transaction)
+        case .droppedOpen: try clearOpen(&transaction)
         case .following(let bytes, let epoch):
             try put(bytes, .following, &transaction)
             try put(Self.key(epoch), .followed, &transaction)

@@ -345,6 +345,7 @@ extension RecordWrite {
         case .candidate(let contents, let dropped): self = .candidate(contents, dropping: dropped)
         case .peers(let records): self = .peers(records)
         case .outbox(let bundle): self = .outbox(bundle)
+        case .droppedOpen: self = .droppedOpen
         case .following(let bytes, let last): self = .following(bytes, last?.epoch ?? 0)
         case .followed(let headers):
             self = .followed(headers.finals, headers.committees, record: headers.record)

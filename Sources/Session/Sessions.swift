@@ -104,7 +104,7 @@ public final class Sessions {
         case malformed, badMac1, unproven, prefixLimited, badInitiation, replayedInitiation, badRecord
         case ownInitiation, simultaneous, tableFull, halfOpenEvicted, halfOpenExpired
         case unknownIndex, badResponse, badCookie
-        case replayed, forged, expired, badInner, badPathResponse
+        case replayed, forged, expired, badInner, badPathResponse, overtakenClose
     }
 
     /// A new key's life without a datagram under it.

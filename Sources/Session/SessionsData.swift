@@ -175,6 +175,8 @@ extension Sessions {
             peer.endpoint = source
             actions.append(.moved(peer.node, source))
         case .close:
+            // Of what was before the call that `next` answers, which overtook it on the way: that call stands.
+            if let next = peer.next, !next.isInitiator, keypair !== next { return drop(.overtakenClose) }
             remove(peer)
             actions.append(.closed(peer.node, .closedByPeer(code: body[0])))
         }

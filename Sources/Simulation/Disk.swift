@@ -52,6 +52,7 @@ struct Disk {
             candidates.append(contents)
         case .peers(let records): peers = records
         case .outbox(let bundle): own = bundle
+        case .droppedOpen: open = []
         case .following(let bytes, let last):
             following = bytes
             followed = last

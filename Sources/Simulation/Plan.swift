@@ -197,7 +197,7 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case forger
         /// Answers edge nodes with what is not so.
         case lyingUplink
-        /// Takes edge nodes' bundles and keeps them to itself.
+        /// Takes edge nodes' bundles and keeps them to itself; as an edge node, its neighbours'.
         case hoardingUplink
         /// Introduces its peers to nodes that do not exist, at places of others: who believes it makes a flood of calls.
         case introducer
@@ -205,11 +205,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case snapshotLiar
         /// For a second and a half, from the fourth second on, says to each peer a hundred times what a peer may say.
         case torrent
+        /// An edge node that gives all others more bundles, pieces and questions than they can take.
+        case floodingNeighbour
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
-                && $0 != .torrent
+                && $0 != .torrent && $0 != .floodingNeighbour
         }
     }
 

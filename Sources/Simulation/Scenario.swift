@@ -18,6 +18,7 @@ public enum Scenario {
         ("certificate-split", PackageResources.certificate_split_toml),
         ("clock-jumps", PackageResources.clock_jumps_toml),
         ("eclipse-after-wipe", PackageResources.eclipse_after_wipe_toml),
+        ("edge-without-uplinks", PackageResources.edge_without_uplinks_toml),
         ("evidence-fraud", PackageResources.evidence_fraud_toml),
         ("flood-by-a-peer", PackageResources.flood_by_a_peer_toml),
         ("join-by-snapshot", PackageResources.join_by_snapshot_toml),

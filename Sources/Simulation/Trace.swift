@@ -117,7 +117,7 @@ extension World {
         case .accountRequest, .account: "account"
         case .question(let question): "asks \(question)"
         case .answer(let answer): describe(answer)
-        case .handIn(let bundle): "hands in its bundle for epoch \(bundle.epoch)"
+        case .handIn(let bundle): "hands in the bundle of \(bundle.author) for epoch \(bundle.epoch)"
         case .listRequest(let request): "asks for \(request.count) cells of the list behind \(request.header)"
         case .listCells(let answer): "\(answer.cells.count) cells of the list behind \(answer.header)"
         case .itemsRequest(let header, let shorts): "asks for \(shorts.count) items of \(header)"
@@ -143,6 +143,7 @@ extension World {
         case .committee(_, let page, _): "answers: seats, page \(page + 1)"
         case .bundle(_, let standing): "answers: bundle is \(standing)"
         case .cards(let records): "answers: \(records.count) cards"
+        case .neighbours(let list): "answers: \(list.count) neighbours"
         }
     }
 
@@ -155,6 +156,7 @@ extension World {
         case .final(let final): "block \(final.final.header.epoch)"
         case .peers: "peers"
         case .outbox: "own bundle"
+        case .droppedOpen: "no bundles of others"
         case .following(_, let last): "follows to \(last?.epoch ?? 0)"
         case .followed(let headers): "headers to \(headers.finals.last?.header.epoch ?? 0)"
         case .fetched(let rows): "\(rows.count) values of a state"

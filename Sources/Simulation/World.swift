@@ -276,7 +276,7 @@ public final class World {
             add(.clients, to: 0, at: now + .seconds(1) / plan.clients.transfersPerSecond)
         case .tick:
             add(.tick, to: index, at: now + Self.tickPeriod)
-            guard host.node != nil, !host.isHonest else { return }
+            guard host.isUp, !host.isHonest else { return }
             var scene = scene(of: index)
             host.adversary!.tick(scene: &scene)
             leave(scene, from: index)
@@ -359,7 +359,7 @@ public final class World {
                 endpoints: (0..<plan.hosts).map { Network.endpoint(of: $0) }, ids: population.ids)
         host.backdrop = backdrop
         return Scene(
-            backdrop, now: now, peers: host.node?.places ?? [], openEpoch: host.node?.openEpoch ?? 1,
+            backdrop, now: now, peers: host.node?.places ?? [], openEpoch: host.machine?.openEpoch ?? 1,
             chance: chance.split())
     }
 }

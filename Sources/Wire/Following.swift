@@ -1,7 +1,8 @@
 public import Bytes
 public import Identity
 
-/// What an edge node asks a validator, over a session of its own, as any stranger may.
+/// What an edge node asks a validator, over a session of its own, as any stranger may; and another edge node, of what is
+/// common to all, when no validator answers.
 ///
 /// Each question is answered by datagrams that need each other for nothing: what is lost is asked for again, here or
 /// elsewhere, and the one who answers keeps nothing between two questions. Tags are frozen.
@@ -21,6 +22,8 @@ public enum Question: Canonical, Hashable, Sendable {
     case bundle(Digest)
     /// Contact cards of validators.
     case cards
+    /// Edge nodes near the asker, which handed in its own bundle before.
+    case neighbours
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
         switch try reader.uleb128() {
@@ -31,6 +34,7 @@ public enum Question: Canonical, Hashable, Sendable {
         case 4: self = .committee(try Digest(from: &reader), page: try reader.integer())
         case 5: self = .bundle(try Digest(from: &reader))
         case 6: self = .cards
+        case 7: self = .neighbours
         default: throw .unknown
         }
     }
@@ -58,6 +62,7 @@ public enum Question: Canonical, Hashable, Sendable {
             writer.uleb128(5)
             id.encode(to: &writer)
         case .cards: writer.uleb128(6)
+        case .neighbours: writer.uleb128(7)
         }
     }
 }
@@ -80,10 +85,13 @@ public enum Answer: Canonical, Hashable, Sendable {
     case committee(Digest, page: UInt8, [Seat])
     case bundle(Digest, BundleStanding)
     case cards([NodeRecord])
+    /// Registered edge nodes that handed in bundles lately, the nearest first.
+    case neighbours([Neighbour])
 
     /// Pages keep an answer within one datagram.
     public static let seatsOfPageMax = 14
     public static let cardsMax = Frame.recordsMax
+    public static let neighboursMax = 5
     /// Eight versions of a device's facts.
     public static let deviceByteCountMax = 960
     /// Twenty-eight levels: a state of a hundred million values.
@@ -108,6 +116,7 @@ public enum Answer: Canonical, Hashable, Sendable {
                 try reader.list(max: Self.seatsOfPageMax))
         case 7: self = .bundle(try Digest(from: &reader), try BundleStanding(from: &reader))
         case 8: self = .cards(try reader.list(max: Self.cardsMax))
+        case 9: self = .neighbours(try reader.list(max: Self.neighboursMax))
         default: throw .unknown
         }
     }
@@ -151,7 +160,31 @@ public enum Answer: Canonical, Hashable, Sendable {
         case .cards(let records):
             writer.uleb128(8)
             writer.list(records)
+        case .neighbours(let list):
+            writer.uleb128(9)
+            writer.list(list)
         }
+    }
+}
+
+/// An edge node, and where a validator sees it. A hint: who is there is proven by a session, and believed nothing.
+public struct Neighbour: Canonical, Hashable, Sendable {
+    public let node: NodeID
+    public let endpoint: Endpoint
+
+    public init(node: NodeID, endpoint: Endpoint) {
+        self.node = node
+        self.endpoint = endpoint
+    }
+
+    public init(from reader: inout ByteReader) throws(DecodeError) {
+        node = try NodeID(from: &reader)
+        endpoint = try Endpoint(from: &reader)
+    }
+
+    public func encode(to writer: inout ByteWriter) {
+        node.encode(to: &writer)
+        endpoint.encode(to: &writer)
     }
 }
 
@@ -235,14 +268,15 @@ extension Committee {
     }
 }
 
-/// What became of a bundle that was handed to a validator.
+/// What became of a bundle that was handed to a validator, or to a neighbour that shall hand it on.
 public enum BundleStanding: Canonical, Hashable, Sendable {
     case unknown
     /// Some of its pieces are here: one bit each.
     case partial(UInt16)
     /// Verified, durable, and on its way to the others.
     case held
-    /// Of another epoch, or of an author that is not registered, or one too many.
+    /// Of another epoch, or of an author that is not registered, or one too many; by a neighbour: for want of room or of
+    /// validators.
     case refused
 
     public init(from reader: inout ByteReader) throws(DecodeError) {

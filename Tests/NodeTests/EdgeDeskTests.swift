@@ -102,16 +102,19 @@ import Wire
         #expect(desk.answers == [.bundle(bundle.id, .held)])
     }
 
-    @Test func `a bundle is taken from its author only, registered and of the open epoch`() throws {
+    @Test func `a bundle is taken of a registered author, from a registered sender and of the open epoch`()
+        throws
+    {
         var desk = try Desk()
-        let bundle = desk.bundle(of: 0)
-        desk.hear(.handIn(bundle), from: desk.devices[1].nodeID)
-        #expect(desk.jobs.isEmpty && desk.answers.isEmpty)
         let stranger = Followed.Member(150).key
+        desk.hear(.handIn(desk.bundle(of: 0)), from: stranger.nodeID)
+        #expect(desk.jobs.isEmpty && desk.answers.isEmpty)
         let foreign = Bundle(author: stranger.nodeID, epoch: 1, ownTag: nil, reports: [])
             .signed(by: stranger, network: desk.network)
-        desk.hear(.handIn(foreign), from: stranger.nodeID)
-        #expect(desk.jobs.isEmpty && desk.answers == [.bundle(foreign.id, .refused)])
+        for sender in [stranger.nodeID, desk.devices[1].nodeID] {
+            desk.hear(.handIn(foreign), from: sender)
+            #expect(desk.jobs.isEmpty && desk.answers == [.bundle(foreign.id, .refused)])
+        }
         let early = desk.bundle(of: 0, epoch: 2)
         desk.hear(.handIn(early), from: early.author)
         #expect(desk.jobs.isEmpty && desk.answers == [.bundle(early.id, .unknown)])

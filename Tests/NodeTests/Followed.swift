@@ -138,6 +138,8 @@ struct Hand {
     /// Whole bundles that it handed in.
     var handedIn: [(bundle: Bundle, to: NodeID)] = []
     var chunks: [(chunk: Chunk, to: NodeID)] = []
+    /// What it answered others of its kind.
+    var answers: [(answer: Answer, to: NodeID)] = []
     var boot: BootRecords
 
     /// - Parameter listed: How many validators stand in the bootstrap list; nil: all.
@@ -173,6 +175,8 @@ struct Hand {
             case .persist(.coverage(let bytes)): boot.coverage = bytes
             case .persist(.outbox(let bundle)): boot.ownBundle = bundle
             case .persist(.peers(let records)): boot.peers = records
+            case .persist(.bundle(let bundle, _)): boot.bundles.append(bundle)
+            case .persist(.droppedOpen): boot.bundles = []
             case .persist, .transmit, .serve, .card, .hold, .release: break
             case .verify(let ticket, let checks): handle(.verified(ticket: ticket, Verification(of: checks)))
             case .notice(let notice): notices.append("\(notice)")
@@ -186,6 +190,7 @@ struct Hand {
             switch try! Message(decoding: octets) {
             case .question(let question): questions.append((question, node))
             case .handIn(let bundle): handedIn.append((bundle, node))
+            case .answer(let answer): answers.append((answer, node))
             default: preconditionFailure("an edge node has nothing else to say")
             }
         case .chunk(let chunk): chunks.append((chunk, node))
@@ -235,6 +240,15 @@ struct Hand {
             let payload = Payload(frames: [.message(Message.answer(answer).encoded())]).encoded()
             handle(.payload(payload, from: node, .loopback(port: 4_000)))
         }
+    }
+
+    /// Something comes from somebody, of its kind or not.
+    mutating func hear(_ frames: Frame..., from node: NodeID) {
+        handle(.payload(Payload(frames: frames).encoded(), from: node, .loopback(port: 5_000)))
+    }
+
+    mutating func hear(_ message: Message, from node: NodeID) {
+        hear(.message(message.encoded()), from: node)
     }
 
     /// Answers as an honest validator does, from the chain as it is.

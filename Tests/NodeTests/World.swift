@@ -43,7 +43,7 @@ struct Disk {
             candidates.removeAll { $0.header.digest == dropped }
             candidates.append(contents)
         case .peers(let records): peers = records
-        case .outbox, .following: preconditionFailure("no host here is an edge node")
+        case .outbox, .following, .droppedOpen: preconditionFailure("no host here is an edge node")
         case .final(let final):
             let epoch = final.final.header.epoch
             for bundle in final.bundles { bundles[bundle.id] = bundle }

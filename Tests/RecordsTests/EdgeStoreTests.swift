@@ -53,4 +53,19 @@ import WireSamples
         try store.delete(Array("following".utf8), in: "node")
         #expect(try right() == .unknownHistory)
     }
+
+    @Test func `bundles kept for others are there until their epoch is over`() throws {
+        let scratch = try Scratch()
+        do {
+            let store = try scratch.store()
+            try store.write([.outbox(bundles[0]), .bundle(bundles[1], isOwn: false)])
+            try store.write([.bundle(bundles[2], isOwn: false)])
+        }
+        let store = try scratch.store()
+        #expect(try Set(store.life().bundles) == [bundles[1], bundles[2]])
+        try store.write([.droppedOpen])
+        let life = try store.life()
+        #expect(life.bundles.isEmpty && life.ownBundle == bundles[0])
+        #expect(try store.bundle(bundles[1].id) == nil)
+    }
 }

@@ -98,4 +98,25 @@ import Wire
         #expect(net.machines.allSatisfy { $0.gauges.prefix(3).allSatisfy { $0.value == 0 } })
         #expect(net.machines.allSatisfy { $0.deadline == .never || $0.deadline >= net.now })
     }
+
+    @Test func `a close that the next call overtakes on the way closes nothing`() {
+        let net = Net(chance: Chance(seed: 6))
+        net.open(0, to: 1)
+        net.run(for: .seconds(1))
+        var held: [UInt8]?
+        net.tamper = { octets, _ in
+            held = octets
+            return nil
+        }
+        net.handle(.close(net.ids[1], code: 0), at: 0)
+        net.tamper = { octets, _ in octets }
+        net.open(0, to: 1)
+        // The call arrives after 10 ms, the close after 15, what is said under the new key after 30.
+        net.inject(held!, from: net.places[0], to: net.places[1], at: net.now + .milliseconds(15))
+        net.run(for: .milliseconds(25))
+        #expect(net.seen[1].closed.isEmpty && net.machines[1][.overtakenClose] == 1)
+        net.send([1, 2, 3], from: 0, to: 1)
+        net.run(for: .milliseconds(100))
+        #expect(net.seen[1].received == [[1, 2, 3]] && net.isOpen(0, 1) && net.isOpen(1, 0))
+    }
 }

@@ -165,4 +165,82 @@ import Testing
         plan.expects.everyBundle = true
         clean(World(plan: plan).run(), of: plan)
     }
+
+    // MARK: Neighbours
+
+    /// Some edge nodes neither hear nor are heard by any validator, from the third epoch on and for ever.
+    private func cutOff(_ hosts: [Int], edges: Int = 9) -> Plan {
+        var plan = plan(edges: edges)
+        plan.epochs = 8
+        plan.epochMilliseconds = 20_000
+        plan.patience = 200_000
+        let validators = Array(0..<plan.validators)
+        plan.faults = [
+            Fault(.cut, at: 42_000, until: 1_000_000, hosts: hosts, others: validators),
+            Fault(.cut, at: 42_000, until: 1_000_000, hosts: validators, others: hosts),
+        ]
+        return plan
+    }
+
+    @Test(arguments: [false, true])
+    func `an edge node that reaches no validator follows, and its bundles are in blocks`(sealed: Bool) {
+        var plan = cutOff([4, 5])
+        plan.sealed = sealed
+        plan.expects.everyBundle = true
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        // From the third epoch to the eighth, of two nodes.
+        #expect(outcome.edgeCounters["edge.headersNear", default: 0] >= 2 * 5)
+        #expect(outcome.edgeCounters["edge.keptHeld", default: 0] >= 2 * 5)
+    }
+
+    @Test func `without neighbours such a node is lost, and nobody else`() {
+        let plan = cutOff([4], edges: 1)
+        let outcome = World(plan: plan).run()
+        #expect(!outcome.violations.isEmpty)
+        #expect(outcome.edgeCounters["edge.headersNear"] == nil)
+    }
+
+    @Test func `a neighbour that says it holds bundles, and drops them, loses none`() {
+        var plan = cutOff([4, 5])
+        plan.byzantine = [Byzantine(host: 8, .hoardingUplink)]
+        plan.expects.everyBundle = true
+        clean(World(plan: plan).run(), of: plan)
+    }
+
+    @Test func `a neighbour that floods breaks no bound, and no bundle is lost`() {
+        var plan = cutOff([4])
+        plan.epochs = 5
+        plan.byzantine = [Byzantine(host: 8, .floodingNeighbour)]
+        plan.expects.everyBundle = true
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        #expect(outcome.edgeCounters["edge.allowance", default: 0] > 0)
+        #expect(outcome.edgeCounters["edge.keptRefused", default: 0] > 0)
+    }
+
+    @Test func `when validators can be reached again, neighbours are left in peace`() {
+        var plan = cutOff([4, 5])
+        plan.epochs = 10
+        plan.faults = plan.faults.map {
+            Fault($0.kind, at: $0.at, until: 90_000, hosts: $0.hosts, others: $0.others)
+        }
+        plan.healsAt = 90_000
+        plan.expects.everyBundle = true
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        #expect(outcome.edgeCounters["edge.headersNear", default: 0] <= 2 * 4)
+    }
+
+    @Test func `while all is well neighbours keep and answer nothing`() {
+        var plan = plan()
+        plan.epochs = 10
+        plan.epochMilliseconds = 20_000
+        plan.expects.everyBundle = true
+        let outcome = World(plan: plan).run()
+        clean(outcome, of: plan)
+        for name in ["served", "kept", "handedOver", "headersNear", "keptRefused", "foreign", "allowance"] {
+            #expect(outcome.edgeCounters["edge." + name] == nil, "\(name)")
+        }
+    }
 }

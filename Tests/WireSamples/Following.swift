@@ -37,9 +37,15 @@ extension BundleStanding: Sample {
     }
 }
 
+extension Neighbour: Sample {
+    public static func any(from chance: inout Chance) -> Neighbour {
+        Neighbour(node: .any(from: &chance), endpoint: .any(from: &chance))
+    }
+}
+
 extension Question: Sample {
     /// Of cases there are.
-    public static let count = 7
+    public static let count = 8
 
     public static func any(from chance: inout Chance) -> Question {
         switch chance.below(count) {
@@ -49,14 +55,15 @@ extension Question: Sample {
         case 3: .device(.any(from: &chance))
         case 4: .committee(.any(from: &chance), page: chance.word())
         case 5: .bundle(.any(from: &chance))
-        default: .cards
+        case 6: .cards
+        default: .neighbours
         }
     }
 }
 
 extension Answer: Sample {
     /// Of cases there are.
-    public static let count = 9
+    public static let count = 10
 
     public static func any(from chance: inout Chance) -> Answer {
         any(from: &chance, tag: chance.below(count))
@@ -74,7 +81,8 @@ extension Answer: Sample {
         case 5: return .deviceProof(chance.word(), chance.octets(chance.below(proofByteCountMax + 1)))
         case 6: return .committee(.any(from: &chance), page: chance.word(), chance.list(max: seatsOfPageMax))
         case 7: return .bundle(.any(from: &chance), .any(from: &chance))
-        default: return .cards(chance.list(max: cardsMax))
+        case 8: return .cards(chance.list(max: cardsMax))
+        default: return .neighbours(chance.list(max: neighboursMax))
         }
     }
 }

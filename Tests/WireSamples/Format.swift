@@ -53,7 +53,7 @@ public struct Format: Sendable, CustomStringConvertible {
         Format(Endpoint.self), Format(Roles.self), Format(NodeRecord.self), Format(Summary.self),
         Format(Contents.self), Format(TransactionFault.self), Format(TransactionStatus.self),
         Format(MerkleProof.self), Format(VotesPage.self), Format(BundleStanding.self), Format(Question.self),
-        Format(Answer.self),
+        Format(Answer.self), Format(Neighbour.self),
         Format(ListRequest.self), Format(ListCells.self), Format(ReconciliationFrame.self),
         Format(StatePlace.self), Format(StatePart.self),
         Format(SnapshotQuestion.self), Format(SnapshotAnswer.self),

@@ -75,6 +75,10 @@ import WireSamples
                 .any(from: &chance), page: .max, Array(repeating: seat, count: Answer.seatsOfPageMax)),
             .bundle(.any(from: &chance), .partial(.max)),
             .cards(Array(repeating: record, count: Answer.cardsMax)),
+            .neighbours(
+                Array(
+                    repeating: Neighbour(node: .any(from: &chance), endpoint: .any(from: &chance)),
+                    count: Answer.neighboursMax)),
         ]
         #expect(answers.count == Answer.count)
         for answer in answers {

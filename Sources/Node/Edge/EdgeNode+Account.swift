@@ -73,6 +73,11 @@ extension EdgeNode: NodeMachine {
             ("edge.errands", errands.count, 2),
             ("edge.pushes", outbox?.pushes.count ?? 0, Self.pushesMax),
             ("edge.checked", outbox?.checked.count ?? 0, Self.checksMax),
+            ("edge.neighbours", neighbours.contacts.count, Neighbours.countMax),
+            ("edge.handovers", outbox?.handovers.count ?? 0, Neighbours.countMax),
+            ("edge.kept", keeping.bundles.count + keeping.tickets.count, Self.keptMax),
+            ("edge.pieces", keeping.pieces.count, Keeping.sendersMax),
+            ("edge.finals", keeping.finals.count, Keeping.finalsMax),
             ("edge.seats", exchange?.seats.count ?? 0, Certificate.seatsMax),
         ] + coverage.gauges.map { ("coverage.\($0.name)", $0.value, $0.limit) }
     }
@@ -83,11 +88,16 @@ extension EdgeNode: NodeMachine {
     public func assertInvariants() {
         coverage.assertInvariants()
         uplinks.assertInvariants()
+        neighbours.assertInvariants()
         for gauge in gauges {
             precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")
         }
         precondition(exchange == nil || settling == nil, "one question about the chain at a time")
         precondition(settling == nil || settling!.header.epoch == chain.last?.epoch)
+        precondition(Set(keeping.bundles.map(\.bundle.author)).count == keeping.bundles.count)
+        precondition(
+            keeping.bundles.allSatisfy { $0.bundle.author != id && $0.bundle.epoch == chain.openEpoch })
+        precondition(keeping.tickets.keys.allSatisfy { tickets[$0] != nil })
         precondition(ownBundle.map { $0.epoch <= chain.openEpoch } ?? true)
     }
 }

@@ -10,6 +10,7 @@ import Wire
 /// The one question about the chain that is out, and what of its answer is here.
 struct Exchange {
     let epoch: Epoch
+    /// Or a neighbour, if no uplink answers.
     let uplink: NodeID
     var deadline: Instant
     var attempts = 1
@@ -20,8 +21,9 @@ struct Exchange {
     /// Who must have voted for the header, once that is known.
     var committee: Committee?
     var output: VRFOutput?
-    /// Seats whose votes are verified.
+    /// Seats whose votes are verified, and the pages that these were on.
     var voters: Set<UInt16> = []
+    var counted: [VotesPage] = []
     var ballot: Ballot?
     /// The page that is waited for.
     var page: UInt8 = 0
@@ -51,7 +53,7 @@ struct Settling {
 /// - Upon "not yet": again after a 64th of the window, then half as much longer every time, up to an eighth.
 /// - Upon a header: examined, its committee fetched if it is new; upon a page of votes: verified, and the next asked for.
 ///   Upon a quorum: final.
-/// - Upon silence: once more for what is missing, then another uplink.
+/// - Upon silence: once more for what is missing, then another uplink; after three of them neighbours too.
 /// - Upon a header that is final: if the own bundle was of its epoch, its place is proven, by another uplink if the first
 ///   has no proof; two that have none are believed, as a bundle that is handed in twice harms nobody.
 /// - Upon a validator that is further on: straight to the last epoch that known committees can vouch for.
@@ -84,11 +86,14 @@ extension EdgeNode {
         var epoch = chain.openEpoch
         if let tip, tip.epoch > epoch {
             // Whoever said so shall show it.
-            destination = uplinks.destination(of: tip.at)
+            destination = self.destination(of: tip.at)
             epoch = min(tip.epoch, chain.reach)
         }
         tip = nil
-        guard let destination = destination ?? uplinks.pick(excluding: excluded, at: now) else {
+        guard
+            let destination = destination ?? neighbourToFollow(at: now)
+                ?? uplinks.pick(excluding: excluded, at: now)
+        else {
             return nextPoll = now + jittered(max(pollDelay, .seconds(1)))
         }
         count(.polls)
@@ -110,7 +115,9 @@ extension EdgeNode {
     /// Something did not come: asks once more for that, then elsewhere.
     private func insist(at now: Instant, _ actions: inout [NodeAction]) {
         guard var current = exchange else { return }
-        guard current.attempts < Self.attemptsMax, let destination = uplinks.destination(of: current.uplink)
+        // While it is cut off it only looks whether validators are back.
+        let attemptsMax = isCutOff && uplinks.isKnown(current.uplink) ? 1 : Self.attemptsMax
+        guard current.attempts < attemptsMax, let destination = destination(of: current.uplink)
         else { return askElsewhere(at: now, &actions) }
         current.attempts += 1
         current.deadline = now + patience
@@ -126,7 +133,8 @@ extension EdgeNode {
 
     private func askElsewhere(at now: Instant, _ actions: inout [NodeAction]) {
         guard let current = exchange else { return }
-        uplinks.failed(current.uplink, at: now)
+        failed(current.uplink, at: now)
+        if uplinks.isKnown(current.uplink) { silence = min(silence + 1, Self.silenceMax) }
         exchange = nil
         // All of them are silent: no busier than when nothing has happened.
         guard uplinks.ready(at: now).isEmpty else {
@@ -169,11 +177,21 @@ extension EdgeNode {
         _ lastFinal: Epoch, _ age: UInt32, _ current: Exchange, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
+        if neighbours.isKnown(current.uplink), current.header == nil, lastFinal >= current.epoch {
+            // It keeps the last headers only, and this node is further behind.
+            exchange = nil
+            if current.epoch == chain.openEpoch, min(lastFinal, chain.reach) > current.epoch {
+                tip = (lastFinal, current.uplink)
+                return poll(at: now, &actions)
+            }
+            failed(current.uplink, at: now)
+            return nextPoll = now + jittered(Self.pollDelayMin(genesis.parameters) / 2)
+        }
         guard current.header == nil, lastFinal < current.epoch else { return count(.unasked) }
         exchange = nil
         if current.epoch > chain.openEpoch || lastFinal + 1 < chain.openEpoch {
             // It is behind, or it has not what it spoke of: somebody else may know more.
-            uplinks.failed(current.uplink, at: now)
+            failed(current.uplink, at: now)
             return nextPoll = now + jittered(Self.pollDelayMin(genesis.parameters) / 2)
         }
         if !isAligned, age != .max {
@@ -190,7 +208,7 @@ extension EdgeNode {
         let committee: Committee
         do throws(LightChain.Fault) { committee = try chain.examine(header) } catch {
             guard case .needs(let digest) = error, let current = exchange,
-                let destination = uplinks.destination(of: current.uplink)
+                let destination = destination(of: current.uplink)
             else { return refute("header of epoch \(header.epoch): \(error)", at: now, &actions) }
             exchange!.seats = []
             exchange!.seatsPage = 0
@@ -208,7 +226,7 @@ extension EdgeNode {
     }
 
     private func learn(_ seats: [Seat], _ page: UInt8, at now: Instant, _ actions: inout [NodeAction]) {
-        guard let header = exchange?.header, let destination = uplinks.destination(of: exchange!.uplink)
+        guard let header = exchange?.header, let destination = destination(of: exchange!.uplink)
         else { return }
         exchange!.seats += seats
         guard exchange!.seats.count <= Certificate.seatsMax else {
@@ -269,8 +287,9 @@ extension EdgeNode {
             return refute("a forged vote", at: now, &actions)
         }
         exchange!.voters.formUnion(page.entries.map(\.voter))
+        exchange!.counted.append(page)
         if chain.isQuorum(exchange!.voters, of: committee) { return finish(at: now, &actions) }
-        guard current.page < current.pages, let destination = uplinks.destination(of: current.uplink) else {
+        guard current.page < current.pages, let destination = destination(of: current.uplink) else {
             return refute("votes that are no quorum", at: now, &actions)
         }
         ask(.votes(current.epoch, page: current.page), destination, &actions)
@@ -293,14 +312,22 @@ extension EdgeNode {
         }
         let isNext = header.epoch == chain.openEpoch
         count(isNext ? .headers : .skipped)
+        let isNear = neighbours.isKnown(current.uplink)
+        if isNear {
+            count(.headersNear)
+            neighbours.guide = current.uplink
+        }
         chain.advance(to: header, committee, output: output)
+        noteFinal(header, current.counted)
+        forgetKept(&actions)
         remember(&actions)
         actions.append(.notice(.epochFinal(header.epoch, view: ballot.view, stateRoot: header.stateRoot)))
         if !hasFinalised {
             hasFinalised = true
             actions.append(.notice(.ready(header.epoch)))
         }
-        guard isNext, let ownBundle, ownBundle.epoch == header.epoch else {
+        // Neighbours do not know what else is in a block.
+        guard isNext, !isNear, let ownBundle, ownBundle.epoch == header.epoch else {
             return conclude(header, includesOwn: false, age: current.age, at: now, &actions)
         }
         settling = Settling(

@@ -5,7 +5,7 @@ import Identity
 import Rules
 import Wire
 
-/// The own bundle of the open epoch on its way to validators.
+/// The own bundle of the open epoch on its way to validators, or to neighbours that hand it on.
 struct Outbox {
     struct Push {
         let node: NodeID
@@ -24,6 +24,9 @@ struct Outbox {
     /// One for each datagram.
     let frames: [Frame]
     var pushes: [Push]
+    /// Neighbours, if it comes to that, and when it does.
+    var handovers: [Push] = []
+    var handOverAt: Instant
     /// When somebody else is asked for it.
     var checkAt: Instant
     /// Who was asked, and until when an answer is waited for.
@@ -32,10 +35,14 @@ struct Outbox {
     /// Somebody to whom it was not given has it.
     var isSpread = false
 
+    /// A validator has said what becomes of it.
+    var isConfirmed: Bool { isSpread || pushes.contains { $0.isDone } }
+
     var deadline: Instant {
         if isSpread { return .never }
         let next = pushes.lazy.filter { !$0.isDone }.map(\.nextAt).min() ?? .never
-        return min(next, check?.until ?? checkAt)
+        let handover = handovers.lazy.filter { !$0.isDone }.map(\.nextAt).min() ?? .never
+        return min(min(next, check?.until ?? checkAt), isConfirmed ? .never : min(handover, handOverAt))
     }
 }
 
@@ -45,6 +52,7 @@ struct Outbox {
 /// - Upon no receipt: again after 1 s, 2 s, … a 16th of the window, and after two in vain to one more validator.
 /// - At 80 %: a validator that it was not given to is asked for it. It has it: done. It has not: it gets it, and so does
 ///   one more; who kept it to itself is noted and left alone. Looked at again a 16th of the window later.
+/// - At 85 %, if no validator has said that it holds it: to neighbours; see `EdgeNode+Neighbours.swift`.
 /// - Upon the end of the epoch, however it ended: done; what was not included is in the next bundle.
 extension EdgeNode {
     /// Validators that are given one bundle, at most.
@@ -62,28 +70,32 @@ extension EdgeNode {
         actions.append(.persist(.outbox(bundle)))
     }
 
-    func startOutbox(_ bundle: Bundle, at now: Instant) {
+    /// A bundle that is handed in, one frame for each datagram.
+    static func frames(of bundle: Bundle) -> [Frame] {
         let octets = Message.handIn(bundle).encoded()
+        guard octets.count > Frame.messageByteCountMax else { return [.message(octets)] }
         let message = Digest(of: octets)
         let size = Chunk.byteCountMax
         let pieces = (octets.count + size - 1) / size
-        let frames: [Frame] =
-            octets.count <= Frame.messageByteCountMax
-            ? [.message(octets)]
-            : (0..<pieces).map { index in
-                .chunk(
-                    Chunk(
-                        message: message, index: UInt16(index), count: UInt16(pieces),
-                        octets: Array(octets[(index * size)..<min((index + 1) * size, octets.count)])))
-            }
+        return (0..<pieces).map { index in
+            .chunk(
+                Chunk(
+                    message: message, index: UInt16(index), count: UInt16(pieces),
+                    octets: Array(octets[(index * size)..<min((index + 1) * size, octets.count)])))
+        }
+    }
+
+    func startOutbox(_ bundle: Bundle, at now: Instant) {
         uplinks.fill(at: now)
         let spread = window * 3 / 100
         let pushes = uplinks.chosen.map {
             Outbox.Push(node: $0, nextAt: now + chance.duration(in: .zero...spread))
         }
         let check = max(openedAt + window * 80 / 100, now + spread + patience / 4)
+        let late = max(openedAt + window * Self.handOverPercent / 100, now + spread + patience / 2)
         outbox = Outbox(
-            id: bundle.id, frames: frames, pushes: pushes,
+            id: bundle.id, frames: Self.frames(of: bundle), pushes: pushes,
+            handOverAt: late + neighbours.jitter(.zero...(window / 100)),
             checkAt: check + chance.duration(in: .zero...(window / 100)))
     }
 
@@ -93,9 +105,25 @@ extension EdgeNode {
         }
         guard let deadline = outbox?.deadline, deadline <= now else { return }
         for place in outbox!.pushes.indices {
-            let push = outbox!.pushes[place]
+            var push = outbox!.pushes[place]
             guard !push.isDone, push.nextAt <= now else { continue }
-            send(push, place, at: now, &actions)
+            let isInVain = push.attempts == 2
+            send(&push, to: uplinks.destination(of: push.node), at: now, &actions)
+            outbox!.pushes[place] = push
+            guard isInVain else { continue }
+            uplinks.failed(push.node, at: now)
+            giveToOneMore(at: now)
+        }
+        handOver(at: now, &actions)
+        for place in outbox!.handovers.indices where !outbox!.isConfirmed {
+            var push = outbox!.handovers[place]
+            guard !push.isDone, push.nextAt <= now else { continue }
+            let isInVain = push.attempts == 2
+            send(&push, to: neighbours.destination(of: push.node), at: now, &actions)
+            outbox!.handovers[place] = push
+            guard isInVain else { continue }
+            neighbours.failed(push.node, at: now)
+            handToOneMore(at: now)
         }
         if let check = outbox!.check {
             if check.until <= now {
@@ -109,24 +137,24 @@ extension EdgeNode {
         if outbox!.pushes.isEmpty { giveToOneMore(at: now) }
     }
 
+    /// All of the bundle, or what of it is missing there, or the question what is.
     private func send(
-        _ push: Outbox.Push, _ place: Int, at now: Instant, _ actions: inout [NodeAction]
+        _ push: inout Outbox.Push, to destination: Destination?, at now: Instant,
+        _ actions: inout [NodeAction]
     ) {
         let pause = min(
             Self.pushPauseMin * (1 << min(push.attempts, 10)), max(window / 16, .milliseconds(500)))
-        outbox!.pushes[place].attempts += 1
-        outbox!.pushes[place].since = push.since ?? now
-        outbox!.pushes[place].nextAt = now + pause / 2 + chance.duration(in: .zero...pause)
-        outbox!.pushes[place].standing = nil
-        if push.attempts == 2 {
-            uplinks.failed(push.node, at: now)
-            giveToOneMore(at: now)
-        }
-        guard let destination = uplinks.destination(of: push.node) else { return }
+        let isFirst = push.attempts == 0
+        let standing = push.standing
+        push.attempts += 1
+        push.since = push.since ?? now
+        push.nextAt = now + pause / 2 + chance.duration(in: .zero...pause)
+        push.standing = nil
+        guard let destination else { return }
         var frames = outbox!.frames
-        if case .partial(let pieces) = push.standing {
+        if case .partial(let pieces) = standing {
             frames = frames.indices.filter { pieces >> UInt16($0) & 1 == 0 }.map { frames[$0] }
-        } else if frames.count > 1, push.attempts > 0 {
+        } else if frames.count > 1, !isFirst {
             // Which of the pieces got there? Whoever has none asks for all.
             return ask(.bundle(outbox!.id), destination, &actions)
         }
@@ -155,7 +183,13 @@ extension EdgeNode {
         _ standing: BundleStanding, of id: Digest, from sender: NodeID, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
+        if let place = keeping.bundles.firstIndex(where: { $0.id == id }) {
+            return receive(standing, ofKept: place, from: sender, at: now, &actions)
+        }
         guard outbox?.id == id else { return count(.unasked) }
+        if let place = outbox!.handovers.firstIndex(where: { $0.node == sender && !$0.isDone }) {
+            return receive(standing, ofHandover: place, at: now, &actions)
+        }
         if outbox!.check?.node == sender {
             outbox!.check = nil
             outbox!.checkAt = now + window / 16
@@ -167,7 +201,7 @@ extension EdgeNode {
         }
         outbox!.pushes[place].standing = standing
         switch standing {
-        case .held: break
+        case .held: askWhoIsNear(sender, &actions)
         case .refused: count(.refused)
         case .unknown, .partial:
             // What it has not is sent at once the first time, and later only when it is due.

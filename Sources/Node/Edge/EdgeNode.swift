@@ -7,7 +7,8 @@ import Ledger
 public import Wire
 
 /// A hotspot or sensor that follows the chain as a light client: it beacons, witnesses and hands in its bundle, and
-/// carries nobody else's. What it sends and holds does not grow with the network.
+/// of others' only those of a few neighbours that reach no validator. What it sends and holds does not grow with the
+/// network.
 ///
 /// It is a client of validators, as a wallet is: each question opens or uses a session of its own, and validators
 /// keep nothing for it but that.
@@ -17,6 +18,8 @@ public import Wire
 /// - Upon finality of e: whether the own bundle is in block e is settled by a proof under its evidence root; then,
 ///   and not before, e + 1 opens for the radio, and the beacon of e may be revealed.
 /// - The bundle, once durable, goes to three uplinks; see `EdgeNode+Outbox.swift`.
+/// - When no validator answers, neighbours do what they can; see `EdgeNode+Neighbours.swift`, and for what it does for
+///   them `EdgeNode+Keeping.swift`.
 /// - Its own record in the registry and validators' cards are asked for now and then; see `EdgeNode+Errands.swift`.
 ///
 /// The driver carries out actions as those of a `Node`. Not safe for use from several threads; one driver owns it.
@@ -29,6 +32,7 @@ public final class EdgeNode {
         case randomness(Digest)
         case votes(Digest, VotesPage)
         case cards([NodeRecord], from: NodeID)
+        case kept(Bundle, from: Destination)
     }
 
     /// What went wrong, or right; tools print the name.
@@ -36,6 +40,12 @@ public final class EdgeNode {
         case payloads, malformed, unasked, badSignature, backlog
         case polls, headers, skipped, committees, lies, silentUplinks
         case bundlesSigned, bundlesIncluded, bundlesMissed, refused
+        /// Headers that a neighbour showed, and own bundles that one holds.
+        case headersNear, handedOver
+        /// For others: questions answered, bundles kept, given to a validator that holds them, given up.
+        case served, kept, keptHeld, keptLost
+        /// Of others: bundles that were not kept, what no edge node is asked for, and more than it has time for.
+        case keptRefused, foreign, allowance
     }
 
     public let genesis: Genesis
@@ -50,6 +60,14 @@ public final class EdgeNode {
     var chain: LightChain
     var coverage: CoverageMachine
     var uplinks: Uplinks
+    var neighbours: Neighbours
+    /// What it does for others.
+    var keeping: Keeping
+    /// Its disk may hold what it kept for others.
+    var mayHaveKept = false
+    /// Questions about the chain that no validator answered, since one last did.
+    var silence = 0
+    var isNeighboursTurn = false
     /// The own device, as the registry had it after the block of `deviceEpoch`.
     var device: Device?
     var deviceEpoch: Epoch
@@ -90,10 +108,12 @@ public final class EdgeNode {
         self.key = key
         self.settings = settings
         var chance = chance
+        var remembered: [Neighbour] = []
         if let record: EdgeRecord = try BootFault.restore(boot.following, "what the node followed to") {
             chain = try LightChain(genesis: genesis, network: network, record: record)
             device = record.device
             deviceEpoch = record.deviceEpoch
+            remembered = record.neighbours
         } else {
             chain = LightChain(genesis: genesis, network: network)
             device = Self.device(key.nodeID, in: genesis)
@@ -109,6 +129,10 @@ public final class EdgeNode {
             own: key.nodeID, bootstrap: settings.bootstrap,
             remembered: boot.peers.filter { Node.check(of: $0, network: network).holds },
             chance: chance.split())
+        // By chances of its own, so that all else is drawn as it would be without neighbours.
+        var near = Chance(seed: Self.seed(of: chance) ^ 0x6E65_6172)
+        neighbours = Neighbours(own: key.nodeID, remembered: remembered, chance: near.split())
+        keeping = Keeping(chance: near.split())
         card = NodeRecord(
             node: key.nodeID, sequence: settings.recordSequence << NodeRecord.changeBits,
             epoch: chain.openEpoch - 1, roles: settings.roles, endpoints: settings.endpoints,
@@ -127,7 +151,13 @@ public final class EdgeNode {
         open(since: now, at: now, &actions)
         // Whatever this node remembers, the network may be further on.
         nextPoll = now + self.chance.duration(in: .zero...Self.pollDelayMin(genesis.parameters))
+        restore(boot.bundles, at: now)
         wake(at: now, &actions)
+    }
+
+    private static func seed(of chance: Chance) -> UInt64 {
+        var chance = chance
+        return chance.bits()
     }
 
     private static func device(_ id: NodeID, in genesis: Genesis) -> Device? {
@@ -174,7 +204,7 @@ public final class EdgeNode {
         guard !isHalted else { return .never }
         let following = exchange?.deadline ?? settling?.deadline ?? nextPoll
         return min(
-            min(coverage.deadline, following),
+            min(min(coverage.deadline, following), keeping.deadline),
             min(outbox?.deadline ?? .never, errands.first?.deadline ?? .never))
     }
 
@@ -184,26 +214,45 @@ public final class EdgeNode {
         follow(at: now, &actions)
         runErrands(at: now, &actions)
         runOutbox(at: now, &actions)
+        runKeeping(at: now, &actions)
     }
 
     func count(_ counter: Counter) { counts[counter.rawValue] += 1 }
 
     // MARK: In and out
 
-    /// Nothing but answers is of use, and only from whom this node asks.
+    /// Answers only from whom this node asks; what others ask, or hand over, in a bounded measure.
     private func receive(
         _ bytes: [UInt8], from sender: NodeID, _ place: Endpoint, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
         count(.payloads)
-        guard !isHalted, uplinks.isKnown(sender) else { return count(.unasked) }
+        guard !isHalted else { return count(.unasked) }
+        let isNeighbour = neighbours.isKnown(sender)
+        let isUplink = uplinks.isKnown(sender)
+        guard isUplink || keeping.takes(sender, isNeighbour: isNeighbour, at: now) else {
+            return count(.allowance)
+        }
         guard let payload = try? Payload(decoding: bytes.octetBytes) else { return count(.malformed) }
-        for case .message(let octets) in payload.frames {
+        for frame in payload.frames {
+            guard case .message(let octets) = frame, Message.isForAnybody(tag: octets.first) else {
+                // Of a validator only answers are as many as this node wants.
+                guard !isUplink || keeping.takes(sender, isNeighbour: false, at: now) else {
+                    count(.allowance)
+                    continue
+                }
+                serve(frame, from: Destination(sender, place), at: now, &actions)
+                continue
+            }
             guard case .answer(let answer)? = try? Message(decoding: octets) else {
                 count(.malformed)
                 continue
             }
-            if awaits(answer, from: sender) { uplinks.answered(sender, at: place) }
+            guard isNeighbour || isUplink else {
+                count(.unasked)
+                continue
+            }
+            if awaits(answer, from: sender) { answered(sender, at: place) }
             receive(answer, from: sender, at: now, &actions)
         }
     }
@@ -216,6 +265,8 @@ public final class EdgeNode {
         case .device, .deviceProof, .cards: errands.first?.asked?.node == sender
         case .bundle(let id, let standing):
             outbox?.id == id && (standing == .held || outbox?.check?.node == sender)
+                || keeping.bundles.contains { $0.id == id && !$0.isDone && $0.tried.last == sender }
+        case .neighbours: neighbours.asked == sender
         }
     }
 
@@ -229,6 +280,10 @@ public final class EdgeNode {
         case .device, .deviceProof, .cards: receive(errand: answer, from: sender, at: now, &actions)
         case .bundle(let id, let standing):
             receive(standing, of: id, from: sender, at: now, &actions)
+        case .neighbours(let list):
+            guard neighbours.asked == sender else { return count(.unasked) }
+            // Remembered with the next header.
+            neighbours.learn(list)
         }
     }
 
@@ -242,10 +297,10 @@ public final class EdgeNode {
         for payload in packer.payloads() { actions.append(.send(payload, to: destination)) }
     }
 
-    /// A validator said what is not so: it is left alone for a while, and somebody else is asked.
+    /// Somebody said what is not so: it is left alone for a while, and somebody else is asked.
     func lied(_ node: NodeID, _ what: String, at now: Instant, _ actions: inout [NodeAction]) {
         count(.lies)
-        uplinks.failed(node, at: now)
+        failed(node, at: now)
         actions.append(.notice(.uplinkLied(node, what)))
     }
 
@@ -260,6 +315,7 @@ public final class EdgeNode {
         _ ticket: UInt64, _ verification: Verification, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
+        keeping.tickets[ticket] = nil
         switch purpose {
         case .randomness(let digest):
             reckoned(verification.outputs.first ?? nil, of: digest, at: now, &actions)
@@ -268,6 +324,8 @@ public final class EdgeNode {
         case .cards(let records, let sender):
             guard verification.holds else { return count(.badSignature) }
             learn(records, from: sender, &actions)
+        case .kept(let bundle, let author):
+            kept(bundle, from: author, holds: verification.holds, at: now, &actions)
         }
     }
 
@@ -289,7 +347,7 @@ public final class EdgeNode {
     func remember(_ actions: inout [NodeAction]) {
         let record = EdgeRecord(
             last: chain.last, committee: chain.committee, next: chain.next, device: device,
-            deviceEpoch: deviceEpoch)
+            deviceEpoch: deviceEpoch, neighbours: neighbours.list)
         actions.append(.persist(.following(Seal.close(record.encoded()), last: chain.last)))
     }
 
@@ -297,6 +355,7 @@ public final class EdgeNode {
     func open(since: Instant, at now: Instant, _ actions: inout [NodeAction]) {
         let epoch = chain.openEpoch
         uplinks.open(committee: chain.openCommittee.seats.map(\.key), at: now)
+        neighbours.open()
         outbox = nil
         if ownBundle?.epoch != epoch { ownBundle = nil }
         begin(since: since, at: now, &actions)

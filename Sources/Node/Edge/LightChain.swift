@@ -163,13 +163,18 @@ struct EdgeRecord: Canonical, Hashable, Sendable {
     /// The own device, as the registry had it after the block of `deviceEpoch`.
     let device: Device?
     let deviceEpoch: Epoch
+    let neighbours: [Neighbour]
 
-    init(last: Header?, committee: Committee, next: Committee?, device: Device?, deviceEpoch: Epoch) {
+    init(
+        last: Header?, committee: Committee, next: Committee?, device: Device?, deviceEpoch: Epoch,
+        neighbours: [Neighbour] = []
+    ) {
         self.last = last
         self.committee = committee
         self.next = next
         self.device = device
         self.deviceEpoch = deviceEpoch
+        self.neighbours = neighbours
     }
 
     init(from reader: inout ByteReader) throws(DecodeError) {
@@ -178,6 +183,8 @@ struct EdgeRecord: Canonical, Hashable, Sendable {
         next = try reader.option()
         device = try reader.option()
         deviceEpoch = try reader.integer()
+        // Records of earlier versions end here.
+        neighbours = reader.remaining > 0 ? try reader.list(max: Neighbours.countMax) : []
     }
 
     func encode(to writer: inout ByteWriter) {
@@ -186,5 +193,6 @@ struct EdgeRecord: Canonical, Hashable, Sendable {
         writer.option(next)
         writer.option(device)
         writer.integer(deviceEpoch)
+        writer.list(neighbours)
     }
 }

@@ -36,6 +36,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .introducer: Introducer()
     case .snapshotLiar: SnapshotLiar(chance: chance)
     case .torrent: Torrent(chance: chance)
+    case .floodingNeighbour: FloodingNeighbour(chance: chance)
     }
 }
 

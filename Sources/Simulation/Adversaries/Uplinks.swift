@@ -62,6 +62,16 @@ struct LyingUplink: Adversary {
             return [
                 .cards(records.map { $0.changed(sequence: $0.sequence &+ 1, endpoint: scene.ownEndpoint) })
             ]
+        case .neighbours(let list):
+            // Those that there are, at its own place; or nobody, and itself among them.
+            if chance.happens(1, in: 2) {
+                return [.neighbours(list.map { Neighbour(node: $0.node, endpoint: scene.ownEndpoint) })]
+            }
+            let nobody = (1..<Answer.neighboursMax).map { _ in
+                Neighbour(
+                    node: NodeID(octets: chance.octets(32).octetBytes), endpoint: scene.ownEndpoint)
+            }
+            return [.neighbours([Neighbour(node: scene.id, endpoint: scene.ownEndpoint)] + nobody)]
         }
     }
 
@@ -125,7 +135,7 @@ struct LyingUplink: Adversary {
 }
 
 extension Scene {
-    fileprivate var ownEndpoint: Endpoint { endpoints[host] }
+    var ownEndpoint: Endpoint { endpoints[host] }
 }
 
 extension NodeRecord {
@@ -136,7 +146,8 @@ extension NodeRecord {
     }
 }
 
-/// Takes edge nodes' bundles, says that it has them, and keeps them to itself.
+/// Takes edge nodes' bundles, says that it has them, and keeps them to itself: a validator, or a neighbour that shall hand
+/// them on.
 struct HoardingUplink: Adversary {
     private var incoming = Wiretap()
 
