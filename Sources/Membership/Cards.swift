@@ -5,6 +5,8 @@ internal import Wire
 
 // What is known of others: learning, forgetting, telling, remembering.
 extension Membership {
+    /// Cards that a peer exchanges are taken no faster.
+    static let cardsPeriod: Duration = .milliseconds(100)
     /// Of the passive view, those that once answered and that nobody's word displaces.
     var provenMax: Int { settings.passiveMax / 2 }
     /// While exchanges are as frequent, the last news is worth repeating.
@@ -17,11 +19,19 @@ extension Membership {
         _ actions: inout [Action]
     ) {
         guard let index = contacts.index(of: sender), var link = contacts.list[index].link else { return }
-        let isTaken = link.takesCards(at: now)
-        if isTaken { link.hear(at: now) }
+        let isOwn = records.count == 1 && records[0].node == sender
+        var isHearsay = false
+        if asks || isOwn, link.cardsAt + Self.cardsPeriod <= now {
+            link.cardsAt = now
+        } else if !asks, link.isAskedForCards {
+            link.isAskedForCards = false
+        } else {
+            guard !asks, link.takesNews(at: now) else { return contacts.update(link, at: index) }
+            isHearsay = true
+        }
+        link.hear(at: now)
         contacts.update(link, at: index)
-        guard isTaken else { return }
-        for record in records { learn(record, from: endpoint, at: now) }
+        for record in records { learn(record, from: endpoint, isHearsay: isHearsay, at: now) }
         guard let index = contacts.index(of: sender) else { return }
         if let own = records.first(where: { $0.node == sender }), own.life > link.life {
             restart(index, endpoint, at: now, &actions)
@@ -68,11 +78,14 @@ extension Membership {
     /// - Parameters:
     ///   - teller: Where it was told; nil for one that was remembered.
     ///   - isOwn: Said by whose card it is, so that somebody is there even if it has expired.
+    ///   - isHearsay: Told as news or to make sets equal: see `News.swift`.
     mutating func learn(
-        _ record: NodeRecord, from teller: Endpoint?, isOwn: Bool = false, at now: Instant
+        _ record: NodeRecord, from teller: Endpoint?, isOwn: Bool = false, isHearsay: Bool = false,
+        at now: Instant
     ) {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
+            if !isHearsay { contacts.setHearsay(false, at: index) }
             if let known = contacts.list[index].record, known.sequence >= record.sequence,
                 !isRemoved(.recordSequence) || known.sequence == record.sequence
             {
@@ -95,6 +108,7 @@ extension Membership {
         var contact = Contact(node: record.node, record: record, retryAt: now)
         contact.isOfCommittee = committee.contains(record.node)
         contact.teller = settings.prefix(of: teller)
+        contact.isHearsay = isHearsay
         guard isOwn || teller == nil || !hasExpired(record) else { return }
         guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else {
             hasTurnedAway = true
@@ -113,6 +127,8 @@ extension Membership {
         guard !prefixes.isEmpty else { return true }
         var counts = [Int](repeating: 0, count: prefixes.count)
         for index in contacts.list.indices where !contacts.list[index].isActive {
+            // Hearsay takes no room from what is told by whom we chose to ask.
+            if contacts.list[index].isHearsay, !contact.isHearsay { continue }
             for prefix in settings.prefixes(of: contacts.list[index]) {
                 if let place = prefixes.firstIndex(of: prefix) { counts[place] += 1 }
             }
@@ -137,6 +153,8 @@ extension Membership {
         }) {
             return most
         }
+        let hearsay = idle.filter { contacts.list[$0].isHearsay }
+        if !hearsay.isEmpty { return hearsay[chance.below(hearsay.count)] }
         let unproven = idle.filter { !contacts.list[$0].isProven }
         let expired = unproven.filter { hasExpired(contacts.list[$0].record) }
         if !expired.isEmpty { return expired[chance.below(expired.count)] }
@@ -176,9 +194,11 @@ extension Membership {
         nextShuffle = now + jittered(shufflePeriod)
         shufflePeriod = min(shufflePeriod * 5 / 4, settings.shufflePeriodMax)
         let index = active[chance.below(active.count)]
-        let node = contacts.list[index].node
-        let endpoint = contacts.list[index].link!.endpoint
-        actions.append(.send(node, endpoint, .records(sample(for: node, withOwn: true), asks: true)))
+        var link = contacts.list[index].link!
+        link.isAskedForCards = true
+        contacts.update(link, at: index)
+        let cards = sample(for: contacts.list[index].node, withOwn: true)
+        actions.append(.send(contacts.list[index].node, link.endpoint, .records(cards, asks: true)))
     }
 
     /// Up to four cards: one's own, the newest news, and random others of whom something was heard; never the
@@ -220,6 +240,7 @@ extension Membership {
             anchors + active + fresh.filter { contacts.list[$0].isProven }
             + fresh.filter { !contacts.list[$0].isProven }
             + others.filter { hasExpired(contacts.list[$0].record) }
-        return Array(all.lazy.compactMap { contacts.list[$0].record }.prefix(Self.rememberedMax))
+        let told = all.lazy.filter { !contacts.list[$0].isHearsay }
+        return Array(told.compactMap { contacts.list[$0].record }.prefix(Self.rememberedMax))
     }
 }

@@ -30,6 +30,8 @@ struct Contact: Equatable, Sendable {
     var isAnchor = false
     /// It was a peer, or answered a dial: somebody is there.
     var isProven = false
+    /// Nobody told its card who was asked for cards, or whose it is.
+    var isHearsay = false
     /// Dials that it answered with a refusal since it was last a peer.
     var refusals = 0
     /// From which prefix its card was told first; nil where prefixes are not limited, or if it was remembered.
@@ -123,8 +125,11 @@ struct Link: Equatable, Sendable {
     var jitter: Int
     /// Questions in a row that others had to answer for it.
     var detours = 0
-    /// When its frames of cards would have come, had they come at their pace: they may be ahead of it by `cardsBurst`.
-    private var cardsUntil: Instant
+    /// When cards were last exchanged that we had not asked for.
+    var cardsAt: Instant
+    var isAskedForCards = false
+    /// When its frames of news would have come, had they come at their pace: they may be ahead of it by `newsBurst`.
+    private var newsUntil: Instant
     /// When it was last told who is near.
     var askedAt = Instant(nanoseconds: .min)
 
@@ -141,18 +146,19 @@ struct Link: Equatable, Sendable {
         self.jitter = jitter
         since = now
         heardAt = now
-        cardsUntil = now
+        cardsAt = Instant(nanoseconds: .min)
+        newsUntil = now
     }
 
-    /// Frames of cards that are taken from one peer: thirty-two at once, as many as all that a small network has, and ten in
-    /// a second.
-    private static let cardsPeriod: Duration = .milliseconds(100)
-    private static let cardsBurst: Duration = .milliseconds(3_200)
+    /// Frames of cards that nobody asked for: thirty-two at once, as many as all that a small network has, and ten in a
+    /// second.
+    private static let newsPeriod: Duration = .milliseconds(100)
+    private static let newsBurst: Duration = .milliseconds(3_200)
 
-    mutating func takesCards(at now: Instant) -> Bool {
-        let next = max(cardsUntil, now) + Self.cardsPeriod
-        guard next <= now + Self.cardsBurst else { return false }
-        cardsUntil = next
+    mutating func takesNews(at now: Instant) -> Bool {
+        let next = max(newsUntil, now) + Self.newsPeriod
+        guard next <= now + Self.newsBurst else { return false }
+        newsUntil = next
         return true
     }
 
@@ -246,7 +252,11 @@ struct Contacts: Equatable, Sendable {
     }
 
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }
-    mutating func setProven(at index: Int) { list[index].isProven = true }
+    mutating func setProven(at index: Int) {
+        list[index].isProven = true
+        list[index].isHearsay = false
+    }
+    mutating func setHearsay(_ isHearsay: Bool, at index: Int) { list[index].isHearsay = isHearsay }
     mutating func setAnchor(at index: Int) { list[index].isAnchor = true }
     mutating func set(doubtedUntil: Instant, at index: Int) { list[index].doubtedUntil = doubtedUntil }
     mutating func set(spreadAt: Instant, at index: Int) { list[index].spreadAt = spreadAt }

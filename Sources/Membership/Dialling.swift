@@ -84,7 +84,7 @@ extension Membership {
         }
     }
 
-    /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others, and last those whose cards
+    /// Who may be dialled now: anchors, then fellows, then one of each prefix, then the others, then who is known by hearsay, and last those whose cards
     /// have expired; each at random, so that neither a part of the list nor a crowded prefix is preferred.
     private mutating func candidates(at now: Instant, where isWanted: (Contact) -> Bool) -> [Int] {
         var due: [Int] = []
@@ -105,6 +105,7 @@ extension Membership {
         var fellows: [Int] = []
         var different: [Int] = []
         var others: [Int] = []
+        var hearsay: [Int] = []
         var expired: [Int] = []
         for index in due {
             let contact = contacts.list[index]
@@ -117,6 +118,8 @@ extension Membership {
                 fellows.append(index)
             } else if hasExpired(contact.record) {
                 expired.append(index)
+            } else if contact.isHearsay {
+                hearsay.append(index)
             } else if prefixes.allSatisfy({ counts[$0] == nil }) {
                 different.append(index)
             } else {
@@ -125,7 +128,7 @@ extension Membership {
             for prefix in prefixes { counts[prefix, default: 0] += 1 }
         }
         chance.shuffle(&different)
-        return first + fellows + different + others + expired
+        return first + fellows + different + others + hearsay + expired
     }
 
     /// - Parameter place: Where it was heard a moment ago; nil: where its card says.
@@ -193,11 +196,10 @@ extension Membership {
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
         {
-            // Whoever gave way may have moved it. If both dial at once, both have chosen.
+            // Whoever gave way may have moved it. If both dial at once, both have chosen; but for its place nobody was.
             let place = contacts.index(of: sender)!
-            connect(
-                place, endpoint, isOutbound: contacts.dialled.contains(place),
-                isNear: nearness.dialled == sender, at: now, &actions)
+            let isChosen = contacts.dialled.contains(place) && nearness.dialled != sender
+            connect(place, endpoint, isOutbound: isChosen, at: now, &actions)
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoinAsNear(index, endpoint, at: now, &actions)
         {

@@ -15,7 +15,8 @@ extension Membership {
 
     /// Whether others are told of it. Who names an epoch far ahead would have its card told for ever, long after it is gone.
     func isTold(_ contact: Contact) -> Bool {
-        guard let record = contact.record, contact.attempts < 2, !hasExpired(record) else { return false }
+        guard let record = contact.record, contact.attempts < 2, !contact.isHearsay, !hasExpired(record)
+        else { return false }
         return record.epoch <= final || record.epoch - final <= lifetime
     }
 

@@ -111,8 +111,10 @@ extension Membership {
             index = first.index
         }
         nearness.asksNearest.toggle()
-        let endpoint = contacts.list[index].link!.endpoint
-        actions.append(.send(contacts.list[index].node, endpoint, .nearby(region)))
+        var link = contacts.list[index].link!
+        link.isAskedForCards = true
+        contacts.update(link, at: index)
+        actions.append(.send(contacts.list[index].node, link.endpoint, .nearby(region)))
     }
 
     /// A near peer is gone: another is looked for soon.

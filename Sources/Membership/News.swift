@@ -5,6 +5,10 @@ public import Wire
 
 // Cards that every full node is to hold: those of the committee, and in a small network everybody's. They travel as news from peer
 // to peer, and the host makes what peers hold of them equal (`sharedCards`), so that nothing depends on luck.
+//
+// Whoever invents nodes has their cards spread by honest ones in this way, and so tellers prove nothing here: what is known by news alone
+// is *hearsay*. It is dialled after all others, displaced before all others, takes no room from them, and is neither exchanged nor remembered;
+// until its owner says it, or somebody who was asked for cards.
 extension Membership {
     /// To gather news for one frame, and to hear who has them already.
     static let newsDelay: Duration = .milliseconds(20)

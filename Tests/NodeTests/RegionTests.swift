@@ -102,7 +102,10 @@ import Wire
         #expect(world.run(for: .seconds(30)) { world.nodes[0]!.contacts.count { $0.link != nil } == 2 })
         let node = world.nodes[0]!
         func answers(_ host: Int) -> Int {
+            // What is due anyway is no answer.
             var actions: [NodeAction] = []
+            node.handle(.woke, at: world.now, actions: &actions)
+            actions = []
             let payload = Payload(frames: [.nearby(region(place(0)))]).encoded()
             node.handle(
                 .payload(payload, from: world.key(host).nodeID, world.endpoint(host)), at: world.now,
