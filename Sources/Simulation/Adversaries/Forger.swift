@@ -34,7 +34,15 @@ struct Forger: Adversary {
     mutating func tick(scene: inout Scene) {
         for _ in 0..<Self.forgeriesPerTick {
             guard let victim = chance.pick(scene.ids.filter { $0 != scene.id }) else { return }
-            scene.sendToAll(message(as: victim, scene))
+            let forged = message(as: victim, scene)
+            if case .transaction = forged {
+                // A wallet is nobody's peer: who is ignored by all may still hand in.
+                scene.send(
+                    forged,
+                    to: scene.endpoints.indices.filter { $0 != scene.host }.map { scene.endpoints[$0] })
+            } else {
+                scene.sendToAll(forged)
+            }
         }
     }
 
