@@ -59,12 +59,14 @@ extension Dissemination {
             peers.ids[$0] != held.source && !peers.list[$0].shown.contains(id)
                 && gives(held.spread, to: $0, at: now)
         }
-        let isBurst = peers.list.contains { $0.haves.count >= Self.burst }
-        let relays = isBurst ? Self.relayPeersOfBurst : Self.relayPeers
-        if held.spread != .consensus, others.count > relays {
-            chance.shuffle(&others)
-            for place in others[relays...] { announce(id, to: place, at: now) }
-            others.removeSubrange(relays...)
+        if held.spread != .consensus {
+            let isBurst = peers.list.contains { $0.haves.count >= Self.burst }
+            let relays = isBurst ? Self.relayPeersOfBurst : Self.relayPeers
+            if others.count > relays {
+                chance.shuffle(&others)
+                for place in others[relays...] { announce(id, to: place, at: now) }
+                others.removeSubrange(relays...)
+            }
         }
         for place in others { push(held.octets, held.digest, held.spread, to: place, at: now, &actions) }
     }

@@ -182,7 +182,7 @@ import Wire
             .header(header, lastFinal: 3, age: 0), .votes(hand.followed.page(of: header, voters: 2)),
             by: asked.of)
         #expect(hand.node.openEpoch == 3 && counted(hand, .lies) == 1)
-        #expect(hand.node.neighbours.contacts.contains { $0.failures == 1 && $0.node == asked.of })
+        #expect(hand.node.neighbours.contacts.contains { $0.pause.failures == 1 && $0.node == asked.of })
     }
 
     @Test func `a neighbour that is further on shows its last header, and one that only says so is left`()
@@ -203,7 +203,7 @@ import Wire
         other.questions.removeAll()
         for _ in 0..<10 { other.answer(.open(lastFinal: 1_000, age: 0), by: liar.of) }
         #expect(other.questions.count == 1)
-        #expect(other.node.neighbours.contacts.contains { $0.failures > 0 && $0.node == liar.of })
+        #expect(other.node.neighbours.contacts.contains { $0.pause.failures > 0 && $0.node == liar.of })
     }
 
     /// What one edge node answers another's questions.

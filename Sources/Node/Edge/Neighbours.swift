@@ -15,15 +15,11 @@ struct Neighbours {
     static let changesMax = 2
     /// One epoch of so many.
     static let period = 8
-    private static let pauseMin: Duration = .seconds(2)
-    private static let pauseMax: Duration = .seconds(300)
 
     struct Contact {
         let node: NodeID
         var endpoint: Endpoint
-        /// Since it last answered.
-        var failures = 0
-        var pausedUntil: Instant = .origin
+        var pause = Pause()
     }
 
     private(set) var contacts: [Contact] = []
@@ -76,8 +72,8 @@ struct Neighbours {
                 contacts.append(Contact(node: neighbour.node, endpoint: neighbour.endpoint))
             } else if changes < Self.changesMax {
                 changes += 1
-                let failures = contacts.map(\.failures).max()!
-                let worst = contacts.indices.filter { contacts[$0].failures == failures }
+                let failures = contacts.map(\.pause.failures).max()!
+                let worst = contacts.indices.filter { contacts[$0].pause.failures == failures }
                 contacts.remove(at: worst[chance.below(worst.count)])
                 contacts.append(Contact(node: neighbour.node, endpoint: neighbour.endpoint))
             }
@@ -86,14 +82,14 @@ struct Neighbours {
 
     /// One of them that is none of these, and not left alone now; nil if there is nobody.
     mutating func pick(excluding excluded: [NodeID] = [], at now: Instant) -> Destination? {
-        let ready = contacts.filter { $0.pausedUntil <= now && !excluded.contains($0.node) }
+        let ready = contacts.filter { $0.pause.until <= now && !excluded.contains($0.node) }
         return ready.isEmpty ? nil : destination(of: ready[chance.below(ready.count)].node)
     }
 
     /// Whom to ask about the chain. Whoever was asked first the last time must show a header to be it again.
     mutating func pickToFollow(at now: Instant) -> Destination? {
         defer { guide = nil }
-        let isReady = contacts.contains { $0.node == guide && $0.pausedUntil <= now }
+        let isReady = contacts.contains { $0.node == guide && $0.pause.until <= now }
         return isReady ? destination(of: guide!) : pick(at: now)
     }
 
@@ -102,17 +98,14 @@ struct Neighbours {
 
     mutating func answered(_ node: NodeID, at endpoint: Endpoint) {
         guard let place = place(of: node) else { return }
-        contacts[place].failures = 0
-        contacts[place].pausedUntil = .origin
+        contacts[place].pause = Pause()
         contacts[place].endpoint = endpoint
     }
 
     /// It did not answer, or said what is not so.
     mutating func failed(_ node: NodeID, at now: Instant) {
         guard let place = place(of: node) else { return }
-        contacts[place].failures = min(contacts[place].failures + 1, 16)
-        let pause = min(Self.pauseMin * (1 << (contacts[place].failures - 1)), Self.pauseMax)
-        contacts[place].pausedUntil = now + pause / 2 + chance.duration(in: .zero...(pause / 2))
+        contacts[place].pause.failed(at: now, &chance)
     }
 
     func assertInvariants() {

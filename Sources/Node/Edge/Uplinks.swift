@@ -15,8 +15,6 @@ struct Uplinks {
     static let count = 3
     /// Cards of 200 octets: more validators than any node needs, so that whoever comes first is no rule.
     static let contactsMax = 64
-    private static let pauseMin: Duration = .seconds(2)
-    private static let pauseMax: Duration = .seconds(300)
 
     struct Contact {
         let node: NodeID
@@ -24,9 +22,7 @@ struct Uplinks {
         var record: NodeRecord?
         /// Of the bootstrap list.
         let isListed: Bool
-        /// Since it last answered.
-        var failures = 0
-        var pausedUntil: Instant = .origin
+        var pause = Pause()
     }
 
     /// Ascending by key.
@@ -49,7 +45,7 @@ struct Uplinks {
         for (node, endpoint) in list.prefix(Self.contactsMax) where node != own {
             if let index = place(of: node) {
                 contacts[index].endpoint = endpoint
-                contacts[index].pausedUntil = .origin
+                contacts[index].pause.until = .origin
             } else if contacts.count < Self.contactsMax {
                 insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
             }
@@ -67,7 +63,7 @@ struct Uplinks {
 
     /// Useful contacts, and of them those that are not left alone now.
     func ready(at now: Instant) -> [NodeID] {
-        useful.filter { contacts[$0].pausedUntil <= now }.map { contacts[$0].node }
+        useful.filter { contacts[$0].pause.until <= now }.map { contacts[$0].node }
     }
 
     /// How many of the committee are known.
@@ -104,7 +100,7 @@ struct Uplinks {
         let others = ready.filter { !excluded.contains($0) }
         if !others.isEmpty { return destination(of: others[chance.below(others.count)]) }
         if !ready.isEmpty { return destination(of: ready[chance.below(ready.count)]) }
-        return useful.min { contacts[$0].pausedUntil < contacts[$1].pausedUntil }
+        return useful.min { contacts[$0].pause.until < contacts[$1].pause.until }
             .flatMap { destination(of: contacts[$0].node) }
     }
 
@@ -116,17 +112,14 @@ struct Uplinks {
 
     mutating func answered(_ node: NodeID, at place: Endpoint) {
         guard let index = self.place(of: node) else { return }
-        contacts[index].failures = 0
-        contacts[index].pausedUntil = .origin
+        contacts[index].pause = Pause()
         contacts[index].endpoint = place
     }
 
     /// It did not answer, or said what is not so.
     mutating func failed(_ node: NodeID, at now: Instant) {
         guard let index = place(of: node) else { return }
-        contacts[index].failures = min(contacts[index].failures + 1, 16)
-        let pause = min(Self.pauseMin * (1 << (contacts[index].failures - 1)), Self.pauseMax)
-        contacts[index].pausedUntil = now + pause / 2 + chance.duration(in: .zero...(pause / 2))
+        contacts[index].pause.failed(at: now, &chance)
         // It may be elsewhere now: the card or the list knows.
         if let home = contacts[index].record?.endpoints.first { contacts[index].endpoint = home }
         guard !ready(at: now).isEmpty else { return }
@@ -151,9 +144,10 @@ struct Uplinks {
             // Whoever lost its seat or fails most gives way, if anybody does.
             let spare = contacts.indices.filter {
                 !contacts[$0].isListed && !chosen.contains(contacts[$0].node)
-                    && (!committee.contains(contacts[$0].node) || contacts[$0].failures > 2)
+                    && (!committee.contains(contacts[$0].node) || contacts[$0].pause.failures > 2)
             }
-            guard let worst = spare.max(by: { contacts[$0].failures < contacts[$1].failures }) else {
+            guard let worst = spare.max(by: { contacts[$0].pause.failures < contacts[$1].pause.failures })
+            else {
                 return false
             }
             contacts.remove(at: worst)
