@@ -23,8 +23,11 @@ enum VerifyRows {
                 }
                 wall = min(wall, taken)
                 precondition(fresh.stored == signed.count, "bundles were dropped")
+                // As fast as this is a burst, which is pushed to two and announced to the others.
+                let octets = evidence.payloads.reduce(0) { $0 + $1.count }
                 precondition(
-                    fresh.sent > 3 * evidence.payloads.reduce(0) { $0 + $1.count }, "nothing was forwarded")
+                    (2 * octets...3 * octets).contains(fresh.sent),
+                    "\(fresh.sent) octets forwarded of \(octets)")
             })
         var again = try Ingest(evidence, at: "\(directory)/duplicates")
         for datagram in evidence.payloads { try again.receive(datagram) }
@@ -36,7 +39,7 @@ enum VerifyRows {
             .rate("`NodeID.signed` against libsodium's verify", wrapper),
             .rate("evidence ingest against libsodium's verify", whole, least: 0.85),
             .time("evidence ingest, wall, commits included", Double(wall) / Double(signed.count)),
-            .time("a duplicate, from datagram to drop", duplicates, most: 3_000),
+            .time("a duplicate, from datagram to drop", duplicates, most: 2_000),
         ]
     }
 }
