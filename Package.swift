@@ -74,8 +74,8 @@ let package = Package(
         // Floor 2: protocol machines; none imports another.
         room("Session", "Bytes", "Chance", "Identity", "Rules", "Wire"),
         room("Membership", "Bytes", "Chance", "Geo", "Identity", "Rules", "Wire"),
-        room("Dissemination", "Bytes", "Chance", "Identity", "Wire"),
-        room("Reconciliation", "Bytes", "Chance", "Identity", "Wire"),
+        room("Dissemination", "Bytes", "Chance", "Identity", "Rules", "Wire"),
+        room("Reconciliation", "Bytes", "Chance", "Identity", "Rules", "Wire"),
         room("Consensus", "Bytes", "Chance", "Identity", "Rules", "Wire"),
         room("Coverage", "Bytes", "Chance", "Geo", "Identity", "Rules", "Wire"),
         room("Ledger", "Bytes", "Chance", "Geo", "Identity", "Rules", "Wire"),
@@ -99,7 +99,8 @@ let package = Package(
         room(
             "Simulation", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity",
             "Ledger", "Node",
-            "Radio", "Rules", "Session", "Wire", .product(name: "HeapModule", package: "swift-collections"),
+            "Radio", "Reconciliation", "Rules", "Session", "Wire",
+            .product(name: "HeapModule", package: "swift-collections"),
             "TOMLKit",
             resources: scenarios.map { .embedInCode("Scenarios/\($0).toml") }),
         // Floor 5: arguments to calls.
@@ -143,7 +144,7 @@ let package = Package(
         tests(
             "SimulationTests", exclude: ["Design.rules", "Traces"], "Bytes", "Chance", "Consensus",
             "Coverage", "Geo",
-            "Identity", "Node", "Radio", "Rules", "Simulation", "Wire"),
+            "Identity", "Node", "Radio", "Reconciliation", "Rules", "Simulation", "Wire"),
         tests("IdentityTests", exclude: ["Vectors"], "Bytes", "Chance", "Identity"),
         tests("ConsensusTests", "Bytes", "Chance", "Consensus", "Identity", "Wire"),
         tests(

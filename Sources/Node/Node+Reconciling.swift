@@ -1,9 +1,9 @@
 import Chance
 import Consensus
 import Dissemination
-import Identity
+package import Identity
 import Ledger
-import Reconciliation
+package import Reconciliation
 import Rules
 import Wire
 
@@ -112,11 +112,9 @@ extension Node {
 
     private func hasSeat(_ node: NodeID) -> Bool { chain.committee.index(of: node) != nil }
 
-    /// From the secret that only the two of them have: it needs no word between them and survives every session.
     private func sketchKeys(with peer: NodeID) -> SketchKeys? {
         if let known = sharedWork?.sketchKeys(id, peer) { return known }
-        guard let secret = key.agree(with: peer, for: "earshot reconciliation of two") else { return nil }
-        let keys = SketchKeys(secret: secret.octets, nonce: network.prefix)
+        guard let keys = SketchKeys(of: key, with: peer, network: network) else { return nil }
         sharedWork?.store(keys, id, peer)
         return keys
     }
@@ -180,5 +178,20 @@ extension Node {
         }
         return committee.isMoreThanThird(weight) || !committee.isMoreThanThird(others)
             || count >= Gathering.peersMax
+    }
+}
+
+extension SketchKeys {
+    /// From the secret that only the two of them have: it needs no word between them and survives every session. Nil if
+    /// the other's identity is no key.
+    package init?(of key: SigningKey, with peer: NodeID, network: Digest) {
+        guard let secret = key.agree(with: peer, for: "earshot reconciliation of two") else { return nil }
+        self = SketchKeys(secret: secret.octets, nonce: network.prefix)
+        if isRemoved(.keyedShortIDs) { self = .known(in: network) }
+    }
+
+    /// Such as anybody can compute: what two nodes must not use.
+    package static func known(in network: Digest) -> SketchKeys {
+        SketchKeys(secret: [0], nonce: network.prefix)
     }
 }

@@ -1,3 +1,4 @@
+internal import Rules
 public import Wire
 
 /// Finds what two sets do not share, from one side's own cells and whatever cells of the other arrive.
@@ -104,9 +105,12 @@ public struct Decoder: Sendable {
             next += 1
             // It may have been emptied since it was queued.
             guard let (symbol, sign) = isPure(index) else { continue }
-            guard found.count < receivedCount else { throw .morePeelsThanCells }
-            guard found.insert(symbol.hash).inserted else { throw .itemRepeated }
+            guard isRemoved(.sketchLimits) || found.count < receivedCount else { throw .morePeelsThanCells }
+            let isNew = found.insert(symbol.hash).inserted
+            guard isRemoved(.sketchLimits) || isNew else { throw .itemRepeated }
             if sign == .plus { onlyTheirs.append(symbol.short) } else { onlyOurs.append(symbol.short) }
+            // Here and not in a check after the event: without the limits above this may never come to its end.
+            precondition(onlyTheirs.count + onlyOurs.count <= own.count, "a peel empties a cell for good")
             takeOut(symbol, sign)
         }
         pure.removeAll(keepingCapacity: true)

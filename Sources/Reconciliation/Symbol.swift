@@ -12,6 +12,12 @@ public struct Symbol: Hashable, Sendable {
         self.short = short
         self.hash = hash
     }
+
+    /// Whether no cell below `limit` holds it but the first, which holds all.
+    package func isAlone(below limit: Int) -> Bool {
+        var indices = CellIndices(hash: hash)
+        return !indices.advance(limit: limit)
+    }
 }
 
 /// What turns the items of a set into symbols, for one session.

@@ -64,6 +64,12 @@
     case cardSignatures
     /// "Forward only what was verified."
     case validateBeforeForward
+    /// "Larger objects go in hashed chunks": what they come to is what its digest says, or it is nothing.
+    case chunkDigests
+    /// "Peels ≤ cells received, each h peeled once, else abort and score."
+    case sketchLimits
+    /// "A known key lets a crafted set cancel a victim's items": those of a session's short ids are nobody else's.
+    case keyedShortIDs
     /// "Bad signature −100 […]; −80 ignore": whoever does wrong is heard no more for a while.
     case faultsCount
 

@@ -115,10 +115,14 @@ struct Scene {
     mutating func send(_ message: Message, to endpoint: Endpoint) {
         let octets = message.encoded()
         if octets.count <= Frame.messageByteCountMax { return send([.message(octets)], to: endpoint) }
+        send(chunksOf: octets, as: Digest(of: octets), to: endpoint)
+    }
+
+    /// In chunks that say to be of the message with this digest.
+    mutating func send(chunksOf octets: [UInt8], as digest: Digest, to endpoint: Endpoint) {
         let pieces = stride(from: 0, to: octets.count, by: Chunk.byteCountMax).map {
             Array(octets[$0..<min($0 + Chunk.byteCountMax, octets.count)])
         }
-        let digest = Digest(of: octets)
         for (index, piece) in pieces.enumerated() {
             let chunk = Chunk(
                 message: digest, index: UInt16(index), count: UInt16(pieces.count), octets: piece)

@@ -56,6 +56,7 @@ package struct Hunt: Sendable {
         case .edgeQuorum, .edgeVoteSignatures, .edgeVotesOfHeader, .edgeCommittees, .edgeInclusion,
             .edgeRegistry, .edgeCards, .edgeAsksOthers:
             edge(rule)
+        case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
         case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings:
             found(rule)
         }

@@ -207,11 +207,18 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case torrent
         /// An edge node that gives all others more bundles, pieces and questions than they can take.
         case floodingNeighbour
+        /// Gives out its own bundle in chunks under the names of others' bundles, and carries none of these.
+        case chunkForger
+        /// Answers who asks about a set that it knows with cells that never peel to an end.
+        case sketchForger
+        /// Makes its bundle so that it stands in hardly any cell of a sketch, if the keys were known to all.
+        case itemGrinder
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
-                && $0 != .torrent && $0 != .floodingNeighbour
+                && $0 != .torrent && $0 != .floodingNeighbour && $0 != .chunkForger && $0 != .sketchForger
+                && $0 != .itemGrinder
         }
     }
 

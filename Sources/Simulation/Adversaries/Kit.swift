@@ -37,6 +37,9 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .snapshotLiar: SnapshotLiar(chance: chance)
     case .torrent: Torrent(chance: chance)
     case .floodingNeighbour: FloodingNeighbour(chance: chance)
+    case .chunkForger: ChunkForger(chance: chance)
+    case .sketchForger: SketchForger(chance: chance)
+    case .itemGrinder: ItemGrinder(chance: chance)
     }
 }
 
