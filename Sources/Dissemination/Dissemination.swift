@@ -116,8 +116,10 @@ public struct Dissemination: Sendable {
     public static let peersMax = 64
     /// Peers to whom a relay pushes evidence and transactions (simulated: 3.3 copies a node, 360 ms p99).
     static let relayPeers = 3
-    /// In a burst, when so many announcements wait for one peer: they share a frame, so that pulling costs less than pushing.
-    static let relayPeersOfBurst = 2
+    /// Fewer, where a copy too many costs more than the wait for an announcement: large messages, and all in a burst, when so many
+    /// announcements wait for one peer that they share a frame.
+    static let relayPeersOfMuch = 2
+    static let largeByteCount = 512
     static let burst = 8
     /// To gather announcements for one frame.
     static let haveDelay: Duration = .milliseconds(30)

@@ -60,8 +60,10 @@ extension Dissemination {
                 && gives(held.spread, to: $0, at: now)
         }
         if held.spread != .consensus {
-            let isBurst = peers.list.contains { $0.haves.count >= Self.burst }
-            let relays = isBurst ? Self.relayPeersOfBurst : Self.relayPeers
+            let isMuch =
+                held.octets.count > Self.largeByteCount
+                || peers.list.contains { $0.haves.count >= Self.burst }
+            let relays = isMuch ? Self.relayPeersOfMuch : Self.relayPeers
             if others.count > relays {
                 chance.shuffle(&others)
                 for place in others[relays...] { announce(id, to: place, at: now) }

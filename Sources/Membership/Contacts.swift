@@ -121,8 +121,9 @@ struct Link: Equatable, Sendable {
     var question: Question?
     /// The last ping, until it is answered: the host says `heard` first, which closes the question.
     var echo: Echo?
-    /// Of 1,024: spreads the turns of peers that were heard at one time.
-    var jitter: Int
+    /// Its next turn to be asked. What it says meanwhile does not put it off for longer than a moment: or else all its peers,
+    /// who heard the same message at one time, would wait for the same time, and nobody look after it until then.
+    var turnAt: Instant
     /// Questions in a row that others had to answer for it.
     var detours = 0
     /// When cards were last exchanged that we had not asked for.
@@ -134,7 +135,7 @@ struct Link: Equatable, Sendable {
     var askedAt = Instant(nanoseconds: .min)
 
     init(
-        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isStranger: Bool, jitter: Int,
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isStranger: Bool, turnAt: Instant,
         now: Instant
     ) {
         self.endpoint = endpoint
@@ -143,7 +144,7 @@ struct Link: Equatable, Sendable {
         self.isOutbound = isOutbound
         self.isNear = isNear
         self.isStranger = isStranger
-        self.jitter = jitter
+        self.turnAt = turnAt
         since = now
         heardAt = now
         cardsAt = Instant(nanoseconds: .min)
@@ -165,8 +166,11 @@ struct Link: Equatable, Sendable {
     /// We chose it among all, each prefix as likely as another: strangers cannot fill these places.
     var isChosen: Bool { isOutbound && !isNear }
 
-    /// When its silence is worth a question.
-    func staleAt(round: Duration) -> Instant { heardAt + round * (896 + jitter) / 1_024 }
+    /// A silence of so long is worth a question, if it is the peer's turn.
+    static let silence: Duration = .milliseconds(500)
+
+    /// When it is to be asked.
+    var dueAt: Instant { max(turnAt, heardAt + Self.silence) }
 
     /// Whatever it says answers whatever we asked.
     mutating func hear(at now: Instant) {

@@ -71,9 +71,8 @@ public struct Membership: Equatable, Sendable {
         public var dialDelayMax: Duration = .seconds(30)
         public var refusalDelayMin: Duration = .seconds(2)
         public var refusalDelayMax: Duration = .seconds(300)
-        public var probePeriod: Duration = .seconds(1)
-        /// In which a small network asks every silent peer once, if that is sooner.
-        public var smallRound: Duration = .seconds(2)
+        /// Between two peers' turns to be asked.
+        public var probePeriod: Duration = .milliseconds(800)
         public var suspicion: Duration = .seconds(3)
         public var shufflePeriodMin: Duration = .milliseconds(500)
         public var shufflePeriodMax: Duration = .seconds(300)
@@ -90,7 +89,6 @@ public struct Membership: Equatable, Sendable {
         public static var quiet: Settings {
             var settings = Settings()
             settings.probePeriod = longTime
-            settings.smallRound = longTime
             settings.renewalPeriod = longTime
             settings.shufflePeriodMax = longTime
             settings.nearMax = 0
@@ -106,8 +104,7 @@ public struct Membership: Equatable, Sendable {
             precondition(0 <= nearMax && nearMax * 2 <= activeTarget)
             precondition(.zero < dialDelayMin && dialDelayMin <= dialDelayMax)
             precondition(.zero < refusalDelayMin && refusalDelayMin <= refusalDelayMax)
-            precondition(.zero < probePeriod && .zero < smallRound)
-            precondition(.zero < suspicion && .zero < renewalPeriod)
+            precondition(.zero < probePeriod && .zero < suspicion && .zero < renewalPeriod)
             precondition(.zero < shufflePeriodMin && shufflePeriodMin <= shufflePeriodMax)
             precondition(.zero < lifetime)
             precondition(.zero <= persistDelay && .zero <= swapPeriod)
@@ -390,10 +387,9 @@ extension Membership {
         isSmall = appetite.isSmall
         if seeksNear { due = min(due, nearness.nextQuery) }
         var retry = Instant.never
-        let round = probeRound
         for index in contacts.active {
             guard case .active(let link) = contacts.list[index].phase else { continue }
-            due = min(due, link.question?.due ?? max(prober.nextAt, link.staleAt(round: round)))
+            due = min(due, link.question?.due ?? max(prober.nextAt, link.dueAt))
         }
         for index in contacts.dialled {
             guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }

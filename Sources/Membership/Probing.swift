@@ -6,18 +6,19 @@ internal import Wire
 // Who is still there. After SWIM (Das, Gupta and Motivala, DSN 2002) and Lifeguard (Dadgar, Phillips and Currey,
 // DSN 2018); what is found out stays here and is never told as truth.
 //
-// - Whatever a peer says shows that it lives. Once a second the peer that was silent for longest is asked (`ping`), if
-//   that is longer than a round, a second for each peer. As both ends of a link ask and hear each other's questions,
-//   one ping and one pong serve both; where there is traffic, none are sent. In a small network, where all are
-//   peers, a round takes two to three seconds.
+// - Whatever a peer says shows that it lives. Peers are asked by turns (`ping`), a round takes 0.8 s for each; whoever was
+//   heard just before waits until it was silent for half a second: where there is much traffic, none is asked. One
+//   ping is a turn of both, so that one ping and one pong serve both. Messages move no turns, for they reach all peers of
+//   a node at one time: so somebody's turn is soon, whenever it falls silent.
 // - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers to ask it for us.
 //   They answer for it, or say after 0.4 s that they heard nothing either; whom they do not know themselves they call
 //   for others twice a second at most.
-// - Upon nothing within half a second: suspect it for three seconds, asking four times more, and tell all other peers of the
-//   doubt (`indirectPing` to nowhere), who pass it on once (with nonce 0). Whoever is asked about a peer of its own, or told of
-//   such a doubt, asks it too, if it was silent for a second: so a crash is known to all neighbours soon after the first of them
-//   looks, and a doubt alone does no harm. When two others heard
+// - Upon nothing within half a second: suspect it for three seconds, asking four times more. When two others heard
 //   nothing either, one second is enough. Then it is no peer any more, and is told so (`goodbye`).
+// - When all helpers heard nothing, or the first of those four has no answer, tell all other peers of the doubt
+//   (`indirectPing` to nowhere), who pass it on once (with nonce 0). Whoever is asked about a peer of its own, or told of
+//   such a doubt, asks it too, once it is silent for half a second: so a crash is known to all neighbours soon after the
+//   first of them looks, and a doubt alone does no harm.
 // - Upon answers of others for it, three times in a row: the way there is broken; it is no peer either.
 // - Local health, 1 to 8, multiplies all these times: worse by one when neither it nor any helper says anything, or when
 //   we were woken late; better by one with each pong.
@@ -72,6 +73,8 @@ struct Question: Equatable, Sendable {
     /// Helpers that heard nothing either.
     var denials = 0
     var lastDenier: NodeID?
+    /// Other peers know of the doubt.
+    var isTold = false
 }
 
 /// The whole node's part of probing.
@@ -100,7 +103,6 @@ struct Prober: Equatable, Sendable {
     static let doubtsMax = 8
     static let doubtQuiet: Duration = .seconds(10)
     static let helpPatience: Duration = .milliseconds(500)
-    static let tickMin: Duration = .milliseconds(250)
     static let suspicionPings = 4
     /// Woken later than this, we are the slow one.
     static let latenessMax: Duration = .milliseconds(500)
@@ -119,12 +121,7 @@ struct Prober: Equatable, Sendable {
 }
 
 extension Membership {
-    var probeTick: Duration {
-        guard isSmall, contacts.activeCount > 0 else { return settings.probePeriod }
-        return min(max(settings.smallRound / contacts.activeCount, Prober.tickMin), settings.probePeriod)
-    }
-
-    var probeRound: Duration { probeTick * contacts.activeCount }
+    var probeRound: Duration { settings.probePeriod * max(1, contacts.activeCount) }
 
     mutating func probe(at now: Instant, _ actions: inout [Action]) {
         let lateness = now - deadline
@@ -135,21 +132,25 @@ extension Membership {
                 .send(relay.asker, link.endpoint, .indirectPong(nonce: relay.askersNonce, isAlive: false)))
         }
         prober.relays.removeAll { $0.until <= now }
-        var stalest: (index: Int, at: Instant)?
-        let round = probeRound
+        var next: (index: Int, at: Instant)?
         // Somebody may be given up on the way: the places of those after it stay the same.
         for index in contacts.active {
             guard case .active(let link) = contacts.list[index].phase else { continue }
             if let question = link.question {
                 if question.due <= now { advance(index, at: now, &actions) }
             } else {
-                let staleAt = link.staleAt(round: round)
-                if staleAt <= now, staleAt < stalest?.at ?? .never { stalest = (index, staleAt) }
+                if link.dueAt <= now, link.dueAt < next?.at ?? .never { next = (index, link.dueAt) }
             }
         }
-        guard prober.nextAt <= now, let stalest else { return }
-        prober.nextAt = now + probeTick
-        ask(stalest.index, at: now, &actions)
+        guard prober.nextAt <= now, let next else { return }
+        // Turns fall together now and then.
+        prober.nextAt = now + settings.probePeriod / 2
+        ask(next.index, at: now, &actions)
+    }
+
+    /// Of a peer that asked us, or is asked now.
+    private mutating func nextTurn(at now: Instant) -> Instant {
+        now + probeRound * (896 + chance.below(256)) / 1_024
     }
 
     private mutating func ask(_ index: Int, at now: Instant, _ actions: inout [Action]) {
@@ -157,17 +158,17 @@ extension Membership {
         let nonce = chance.bits()
         link.question = Question(nonce: nonce, due: now + link.roundTrip.timeout * prober.health)
         link.echo = Echo(nonce: nonce, at: now)
-        link.jitter = chance.below(256)
+        link.turnAt = nextTurn(at: now)
         contacts.update(link, at: index)
         actions.append(.send(contacts.list[index].node, link.endpoint, .ping(nonce: nonce)))
     }
 
-    /// Somebody doubts that a peer of ours lives: we look for ourselves, unless we just heard it.
+    /// Somebody doubts that a peer of ours lives: we look for ourselves, if we just heard it a little later.
     private mutating func doubt(_ index: Int, at now: Instant, _ actions: inout [Action]) {
-        guard let link = contacts.list[index].link, link.question == nil,
-            link.heardAt + settings.probePeriod <= now
-        else { return }
-        ask(index, at: now, &actions)
+        guard var link = contacts.list[index].link, link.question == nil else { return }
+        if link.heardAt + Link.silence <= now { return ask(index, at: now, &actions) }
+        link.turnAt = min(link.turnAt, now)
+        contacts.update(link, at: index)
     }
 
     /// We slept, and so no one has had the time to answer.
@@ -197,13 +198,16 @@ extension Membership {
             question.stage = .suspected(until: until)
             question.due = now + settings.suspicion / Prober.suspicionPings
             hasten(&question, at: now)
-            tellDoubt(about: index, question.nonce, &actions)
+            if question.helpers > 0, question.denials == question.helpers {
+                tellDoubt(about: index, &question, &actions)
+            }
         case .suspected(let until):
             guard now < until else {
                 actions.append(.send(contacts.list[index].node, link.endpoint, .goodbye))
                 return disconnect(index, isRefused: false, at: now, &actions)
             }
             question.due = min(until, now + settings.suspicion / Prober.suspicionPings)
+            if !question.isTold { tellDoubt(about: index, &question, &actions) }
         }
         link.question = question
         link.echo?.isSingle = false
@@ -234,9 +238,11 @@ extension Membership {
         return min(helpers.count, Prober.helpersMax)
     }
 
-    /// Its other peers need not wait for their own turns to find out.
-    private func tellDoubt(about index: Int, _ nonce: UInt64, _ actions: inout [Action]) {
-        let frame = Frame.indirectPing(contacts.list[index].node, .nowhere, nonce: nonce)
+    /// Its other peers need not wait for their own turns to find out. Told is what all helpers found too, or what lasts: where
+    /// much is lost, many are in doubt for a moment.
+    private func tellDoubt(about index: Int, _ question: inout Question, _ actions: inout [Action]) {
+        question.isTold = true
+        let frame = Frame.indirectPing(contacts.list[index].node, .nowhere, nonce: question.nonce)
         for other in contacts.active where other != index && contacts.list[other].link?.question == nil {
             actions.append(.send(contacts.list[other].node, contacts.list[other].link!.endpoint, frame))
         }
@@ -279,8 +285,10 @@ extension Membership {
         _ actions: inout [Action]
     ) -> Bool {
         guard let index = contacts.index(of: sender) else { return false }
-        if contacts.list[index].isActive {
+        if var link = contacts.list[index].link {
             actions.append(.send(sender, endpoint, .pong(nonce: nonce)))
+            link.turnAt = nextTurn(at: now)
+            contacts.update(link, at: index)
             hear(sender, endpoint, at: now)
             return true
         }
