@@ -72,7 +72,7 @@ public struct Membership: Equatable, Sendable {
         public var refusalDelayMin: Duration = .seconds(2)
         public var refusalDelayMax: Duration = .seconds(300)
         /// Between two peers' turns to be asked.
-        public var probePeriod: Duration = .milliseconds(800)
+        public var probePeriod: Duration = .milliseconds(500)
         public var suspicion: Duration = .seconds(3)
         public var shufflePeriodMin: Duration = .milliseconds(500)
         public var shufflePeriodMax: Duration = .seconds(300)

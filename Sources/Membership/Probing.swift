@@ -6,7 +6,7 @@ internal import Wire
 // Who is still there. After SWIM (Das, Gupta and Motivala, DSN 2002) and Lifeguard (Dadgar, Phillips and Currey,
 // DSN 2018); what is found out stays here and is never told as truth.
 //
-// - Whatever a peer says shows that it lives. Peers are asked by turns (`ping`), a round takes 0.8 s for each; whoever was
+// - Whatever a peer says shows that it lives. Peers are asked by turns (`ping`), a round takes half a second for each; whoever was
 //   heard just before waits until it was silent for half a second: where there is much traffic, none is asked. One
 //   ping is a turn of both, so that one ping and one pong serve both. Messages move no turns, for they reach all peers of
 //   a node at one time: so somebody's turn is soon, whenever it falls silent.

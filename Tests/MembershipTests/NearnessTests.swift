@@ -69,6 +69,6 @@ import Wire
         #expect(chosen.count { $0 < 3 } <= 3 + count / 50, "\(chosen)")
         let traffic = world.traffic(over: .seconds(60))
         print("they send \(young.bytes) B/s each at first, \(traffic.bytes) B/s later")
-        #expect(young.bytes <= 270 && traffic.bytes <= 100)
+        #expect(young.bytes <= 300 && traffic.bytes <= 150)
     }
 }
