@@ -212,7 +212,11 @@ extension Membership {
         link.question = question
         link.echo?.isSingle = false
         contacts.update(link, at: index)
-        actions.append(.send(contacts.list[index].node, link.endpoint, .ping(nonce: question.nonce)))
+        // Where it spoke last, and where its card says it is: it may have moved, or moved back, while neither heard the other.
+        let contact = contacts.list[index]
+        for place in [link.endpoint] + contact.endpoints.filter({ $0 != link.endpoint }) {
+            actions.append(.send(contact.node, place, .ping(nonce: question.nonce)))
+        }
     }
 
     /// Others say the same: there is less to wait for.

@@ -212,12 +212,12 @@ package struct Hunt: Sendable {
                 plan.faults = [Fault(.garbage, at: 500, until: 1_500, hosts: [1], amount: 100)]
             }
         case .recordSequence:
-            Hunt(rule, "hosts start again, one after the other") { plan in
+            Hunt(rule, "hosts start again, one after the other", seeds: 60) { plan in
                 plan.validators = 7
                 plan.epochs = 6
                 plan.healsAt = 8_000
-                plan.faults = (0..<6).map { host in
-                    Fault(.crash, at: 1_000 + 900 * host, until: 1_400 + 900 * host, hosts: [host])
+                plan.faults = (0..<12).map { turn in
+                    Fault(.crash, at: 1_000 + 500 * turn, until: 1_400 + 500 * turn, hosts: [turn % 6])
                 }
             }
         case .introductionLimits:

@@ -1,0 +1,112 @@
+import Chance
+import Identity
+import Membership
+import MembershipWorld
+import Testing
+import Wire
+
+/// Whom one machine asks whether it is there, where, and whom it tells; events by hand.
+@Suite struct ProbingRuleTests {
+    private var machine = Membership(
+        record: World.record(0), bootstrap: [], remembered: [], chance: Chance(seed: 1), now: .origin)
+
+    private mutating func handle(_ event: Membership.Event, at now: Instant) -> [Membership.Action] {
+        var actions: [Membership.Action] = []
+        machine.handle(event, at: now, actions: &actions)
+        return actions
+    }
+
+    private mutating func meet(_ indices: ClosedRange<Int>) {
+        for index in indices {
+            _ = handle(
+                .dial(
+                    World.record(index), isUrgent: false, from: World.id(index), World.endpoint(index)),
+                at: .origin)
+        }
+    }
+
+    /// Where the first peer is, by what it said last.
+    private var place: Endpoint? { machine.accounts.first { $0.node == World.id(1) }?.endpoint }
+
+    /// Lets time pass until `end`, with all of `living` heard whenever something is due.
+    private mutating func run(
+        to end: Instant, living: ClosedRange<Int>?,
+        _ see: (inout Self, Membership.Action, Instant) -> Void
+    ) {
+        while machine.deadline < end {
+            let now = machine.deadline
+            for index in living.map(Array.init) ?? [] {
+                _ = handle(.heard(from: World.id(index), World.endpoint(index)), at: now)
+            }
+            for action in handle(.woke, at: now) { see(&self, action, now) }
+        }
+    }
+
+    @Test mutating func `what a peer says puts off its turn by half a second, and not by a round`() {
+        meet(1...8)
+        var asked = 0
+        for step in 1...100 {
+            let now = Instant.origin + .milliseconds(600) * step
+            for index in 1...8 {
+                _ = handle(.heard(from: World.id(index), World.endpoint(index)), at: now)
+            }
+            run(to: now + .milliseconds(600), living: nil) { test, action, now in
+                guard case .send(let node, let endpoint, .ping(let nonce)) = action else { return }
+                asked += 1
+                _ = test.handle(.pong(nonce: nonce, from: node, endpoint), at: now)
+            }
+        }
+        // A round of eight takes four seconds.
+        #expect(asked >= 100, "\(asked)")
+        #expect(machine.peers.count == 8)
+    }
+
+    @Test mutating func `who is silent is asked where it spoke last and where its card says it is`() {
+        meet(1...1)
+        let elsewhere = Endpoint.loopback(port: 9_999)
+        let moved = Instant.origin + .seconds(1)
+        _ = handle(.records([], asks: false, from: World.id(1), elsewhere), at: moved)
+        #expect(place == elsewhere)
+        var places: Set<Endpoint> = []
+        run(to: moved + .seconds(20), living: nil) { test, action, now in
+            guard case .send(World.id(1), let place, .ping(let nonce)) = action else { return }
+            places.insert(place)
+            guard place == World.endpoint(1) else { return }
+            // It has moved back.
+            _ = test.handle(.heard(from: World.id(1), place), at: now)
+            _ = test.handle(.pong(nonce: nonce, from: World.id(1), place), at: now)
+        }
+        #expect(places == [elsewhere, World.endpoint(1)])
+        #expect(machine.peers.count == 1 && place == World.endpoint(1))
+    }
+
+    /// Milliseconds from the first question to the first telling, where so many helpers heard nothing either.
+    private mutating func told(denials: Int) -> Int64? {
+        meet(1...5)
+        var askedAt: Instant?
+        var helpers = 0
+        var toldAt: Instant?
+        run(to: .origin + .seconds(20), living: 2...5) { test, action, now in
+            switch action {
+            case .send(World.id(1), _, .ping): askedAt = askedAt ?? now
+            case .send(_, _, .indirectPing(World.id(1), .nowhere, _)): toldAt = toldAt ?? now
+            case .send(let helper, let endpoint, .indirectPing(World.id(1), _, let nonce)):
+                helpers += 1
+                guard helpers <= denials else { return }
+                _ = test.handle(
+                    .indirectPong(nonce: nonce, isAlive: false, from: helper, endpoint), at: now)
+            default: break
+            }
+        }
+        guard let askedAt, let toldAt else { return nil }
+        return (toldAt - askedAt).milliseconds
+    }
+
+    @Test(arguments: [0, 2, 3]) mutating func `a doubt is told when all helpers share it, or when it lasts`(
+        denials: Int
+    ) throws {
+        let milliseconds = try #require(told(denials: denials))
+        // Half a second for the first answer, as nothing was measured yet, and one for the helpers'.
+        if denials == 3 { #expect(milliseconds == 1_500) } else { #expect(milliseconds > 1_500) }
+    }
+}
