@@ -214,7 +214,8 @@ extension Membership {
         contacts.update(link, at: index)
         // Where it spoke last, and where its card says it is: it may have moved, or moved back, while neither heard the other.
         let contact = contacts.list[index]
-        for place in [link.endpoint] + contact.endpoints.filter({ $0 != link.endpoint }) {
+        let homes = isRemoved(.asksAtHome) ? [] : contact.endpoints.filter { $0 != link.endpoint }
+        for place in [link.endpoint] + homes {
             actions.append(.send(contact.node, place, .ping(nonce: question.nonce)))
         }
     }

@@ -134,6 +134,8 @@
     case relaysOfUse
     /// Who takes us for a peer and is none is answered at once.
     case answersPings
+    /// A silent peer is asked where its card says it is, as well as where it spoke last.
+    case asksAtHome
 }
 
 #if MUTATIONS

@@ -16,7 +16,7 @@ extension Hunt {
                 ]
             }
         case .authorsAreHints:
-            Hunt(rule, "a liar about evidence, and a host that was away for epochs") { plan in
+            Hunt(rule, "a liar about evidence, and a host that was away for epochs", seeds: 60) { plan in
                 plan.epochs = 4
                 plan.healsAt = 9_000
                 plan.patience = 6_000
@@ -33,6 +33,16 @@ extension Hunt {
                 plan.faults = [Fault.Kind.partition, .pause].map {
                     Fault($0, at: 2_000, until: plan.healsAt, hosts: [0])
                 }
+            }
+        case .asksAtHome:
+            Hunt(rule, "hosts that moved, and moved back while they slept") { plan in
+                plan.healsAt = 3_700
+                plan.patience = 3_500
+                // One after the other, so that the others hear of it; and back all at one time, so that nobody does.
+                plan.faults = (0..<plan.hosts).map {
+                    Fault(.readdress, at: 1_000 + 300 * $0, until: 3_500, hosts: [$0])
+                }
+                plan.faults.append(Fault(.pause, at: 3_300, until: 3_700, hosts: Array(0..<plan.hosts)))
             }
         default: Hunt(rule, "nothing wrong") { _ in }
         }

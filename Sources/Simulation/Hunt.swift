@@ -57,7 +57,7 @@ package struct Hunt: Sendable {
             .edgeRegistry, .edgeCards, .edgeAsksOthers:
             edge(rule)
         case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
-        case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings:
+        case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome:
             found(rule)
         }
     }

@@ -90,6 +90,10 @@ import Testing
             "answersPings",
             "who slept took the others for peers yet; they did not hear it and waited before they dialled it"),
         Recording(
+            "asksAtHome",
+            "two that had moved, and moved back unheard by each other, were each other's peers at the old place for long"
+        ),
+        Recording(
             "authorsAreHints",
             "an evidence list with a changed author matched its header, and who took it waited for ever"),
         Recording(
