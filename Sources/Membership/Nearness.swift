@@ -15,8 +15,8 @@ internal import Wire
 // - Where there is no room, a stranger that came by itself gives way to a near one, as long as as many are left that are not
 //   near. So it does, once in 10 s, to one that dials and is among the nearest four peers.
 // - Whoever came by itself and is among the nearest four takes a place.
-// - Upon `nearby`: of the cards that are told, and one's own, the four nearest to that cell. A peer is answered once a
-//   second, all strangers together ten times.
+// - Upon `nearby`: of the cards that are told the four nearest to that cell. One's own is not among them: whoever asks has
+//   it from the handshake. A peer is answered once a second, all strangers together ten times.
 //
 // Small networks are full meshes, where nobody is near or far. Equally far are most in a city: which of them go first is
 // drawn by each node for itself, so that no key is everybody's neighbour.
@@ -264,14 +264,10 @@ extension Membership {
         } else {
             nearness.nextStranger = now + Nearness.strangersAnswerPeriod
         }
-        let centre = cell.centre
-        let found = nearest(to: centre, max: Frame.recordsMax, salt: nearness.chance.bits()) {
+        let found = nearest(to: cell.centre, max: Frame.recordsMax, salt: nearness.chance.bits()) {
             $0.node != sender && isTold($0)
         }
-        var cards = found.map { contacts.list[$0.index].record! }
-        if let metres = own.region?.centre.distanceMetres(to: centre) {
-            cards.insert(own, at: found.firstIndex { metres <= $0.metres } ?? found.count)
-        }
-        actions.append(.send(sender, endpoint, .records(Array(cards.prefix(Frame.recordsMax)), asks: false)))
+        let cards = found.map { contacts.list[$0.index].record! }
+        actions.append(.send(sender, endpoint, .records(cards, asks: false)))
     }
 }

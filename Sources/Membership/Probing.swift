@@ -213,7 +213,7 @@ extension Membership {
         link.echo?.isSingle = false
         contacts.update(link, at: index)
         // Where it spoke last, and where its card says it is: it may have moved, or moved back, while neither heard the other.
-        // That helps where there are no sessions: one that stands takes all of these to its own place (see `Mutants.md`).
+        // A session that stands takes all of these to its own place, and asks at the others (`Carrier`).
         let contact = contacts.list[index]
         let homes = isRemoved(.asksAtHome) ? [] : contact.endpoints.filter { $0 != link.endpoint }
         for place in [link.endpoint] + homes {

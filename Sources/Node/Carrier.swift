@@ -1,5 +1,6 @@
 public import Chance
 public import Identity
+internal import Rules
 public import Session
 public import Wire
 
@@ -10,6 +11,8 @@ public import Wire
 /// - Upon `release`: closed a second later, so that a last word gets through.
 /// - Whoever is not held is a stranger: its session is closed when nothing was said for half a minute, and when
 ///   strangers have half of the table, the one that was silent for longest gives way.
+/// - Upon a payload for another place than that of the session, which leaves what was sent unanswered: that place is asked
+///   too; see `Sessions`.
 /// - Upon a payload that may open a session, over a stranger's that has not answered for 2 s: a new handshake, as the
 ///   other side may have forgotten the old one.
 ///
@@ -148,11 +151,16 @@ public final class Carrier {
         _ payload: [UInt8], to destination: Destination, at now: Instant, _ actions: inout [Action]
     ) {
         let node = destination.node
-        if sessions.endpoint(of: node) != nil {
+        if let place = sessions.endpoint(of: node) {
             let isStale =
                 destination.opens && !held.contains(node)
                 && sessions.isSilent(node, for: Self.staleAfter, at: now)
-            guard isStale else { return pass(payload, to: node, at: now, &actions) }
+            guard isStale else {
+                if place != destination.endpoint, !isRemoved(.sessionsAskAtHome) {
+                    run(.meet(node, destination.endpoint), at: now, &actions)
+                }
+                return pass(payload, to: node, at: now, &actions)
+            }
             run(.close(node, code: 0), at: now, &actions)
         }
         guard destination.opens else { return count(.droppedNoSession) }

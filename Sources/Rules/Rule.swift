@@ -136,6 +136,8 @@
     case answersPings
     /// A silent peer is asked where its card says it is, as well as where it spoke last.
     case asksAtHome
+    /// A session that leaves payload unanswered asks the place that the payload was for, if that is another.
+    case sessionsAskAtHome
 }
 
 #if MUTATIONS

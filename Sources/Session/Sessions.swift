@@ -18,8 +18,10 @@ public import Wire
 ///   drops the other's during the first 3 s of its dial, then yields. Who yields dials again after 3 s, unless a
 ///   key was confirmed by then.
 /// - Rekey: the key's initiator after 120 to 130 s, its responder after 150 to 160 s; at 180 s a key is wiped.
-/// - Upon the highest counter so far, from a new address: challenge that address, one at a time; the answer must
+/// - Upon the highest counter so far, from a new address: challenge that address, one such at a time; the answer must
 ///   come from there. Then the session has `moved`.
+/// - Upon `meet`, while payload is unanswered: challenge the place that it names, so that a session finds its peer again
+///   when both have moved and neither hears the other.
 /// - A path over a relay gives way to any other, and never takes the place of one that is none.
 /// - Upon payload: a keepalive within 10 s if nothing else is sent. Hence silence of 15 s after sending payload means
 ///   trouble: dial again. Attempts used up and the silence goes on: `closed`.
@@ -33,8 +35,8 @@ public final class Sessions {
         case woke
         /// Dial this node there. Nothing happens if its session is up or being made.
         case open(NodeID, Endpoint)
-        /// Dial this node there at once, whatever was tried before; if its session is up and leads over a relay, ask
-        /// that place whether the node is there.
+        /// Dial this node there at once, whatever was tried before; if its session is up and leads over a relay, or to
+        /// a place that leaves payload unanswered, ask that place whether the node is there.
         case meet(NodeID, Endpoint)
         case send(NodeID, [UInt8])
         case datagram([UInt8], from: Endpoint)
@@ -126,8 +128,10 @@ public final class Sessions {
     /// More than `answerPayloadAfter` and a slow round trip.
     static let silenceMax: Duration = .seconds(15)
     static let keepalivePeriod: Duration = .seconds(15)
-    /// A challenge's life, and the least time between two of a session.
+    /// A challenge's life, and the least time between two to one place, or to places that datagrams came from.
     static let challengePeriod: Duration = .seconds(2)
+    /// Under way in one session: a card's places, and one that a datagram came from.
+    static let challengesMax = NodeRecord.endpointsMax + 1
     /// Dial, next, current and previous key.
     static let indicesPerPeer = 4
 

@@ -56,9 +56,14 @@ extension Sessions {
 
     func isAlive(_ keypair: Keypair, at now: Instant) -> Bool { now - keypair.born < Self.rejectAfter }
 
+    /// To the session's path.
     func noteSent(_ peer: Peer, _ keypair: Keypair, at now: Instant) {
         peer.lastSent = now
         peer.answerAt = .never
+        noteUse(of: keypair, peer, at: now)
+    }
+
+    private func noteUse(of keypair: Keypair, _ peer: Peer, at now: Instant) {
         if keypair.nextCounter >= settings.rekeyAfterDatagrams { peer.rekeyAt = min(peer.rekeyAt, now) }
     }
 
@@ -121,7 +126,7 @@ extension Sessions {
             let isLarge = datagram.count >= Packet.dataOverhead + Packet.controlBodyByteCount
             let isBetter = source != peer.endpoint && (peer.endpoint.isRelayed || !source.isRelayed)
             if isLarge && isHighest && keypair === peer.current && isBetter {
-                challenge(peer, keypair, source, at: now, &actions)
+                challenge(peer, keypair, source, isMeeting: false, at: now, &actions)
             }
             read(body, kind, peer, keypair, from: source, at: now, &actions)
             if self[peer.node] === peer { update(peer) }
@@ -168,10 +173,10 @@ extension Sessions {
             actions.append(.transmit(keypair.seal(body, .pathResponse), to: source))
             noteSent(peer, keypair, at: now)
         case .pathResponse:
-            guard let challenge = peer.challenge, challenge.endpoint == source,
+            guard let challenge = peer.challenges.first(where: { $0.endpoint == source }),
                 now - challenge.sent < Self.challengePeriod, challenge.octets.equalsInConstantTime(body)
             else { return drop(.badPathResponse) }
-            peer.challenge = nil
+            peer.challenges = []
             peer.endpoint = source
             actions.append(.moved(peer.node, source))
         case .close:
@@ -182,14 +187,14 @@ extension Sessions {
         }
     }
 
-    /// Somebody whom both know says where it sees this node, and to it where it sees us.
+    /// Somebody whom both know says where it sees this node, and to it where it sees us; or its card says where it is.
     func meet(_ node: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
         guard let peer = self[node] else { return open(node, endpoint, at: now, &actions) }
         if peer.isOpen {
-            guard peer.endpoint.isRelayed, !endpoint.isRelayed, let current = peer.current,
-                isAlive(current, at: now)
+            guard peer.endpoint.isRelayed || peer.unansweredSince != nil, endpoint != peer.endpoint,
+                !endpoint.isRelayed, let current = peer.current, isAlive(current, at: now)
             else { return }
-            challenge(peer, current, endpoint, at: now, &actions)
+            challenge(peer, current, endpoint, isMeeting: true, at: now, &actions)
             return update(peer)
         }
         // Its call has come through already.
@@ -200,14 +205,21 @@ extension Sessions {
         dial(peer, at: now, &actions)
     }
 
-    /// Asks an address whether the peer is there. Never more octets than came from it.
+    /// Asks an address whether the peer is there: where a datagram came from, with never more octets than came.
     private func challenge(
-        _ peer: Peer, _ keypair: Keypair, _ source: Endpoint, at now: Instant, _ actions: inout [Action]
+        _ peer: Peer, _ keypair: Keypair, _ place: Endpoint, isMeeting: Bool, at now: Instant,
+        _ actions: inout [Action]
     ) {
-        if let last = peer.challenge, now - last.sent < Self.challengePeriod { return }
+        peer.challenges.removeAll { now - $0.sent >= Self.challengePeriod }
+        guard peer.challenges.count < Self.challengesMax,
+            !peer.challenges.contains(where: {
+                $0.endpoint == place || !$0.isMeeting && !isMeeting
+            })
+        else { return }
         let octets = secrets.octets(Packet.controlBodyByteCount)
-        peer.challenge = Peer.Challenge(octets: octets, endpoint: source, sent: now)
-        actions.append(.transmit(keypair.seal(octets, .pathChallenge), to: source))
-        noteSent(peer, keypair, at: now)
+        peer.challenges.append(
+            Peer.Challenge(octets: octets, endpoint: place, sent: now, isMeeting: isMeeting))
+        actions.append(.transmit(keypair.seal(octets, .pathChallenge), to: place))
+        noteUse(of: keypair, peer, at: now)
     }
 }

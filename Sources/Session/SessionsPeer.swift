@@ -23,6 +23,8 @@ final class Peer {
         let octets: [UInt8]
         let endpoint: Endpoint
         let sent: Instant
+        /// The host named the place; else a datagram came from there.
+        let isMeeting: Bool
     }
 
     /// When the initiator of an unconfirmed key says so again.
@@ -69,7 +71,7 @@ final class Peer {
     var confirmation: Confirmation?
     var rekeyAt: Instant = .never
 
-    var challenge: Challenge?
+    var challenges: [Challenge] = []
     var lastSent: Instant = .origin
     /// Of the first payload since anything was heard.
     var unansweredSince: Instant?

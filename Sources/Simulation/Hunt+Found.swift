@@ -35,16 +35,23 @@ extension Hunt {
                 }
             }
         case .asksAtHome:
-            Hunt(rule, "hosts that moved, and moved back while they slept") { plan in
-                plan.healsAt = 3_700
-                plan.patience = 3_500
-                // One after the other, so that the others hear of it; and back all at one time, so that nobody does.
-                plan.faults = (0..<plan.hosts).map {
-                    Fault(.readdress, at: 1_000 + 300 * $0, until: 3_500, hosts: [$0])
-                }
-                plan.faults.append(Fault(.pause, at: 3_300, until: 3_700, hosts: Array(0..<plan.hosts)))
+            Hunt(rule, "hosts that moved, and moved back while they slept", moveBackUnheard)
+        case .sessionsAskAtHome:
+            Hunt(rule, "the same in a sealed world") { plan in
+                moveBackUnheard(&plan)
+                plan.sealed = true
             }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
+    }
+
+    private static func moveBackUnheard(_ plan: inout Plan) {
+        plan.healsAt = 3_700
+        plan.patience = 3_500
+        // One after the other, so that the others hear of it; and back all at one time, so that nobody does.
+        plan.faults = (0..<plan.hosts).map {
+            Fault(.readdress, at: 1_000 + 300 * $0, until: 3_500, hosts: [$0])
+        }
+        plan.faults.append(Fault(.pause, at: 3_300, until: 3_700, hosts: Array(0..<plan.hosts)))
     }
 }

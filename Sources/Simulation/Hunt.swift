@@ -57,7 +57,8 @@ package struct Hunt: Sendable {
             .edgeRegistry, .edgeCards, .edgeAsksOthers:
             edge(rule)
         case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
-        case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome:
+        case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome,
+            .sessionsAskAtHome:
             found(rule)
         }
     }

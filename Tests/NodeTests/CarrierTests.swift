@@ -20,6 +20,8 @@ private final class Field {
     var heard: [[(from: NodeID, payload: [UInt8])]] = []
     var lost: [[NodeID]] = []
     private(set) var sent = 0
+    /// Those that are elsewhere than at first.
+    var moved: [Int: Endpoint] = [:]
     private var packets: [(at: Instant, bytes: [UInt8], from: Int, to: Int)] = []
 
     init(_ count: Int, settings: Session.Settings = Session.Settings()) {
@@ -36,7 +38,7 @@ private final class Field {
     private func carrier(_ index: Int, _ settings: Session.Settings) -> Carrier {
         let key = seeds[index].signingKey
         let card = NodeRecord(
-            node: key.nodeID, sequence: 1, roles: .hotspot, endpoints: [place(index)], region: nil, version: 1
+            node: key.nodeID, sequence: 1, roles: .hotspot, endpoints: [home(index)], region: nil, version: 1
         ).signed(by: key, network: Self.network)
         return Carrier(
             key: seeds[index].exchangeKey, record: card, network: Self.network, settings: settings,
@@ -48,7 +50,8 @@ private final class Field {
     func restart(_ index: Int) { carriers[index] = carrier(index, Session.Settings()) }
 
     /// Each in a prefix of its own.
-    func place(_ index: Int) -> Endpoint { Endpoint(ipv4: 0xC000_0001 + UInt32(index) << 8, port: 4_000) }
+    func home(_ index: Int) -> Endpoint { Endpoint(ipv4: 0xC000_0001 + UInt32(index) << 8, port: 4_000) }
+    func place(_ index: Int) -> Endpoint { moved[index] ?? home(index) }
 
     func send(_ words: [UInt8], from: Int, to: Int, at place: Endpoint? = nil, opens: Bool = true) {
         carry(.send(words, to: Destination(ids[to], place ?? self.place(to), opens: opens)), by: from)
@@ -66,18 +69,20 @@ private final class Field {
         carryOut(actions, of: index)
     }
 
-    private func carryOut(_ actions: [Carrier.Action], of index: Int) {
-        carriers[index].assertInvariants()
+    private func carryOut(_ actions: [Carrier.Action], of receiver: Int) {
+        carriers[receiver].assertInvariants()
         for action in actions {
             switch action {
             case .transmit(let bytes, let endpoint):
                 sent += 1
                 guard let to = carriers.indices.first(where: { place($0) == endpoint }) else { continue }
-                packets.append((now + .milliseconds(10), bytes, index, to))
+                packets.append((now + .milliseconds(10), bytes, receiver, to))
             case .payload(let payload, let sender, let place):
-                #expect(place == self.place(ids.firstIndex(of: sender)!))
-                heard[index].append((sender, payload))
-            case .lost(let node): lost[index].append(node)
+                // Or where it was a moment ago: a session follows what it has heard.
+                let index = ids.firstIndex(of: sender)!
+                #expect([self.place(index), home(index)].contains(place))
+                heard[receiver].append((sender, payload))
+            case .lost(let node): lost[receiver].append(node)
             case .observed, .keyLog: break
             }
         }
@@ -198,6 +203,39 @@ private final class Field {
         field.send([2], from: 0, to: 1)
         field.run(for: .milliseconds(100))
         #expect(field.heard[1].map(\.payload) == [[2]])
+    }
+
+    @Test func `asks at home in a silent session, so that two that moved back unheard find each other`() {
+        let field = Field(2)
+        let words = [UInt8](repeating: 1, count: 32)
+        func say() {
+            for index in 0..<2 {
+                field.send(words, from: index, to: 1 - index, at: field.home(1 - index), opens: false)
+            }
+        }
+        field.send(words, from: 0, to: 1)
+        field.run(for: .seconds(1))
+        for index in 0..<2 { field.carry(.hold(field.ids[1 - index]), by: index) }
+        field.moved[0] = Endpoint(ipv4: 0xCB00_7105, port: 1)
+        say()
+        field.run(for: .seconds(1))
+        field.moved[1] = Endpoint(ipv4: 0xCB00_7205, port: 1)
+        say()
+        field.run(for: .seconds(1))
+        for index in 0..<2 {
+            #expect(
+                field.carriers[index].sessions.endpoint(of: field.ids[1 - index]) == field.place(1 - index))
+        }
+        field.moved = [:]
+        let before = field.heard.map(\.count)
+        say()
+        field.run(for: .milliseconds(100))
+        #expect(field.heard.map(\.count) == before, "each speaks to where the other was")
+        say()
+        field.run(for: .milliseconds(100))
+        say()
+        field.run(for: .milliseconds(100))
+        #expect(zip(field.heard, before).allSatisfy { $0.count > $1 })
     }
 
     @Test func `shakes hands again with a stranger that may have forgotten`() {

@@ -56,6 +56,36 @@ import Wire
         #expect(relayed.seen[1].moved == [elsewhere])
     }
 
+    @Test func `places that the host names are asked while payload is unanswered, each now and then`() {
+        let net = opened(7)
+        func asked() -> [Endpoint] {
+            let places = (0..<8).map { Endpoint(ipv4: 0xCB00_7100 + UInt32($0), port: 1) }
+            var asked: [Endpoint] = []
+            for place in places {
+                for case .transmit(_, let to) in net.handle(.meet(net.ids[0], place), at: 1) {
+                    asked.append(to)
+                }
+            }
+            return asked
+        }
+        #expect(asked() == [], "nothing is amiss")
+        net.tamper = { _, _ in nil }
+        net.send(note(1), from: 1, to: 0)
+        #expect(net.handle(.meet(net.ids[0], net.places[0]), at: 1) == [], "it is there already")
+        let first = asked()
+        #expect(first.count == NodeRecord.endpointsMax + 1 && Set(first).count == first.count)
+        #expect(asked() == [])
+        net.run(for: .seconds(2))
+        #expect(asked() == first)
+        // It is at the second of them, and only it can answer.
+        net.tamper = { octets, _ in octets }
+        net.places[0] = first[1]
+        net.run(for: .seconds(2))
+        #expect(asked() == first)
+        net.run(for: .milliseconds(100))
+        #expect(net.seen[1].moved == [first[1]] && net.machines[1][net.ids[0]]?.endpoint == first[1])
+    }
+
     @Test func `a captured datagram from another address moves nothing, be it old or first to arrive`() {
         let net = opened(2)
         net.send(note(1), from: 0, to: 1)
