@@ -7,8 +7,8 @@ public import Wire
 /// - Upon publish: send to all peers. Keep it for whoever asks.
 /// - Upon a gossip message heard first: deliver it, and wait for the host's judgement.
 /// - Upon accepted: keep it. Consensus: send to all peers that have not shown to have it. Evidence and transactions:
-///   send to three of these at random (in a burst, two), announce to the others within 30 ms (`have`), unless they show it meanwhile: what then
-///   still waits to be sent is not. (So `have` says all that the design's `DontWant` would.) What loss
+///   send to three of these at random (in a burst, two; above 512 octets, one), announce to the others within 30 ms (`have`),
+///   unless they show it meanwhile: what then still waits to be sent is not. (So `have` says all that the design's `DontWant` would.) What loss
 ///   keeps from somebody even so, the host finds by comparing its sets with those of peers (`Reconciliation`).
 /// - Upon refused: nothing leaves.
 /// - Upon `have` of what is unknown: after 60 ms, `want` from one advertiser at a time, in turn.
@@ -116,9 +116,10 @@ public struct Dissemination: Sendable {
     public static let peersMax = 64
     /// Peers to whom a relay pushes evidence and transactions (simulated: 3.3 copies a node, 360 ms p99).
     static let relayPeers = 3
-    /// Fewer, where a copy too many costs more than the wait for an announcement: large messages, and all in a burst, when so many
-    /// announcements wait for one peer that they share a frame.
-    static let relayPeersOfMuch = 2
+    /// Fewer, where a copy too many costs more than the wait for an announcement: in a burst, when so many announcements wait for one
+    /// peer that they share a frame; and of large messages.
+    static let relayPeersOfBurst = 2
+    static let relayPeersOfLarge = 1
     static let largeByteCount = 512
     static let burst = 8
     /// To gather announcements for one frame.

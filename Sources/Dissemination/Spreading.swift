@@ -60,10 +60,7 @@ extension Dissemination {
                 && gives(held.spread, to: $0, at: now)
         }
         if held.spread != .consensus {
-            let isMuch =
-                held.octets.count > Self.largeByteCount
-                || peers.list.contains { $0.haves.count >= Self.burst }
-            let relays = isMuch ? Self.relayPeersOfMuch : Self.relayPeers
+            let relays = relayPeers(for: held.octets.count)
             if others.count > relays {
                 chance.shuffle(&others)
                 for place in others[relays...] { announce(id, to: place, at: now) }
@@ -71,6 +68,12 @@ extension Dissemination {
             }
         }
         for place in others { push(held.octets, held.digest, held.spread, to: place, at: now, &actions) }
+    }
+
+    private func relayPeers(for byteCount: Int) -> Int {
+        if byteCount > Self.largeByteCount { return Self.relayPeersOfLarge }
+        let isBurst = peers.list.contains { $0.haves.count >= Self.burst }
+        return isBurst ? Self.relayPeersOfBurst : Self.relayPeers
     }
 
     private mutating func keep(

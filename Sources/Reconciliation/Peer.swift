@@ -30,6 +30,8 @@ struct Peer: Sendable {
     var interval: Duration
     /// When to send roots.
     var due: Instant
+    /// Because of a change that is not known to be compared with anybody yet.
+    var isHasty = false
     /// All roots are to be sent as soon as no round goes on, whatever the peer asks meanwhile.
     var isHurried = false
     var allowance: Allowance

@@ -20,9 +20,15 @@ extension Reconciler {
     /// Begins a round for each set that has none and may differ; in a hurry for all, as others' must be known to be equal
     /// now.
     private mutating func ask(_ peer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        let isHasty = peers[peer]!.isHasty && !peers[peer]!.isHurried
+        peers[peer]!.isHasty = false
+        // Another has asked meanwhile: this one's turn comes when it would have come.
+        let isSpared = isHasty && isCompared
+        if isSpared { peers[peer]!.interval = Self.intervalMax }
         let interval = peers[peer]!.interval
         peers[peer]!.due = now + chance.duration(in: interval...(interval * 2))
         peers[peer]!.interval = min(interval * 2, Self.intervalMax)
+        if isSpared { return }
         let isHurried = peers[peer]!.isHurried
         if peers[peer]!.rounds.isEmpty { peers[peer]!.isHurried = false }
         let idle = kinds.filter { kind in

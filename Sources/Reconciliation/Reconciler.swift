@@ -4,9 +4,9 @@ public import Wire
 
 /// Makes the sets of peers equal, whatever dissemination has lost.
 ///
-/// - While a set changes, every one to two seconds to three peers drawn anew at each change, and ever more seldom
-///   to thirty to each: send the roots of the sets that are not known to be equal, one datagram (`roots`). Each set
-///   named begins a *round*, of this side's. A set that was equal and has not changed here is not named: if it
+/// - One to two seconds after a change to one peer that is drawn, unless some peer's sets are known to be the same by then; and
+///   ever more seldom, to thirty, to each: send the roots of the sets that are not known to be equal, one datagram (`roots`).
+///   Each set named begins a *round*, of this side's. A set that was equal and has not changed here is not named: if it
 ///   changes there, the peer names it.
 /// - Upon `roots`: answer `equal` for the sets that are. For others send the first datagram of cells, or sixteen of them if
 ///   the two cannot differ by much; but where the counts are more than three tenths apart, the first page of short ids.
@@ -83,8 +83,6 @@ public struct Reconciler: Sendable {
     /// For the next item: some seventy leave a peer in this time, at its pace, if it has nothing else to say.
     static let pullPatience: Duration = .milliseconds(600)
     static let triesMax = 4
-    /// Whom a change is compared with at once: what dissemination did not bring to somebody, most of its peers have.
-    static let hastePeers = 3
     /// Cells to begin with where little can differ: enough for five items, and more are asked for.
     static let cellsOfNear = 16
     static let changesOfNear: UInt64 = 16
@@ -140,7 +138,7 @@ public struct Reconciler: Sendable {
             order.removeAll { $0 == peer }
         case .opened(let kind):
             guard items[kind] == nil, open(kind) else { return }
-            hastenSome(at: now)
+            hastenOne(at: now)
         case .inserted(let kind, let id): insert(id, kind, at: now, &actions)
         case .removed(let kind, let id): remove(id, kind, at: now)
         case .declined(let kind, let id): decline(id, kind, at: now, &actions)
@@ -192,7 +190,7 @@ public struct Reconciler: Sendable {
         // Items come by the thousand; roots leave within two seconds of each all the same.
         if now - hastened >= Self.hastePeriod {
             hastened = now
-            hastenSome(at: now)
+            hastenOne(at: now)
         }
         for peer in order {
             guard let index = peers[peer]!.rounds.firstIndex(where: { $0.kind == kind }) else { continue }
@@ -216,7 +214,7 @@ public struct Reconciler: Sendable {
         for peer in order where peers[peer]!.sets[kind] != nil { prepare(kind, peer) }
         guard let place = items[kind]!.remove(id) else { return }
         for peer in order { peers[peer]!.sets[kind]?.remove(at: place) }
-        hastenSome(at: now)
+        hastenOne(at: now)
     }
 
     private mutating func clear(_ kind: SetKind) {
@@ -231,18 +229,23 @@ public struct Reconciler: Sendable {
         }
     }
 
-    /// Something has changed: some peers are asked soon, others when their turn comes.
-    private mutating func hastenSome(at now: Instant) {
-        guard order.count > Self.hastePeers else {
-            for peer in order { hasten(peer, at: now) }
-            return
-        }
-        var others = order
-        for _ in 0..<Self.hastePeers {
-            let place = chance.below(others.count)
-            hasten(others[place], at: now)
-            others.swapAt(place, others.count - 1)
-            others.removeLast()
+    /// Something has changed: one peer is asked soon, others when their turn comes. What dissemination did not bring to
+    /// somebody, each of its peers may find out.
+    private mutating func hastenOne(at now: Instant) {
+        guard !order.contains(where: { peers[$0]!.isHasty }) else { return }
+        let able = order.filter { peers[$0]!.hostileUntil == nil }
+        guard !able.isEmpty else { return }
+        let peer = able[chance.below(able.count)]
+        // Its own turn comes as soon.
+        guard peers[peer]!.due - now > Self.intervalMin * 2 else { return }
+        hasten(peer, at: now)
+        peers[peer]!.isHasty = true
+    }
+
+    /// Whether each set, as it is now, is some peer's too.
+    var isCompared: Bool {
+        kinds.allSatisfy { kind in
+            order.contains { peers[$0]!.agreed[kind] == items[kind]!.version }
         }
     }
 
@@ -252,6 +255,7 @@ public struct Reconciler: Sendable {
     /// The next roots leave within two seconds.
     mutating func hasten(_ peer: NodeID, at now: Instant) {
         guard peers[peer]!.hostileUntil == nil else { return }
+        peers[peer]!.isHasty = false
         peers[peer]!.interval = Self.intervalMin
         guard peers[peer]!.due - now > Self.intervalMin * 2 else { return }
         peers[peer]!.due = now + chance.duration(in: Self.intervalMin...(Self.intervalMin * 2))
