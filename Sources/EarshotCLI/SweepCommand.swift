@@ -2,12 +2,13 @@ import ArgumentParser
 import Foundation
 import Simulation
 
-struct SimulateSweep: ParsableCommand {
+struct SimulateSweep: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sweep", abstract: "Run many seeds of the swarm and stop at the first violation.",
         discussion: """
             Jobs are processes, so that a run that traps is named as well. Ends with what the seeds met, and fails if \
-            that is too little to mean anything. A failing plan is made smaller and written to a file.
+            that is too little to mean anything. A failing plan is made smaller and written to a file. Ctrl-C ends it early, \
+            and says what the seeds until then have met.
             """)
 
     @Option(help: "For example 1..1000.") var seeds = "1..100"
@@ -19,8 +20,6 @@ struct SimulateSweep: ParsableCommand {
 
     /// Seeds of one process: short enough that progress is seen.
     private static let chunk: UInt64 = 20
-    /// No seed takes so long.
-    private static let secondsMax = 300
 
     private func range() throws -> ClosedRange<UInt64> {
         let bounds = seeds.split(separator: ".", omittingEmptySubsequences: true).compactMap { UInt64($0) }
@@ -35,21 +34,20 @@ struct SimulateSweep: ParsableCommand {
         guard (1...256).contains(jobs) else { throw ValidationError("--jobs takes 1 to 256") }
     }
 
-    func run() throws {
+    func run() async throws {
         let range = try range()
         if worker { return try work(range) }
+        let isStopped = StopFlag()
+        await isStopped.listen()
         let sweep = Sweep(range, chunk: Self.chunk)
-        let line = ProgressLine()
-        DispatchQueue.concurrentPerform(iterations: jobs) { _ in
-            while let part = sweep.next() {
-                sweep.add(Self.process(part))
-                line.show(sweep.progress)
-            }
-        }
-        line.clear()
-        if let failure = sweep.failure { try report(failure) }
+        await sweep.run(jobs: jobs, isStopped)
         let reach = sweep.reach
         if output.json { try printJSON(reach) } else { print(reach.text) }
+        if let failure = sweep.failure { try report(failure) }
+        if reach.seeds < range.count {
+            complain("stopped: \(reach.seeds) of \(range.count) seeds have run")
+            throw ExitCode.failure
+        }
         guard anyReach || reach.shortfalls.isEmpty else {
             complain("the seeds met too little:")
             for shortfall in reach.shortfalls { complain("  " + shortfall) }
@@ -69,35 +67,6 @@ struct SimulateSweep: ParsableCommand {
             reach.add(outcome, seed: seed)
         }
         FileHandle.standardOutput.write(try JSONEncoder().encode(reach))
-    }
-
-    private static func process(_ range: ClosedRange<UInt64>) -> Sweep.Part {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = [
-            "simulate", "sweep", "--worker", "--seeds", "\(range.lowerBound)..\(range.upperBound)",
-        ]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        do { try process.run() } catch {
-            return Sweep.Part(failure: .init(seed: range.lowerBound, how: "\(error)"))
-        }
-        let deadline = DispatchWorkItem { process.terminate() }
-        DispatchQueue.global().asyncAfter(
-            deadline: .now() + .seconds(secondsMax * range.count), execute: deadline)
-        let lines = pipe.fileHandleForReading.readDataToEndOfFile().split(separator: UInt8(ascii: "\n"))
-        process.waitUntilExit()
-        deadline.cancel()
-        if process.terminationStatus == 0, process.terminationReason == .exit, let last = lines.last,
-            let reach = try? JSONDecoder().decode(Reach.self, from: last)
-        {
-            return Sweep.Part(reach: reach)
-        }
-        let seed = lines.compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }.last ?? range.lowerBound
-        let traps = process.terminationReason == .uncaughtSignal
-        return Sweep.Part(
-            failure: .init(
-                seed: seed, how: traps ? "ended by signal \(process.terminationStatus)" : "a violation"))
     }
 
     // MARK: Failing
@@ -136,9 +105,15 @@ private final class Sweep: @unchecked Sendable {
         var failure: Failure?
     }
 
+    /// No seed takes so long.
+    private static let secondsMax = 300
+    /// Between two looks whether somebody wants it to end.
+    private static let lookPeriod: TimeInterval = 0.1
+
     private let lock = NSLock()
     private let range: ClosedRange<UInt64>
     private let chunk: UInt64
+    private let line = ProgressLine()
     private var position: UInt64
     private var found: Failure?
     private var total = Reach()
@@ -151,12 +126,25 @@ private final class Sweep: @unchecked Sendable {
 
     var reach: Reach { lock.withLock { total } }
     var failure: Failure? { lock.withLock { found } }
-    var progress: String {
-        lock.withLock { "\(total.seeds) of \(range.count) seeds, \(total.epochs) epochs" }
+
+    /// Until all have run, one fails, or the flag is set: what then is not done is not counted.
+    func run(jobs: Int, _ isStopped: StopFlag) async {
+        // On threads of their own: they wait for processes, and would keep the signals from being heard.
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            Thread.detachNewThread { [self] in
+                DispatchQueue.concurrentPerform(iterations: jobs) { _ in
+                    while !isStopped.isSet, let seeds = next(), let part = Self.process(seeds, isStopped) {
+                        add(part)
+                    }
+                }
+                line.clear()
+                done.resume()
+            }
+        }
     }
 
     /// The next seeds; nil at the end, and after the first failure.
-    func next() -> ClosedRange<UInt64>? {
+    private func next() -> ClosedRange<UInt64>? {
         lock.withLock {
             guard found == nil, position <= range.upperBound else { return nil }
             let last = min(range.upperBound, position + chunk - 1)
@@ -165,11 +153,45 @@ private final class Sweep: @unchecked Sendable {
         }
     }
 
-    func add(_ part: Part) {
+    private func add(_ part: Part) {
         lock.withLock {
             total.add(part.reach)
             if let failure = part.failure, failure.seed < found?.seed ?? .max { found = failure }
+            line.show("\(total.seeds) of \(range.count) seeds, \(total.epochs) epochs")
         }
+    }
+
+    /// Nil if it was cut short.
+    private static func process(_ seeds: ClosedRange<UInt64>, _ isStopped: StopFlag) -> Part? {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.arguments = [
+            "simulate", "sweep", "--worker", "--seeds", "\(seeds.lowerBound)..\(seeds.upperBound)",
+        ]
+        // What it says fits in the pipe, so that it never waits for us.
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        do { try process.run() } catch {
+            return Part(failure: Failure(seed: seeds.lowerBound, how: "\(error)"))
+        }
+        let deadline = Date(timeIntervalSinceNow: TimeInterval(secondsMax * seeds.count))
+        while process.isRunning {
+            if isStopped.isSet || deadline < Date() { process.terminate() }
+            Thread.sleep(forTimeInterval: lookPeriod)
+        }
+        // Ctrl-C ends the processes too, as they are of one group.
+        if isStopped.isSet { return nil }
+        let lines = pipe.fileHandleForReading.readDataToEndOfFile().split(separator: UInt8(ascii: "\n"))
+        if process.terminationStatus == 0, process.terminationReason == .exit, let last = lines.last,
+            let reach = try? JSONDecoder().decode(Reach.self, from: last)
+        {
+            return Part(reach: reach)
+        }
+        let seed = lines.compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }.last ?? seeds.lowerBound
+        let traps = process.terminationReason == .uncaughtSignal
+        return Part(
+            failure: Failure(
+                seed: seed, how: traps ? "ended by signal \(process.terminationStatus)" : "a violation"))
     }
 }
 

@@ -10,8 +10,8 @@ public import Wire
 /// | `blocks` | epoch, big-endian | `BlockRecord` |
 /// | `summaries` | epoch, big-endian | `EpochSummary` |
 /// | `headers` | header digest | epoch |
-/// | `bundles` | bundle id | `Bundle` |
-/// | `open` | bundle id | 1 if it is the node's own, else 0: bundles of the open epoch |
+/// | `bundles` | bundle id | `Bundle` of a block |
+/// | `open` | 0, 1, …, big-endian | `Bundle` of the open epoch, in the order they came |
 /// | `candidates` | header digest | `Contents` behind a header of the open epoch that this node stood for |
 /// | `conflicts` | a conflict's item in a block | the ids of its two bundles |
 /// | `state` | `StateKey` | the value's encoding |
@@ -27,7 +27,7 @@ public import Wire
 /// | `node` | a name | one thing each: safety, coverage, status, genesis, … |
 public final class NodeStore: Sendable {
     /// Raised whenever a table's keys or values change their meaning.
-    public static let format: UInt32 = 2
+    public static let format: UInt32 = 3
 
     static let tables = [
         "blocks", "summaries", "headers", "bundles", "open", "conflicts", "state", "verdicts", "executions",
@@ -132,9 +132,9 @@ extension NodeStore {
         case .coverage(let bytes): try put(bytes, .coverage, &transaction)
         case .bundle(let bundle, let isOwn):
             let encoded = bundle.encoded()
-            let id = bundle.id.octets
-            try transaction.put(encoded.octetBytes, for: id.octetBytes, in: bundles)
-            try transaction.put([isOwn ? 1 : 0].octetBytes, for: id.octetBytes, in: open)
+            // One after the other, so that a commit fills pages and touches no others; ids are all over the table.
+            let place = Self.key(UInt64(try transaction.count(in: open)))
+            try transaction.append(encoded.octetBytes, for: place.octetBytes, in: open)
             if isOwn { try put(encoded, .ownBundle, &transaction) }
         case .candidate(let contents, let dropped):
             try transaction.put(
@@ -181,14 +181,8 @@ extension NodeStore {
         }
     }
 
-    /// Drops the bundles of the epoch that was open; those that its block names are written again.
+    /// Drops the bundles of the epoch that was open; its block has those that it names.
     func clearOpen(_ transaction: inout WriteTransaction) throws(StoreError) {
-        var left: [[UInt8]] = []
-        try transaction.forEach(in: open) { id, _ throws(StoreError) in
-            left.append([UInt8](copying: id))
-            return true
-        }
-        for id in left { try transaction.delete(id.octetBytes, in: bundles) }
         try transaction.clear(open)
         try transaction.clear(candidates)
     }

@@ -247,18 +247,16 @@ extension NodeStore {
     }
 
     private func openBundles(_ transaction: borrowing ReadTransaction) throws(StoreError) -> [Bundle] {
-        var ids: [[UInt8]] = []
-        try transaction.forEach(in: open) { key, _ throws(StoreError) in
-            ids.append([UInt8](copying: key))
+        var list: [Digest: Bundle] = [:]
+        var count: UInt64 = 0
+        try transaction.forEach(in: open) { key, value throws(StoreError) in
+            guard [UInt8](copying: key) == Self.key(count) else { throw .corrupted }
+            count += 1
+            let bundle: Bundle = try Self.decode(value)
+            list[bundle.id] = bundle
             return true
         }
-        var list: [Bundle] = []
-        for id in ids {
-            let bundle: Bundle? = try value(of: id, in: bundles, transaction)
-            guard let bundle else { throw .corrupted }
-            list.append(bundle)
-        }
-        return list
+        return list.values.sorted { $0.id < $1.id }
     }
 
     /// What stands behind headers of the epoch that is not final yet, in the order of their digests.

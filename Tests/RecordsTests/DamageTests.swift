@@ -80,8 +80,9 @@ import WireSamples
         try store.delete(entry.bundles.last!.id.octets, in: "bundles")
         #expect(throws: StoreError.corrupted) { try store.block(1) }
         #expect(throws: StoreError.corrupted) { try store.life() }
-        let open = try store.openBundles()
-        try store.delete(open[0].id.octets, in: "bundles")
+        try store.write([.bundle(.any(from: &chance, author: .any(from: &chance), epoch: 2), isOwn: false)])
+        #expect(try store.openBundles().count == 2)
+        try store.delete([UInt8](repeating: 0, count: 8), in: "open")
         #expect(throws: StoreError.corrupted) { try store.openBundles() }
     }
 
