@@ -10,7 +10,8 @@ internal import Wire
 //   heard just before waits until it was silent for half a second: where there is much traffic, none is asked. One
 //   ping is a turn of both, so that one ping and one pong serve both. Messages move no turns, for they reach all peers of
 //   a node at one time: so somebody's turn is soon, whenever it falls silent.
-// - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers to ask it for us.
+// - Upon no answer within RTT + 4 var (100 ms to 1 s): ask it again, and up to three other peers, of the half that was heard
+//   last, to ask it for us.
 //   They answer for it, or say after 0.4 s that they heard nothing either; whom they do not know themselves they call
 //   for others twice a second at most.
 // - Upon nothing within half a second: suspect it for three seconds, asking four times more. When two others heard
@@ -234,6 +235,9 @@ extension Membership {
     private mutating func askOthers(about index: Int, _ nonce: UInt64, _ actions: inout [Action]) -> Int {
         let target = contacts.list[index]
         var helpers = contacts.active.filter { $0 != index && contacts.list[$0].link?.question == nil }
+        // Of the half that was heard last: who else fell silent with it would not help.
+        helpers.sort { (contacts.list[$1].link!.heardAt, $0) < (contacts.list[$0].link!.heardAt, $1) }
+        helpers = Array(helpers.prefix(max(Prober.helpersMax, (helpers.count + 1) / 2)))
         chance.shuffle(&helpers)
         for helper in helpers.prefix(Prober.helpersMax) {
             actions.append(
