@@ -80,6 +80,18 @@ import Wire
         #expect(machine.peers.count == 1 && place == World.endpoint(1))
     }
 
+    @Test mutating func `those that were heard lately are asked to help`() {
+        meet(1...8)
+        var helpers: Set<NodeID> = []
+        run(to: .origin + .seconds(40), living: 2...5) { _, action, _ in
+            guard case .send(let helper, _, .indirectPing(_, let place, _)) = action, place != .nowhere
+            else { return }
+            helpers.insert(helper)
+        }
+        #expect(helpers == Set((2...5).map { World.id($0) }))
+        #expect(machine.peers.count == 4, "the others were silent")
+    }
+
     /// Milliseconds from the first question to the first telling, where so many helpers heard nothing either.
     private mutating func told(denials: Int) -> Int64? {
         meet(1...5)
