@@ -8,8 +8,9 @@ public import Wire
 /// - Upon a gossip message heard first: deliver it, and wait for the host's judgement.
 /// - Upon accepted: keep it. Consensus: send to all peers that have not shown to have it. Evidence and transactions:
 ///   send to three of these at random (in a burst, two; above 512 octets, one), announce to the others within 30 ms (`have`),
-///   unless they show it meanwhile: what then still waits to be sent is not. (So `have` says all that the design's `DontWant` would.) What loss
-///   keeps from somebody even so, the host finds by comparing its sets with those of peers (`Reconciliation`).
+///   unless they show it meanwhile: what then still waits to be sent is not. (So `have` says all that the design's
+///   `DontWant` would.) What loss keeps from somebody even so, the host finds by comparing its sets with those of peers
+///   (`Reconciliation`).
 /// - Upon refused: nothing leaves.
 /// - Upon `have` of what is unknown: after 60 ms, `want` from one advertiser at a time, in turn.
 /// - Upon `want`: send, if it was accepted here in the last minute.
