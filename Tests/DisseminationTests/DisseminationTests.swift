@@ -79,6 +79,15 @@ import Wire
         #expect(announced <= 51)
     }
 
+    @Test func `relays push what is large to one, and all have it in a quarter of a second`() {
+        let web = Web(12, chance: Chance(seed: 2))
+        let message = Web.message(0, 1, byteCount: Dissemination.largeByteCount + 1)
+        web.handle(.publish(message, .evidence), at: 0)
+        web.run(for: .milliseconds(250))
+        #expect(web.machines.dropFirst().allSatisfy { $0[.delivered] == 1 && $0[.pushed] <= 1 })
+        #expect(web.machines.dropFirst().contains { $0[.pushed] == 1 })
+    }
+
     @Test func `nobody is sent or announced what it has shown to have`() {
         let message = Web.message(0, 1)
         let short = Web.short(message)

@@ -117,6 +117,51 @@ import Wire
         #expect(link.isEqual(.records))
     }
 
+    @Test(arguments: [false, true]) func `compare a change with one peer, and with none if one has asked`(
+        isAsked: Bool
+    ) {
+        var chance = Chance(seed: 21)
+        let keys = (0..<8).map { _ in SketchKeys(secret: chance.octets(32), nonce: chance.bits()) }
+        var machine = Reconciler(chance: chance.split())
+        var now = Instant.origin
+        func handle(_ event: Reconciler.Event) -> [Reconciler.Action] {
+            var actions: [Reconciler.Action] = []
+            machine.handle(event, at: now, actions: &actions)
+            return actions
+        }
+        /// Whom it asks; each answers that nothing differs.
+        func asks(until end: Instant) -> [NodeID] {
+            var asked: [NodeID] = []
+            while machine.deadline <= end {
+                now = machine.deadline
+                for case .send(let peer, .roots(let round, let roots)) in handle(.woke) {
+                    asked.append(peer)
+                    _ = handle(.frame(.equal((0..<roots.count).map { round &+ UInt16($0) }), from: peer))
+                }
+            }
+            return asked
+        }
+        for (index, keys) in keys.enumerated() { _ = handle(.connected(Link.id(index + 1), keys)) }
+        let items = (0..<50).map { Samples.digest(UInt64($0)) }
+        for item in items.dropLast() { _ = handle(.inserted(.records, item)) }
+        #expect(Set(asks(until: now + .seconds(300))).count == 8)
+        // No turn of anybody's is near.
+        while machine.deadline <= now + .seconds(3) { #expect(asks(until: machine.deadline).isEmpty) }
+        _ = handle(.inserted(.records, items.last!))
+        if isAsked {
+            var other = Reconciler(chance: chance.split())
+            var actions: [Reconciler.Action] = []
+            other.handle(.connected(Link.id(0), keys[3]), at: now, actions: &actions)
+            for item in items { other.handle(.inserted(.records, item), at: now, actions: &actions) }
+            other.handle(.woke, at: other.deadline, actions: &actions)
+            for case .send(_, let frame) in actions {
+                let answers = handle(.frame(frame, from: Link.id(4)))
+                #expect(answers.count == 1, "they are equal")
+            }
+        }
+        #expect(asks(until: now + .seconds(2)).count == (isAsked ? 0 : 1))
+    }
+
     @Test func `rest though one refuses what the other keeps`() {
         let link = Link(chance: Chance(seed: 10))
         Self.fill(link, .transactions, shared: 400, only: [5, 5])
