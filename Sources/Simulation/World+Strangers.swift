@@ -43,8 +43,13 @@ extension World {
         return true
     }
 
-    /// Calls of strangers that a host may work on in a second: as many as it takes unproven, twice as its own second may
-    /// end within this one; those of one proven prefix, and some that were sent before; and a few of each edge node,
+    /// By the host's own clock, by which its limits go: where that jumps, a new second begins.
+    private func second(of host: Host) -> Int64 {
+        (host.clock.reading(at: now) - .origin).milliseconds / 1_000
+    }
+
+    /// Calls of strangers that a host may work on in a second: as many as it takes unproven, twice as one window of its limit
+    /// may end within this second; those of one proven prefix, and some that were sent before; and a few of each edge node,
     /// which is a stranger to everybody, with a prefix of its own.
     private var workMax: UInt64 { 2 * 50 + 20 + 10 + 5 * UInt64(plan.edges) }
 
@@ -61,7 +66,7 @@ extension World {
                 "worksForGarbage", "computed for a call whose sender does not know whom it calls", at: now,
                 host: index)
         }
-        let second = (now - .origin).milliseconds / 1_000
+        let second = second(of: host)
         if second != host.workSince.second { host.workSince = (second, carrier.sessions.answersBegun) }
         let work = carrier.sessions.answersBegun - host.workSince.begun
         if work > workMax {
@@ -81,7 +86,7 @@ extension World {
             Network.host(at: endpoint) == nil
         else { return }
         let host = hosts[index]
-        let second = (now - .origin).milliseconds / 1_000
+        let second = second(of: host)
         if second != host.callsSince.second { host.callsSince = (second, 0) }
         host.callsSince.count += 1
         guard host.callsSince.count > Self.callsMax else { return }

@@ -71,6 +71,20 @@ import Testing
         #expect(World(plan: plan).run().violations.map(\.what) == [])
     }
 
+    /// Seed 3485 of the swarm: what strangers may make a host do in a second was counted by the world's seconds, and a host
+    /// whose clock jumps lives through more than one of its own in one of these.
+    @Test func `a host whose clock jumps works no more for strangers than in so many seconds of its own`() {
+        var plan = Plan()
+        plan.sealed = true
+        plan.epochs = 2
+        plan.healsAt = 4_000
+        plan.faults = [Fault(.spoof, at: 1_000, until: 4_000, hosts: [0], amount: 400)]
+        plan.faults += [2_100, 2_400, 2_700].map {
+            Fault(.jump, at: $0, until: $0 + 1, hosts: [0], amount: 5_000)
+        }
+        #expect(World(plan: plan).run().violations.map(\.what) == [])
+    }
+
     /// Recorded while the bug was there: these meet it again also where a seed would not. Each is named for the rule
     /// without which it shows, and `tools/mutants recordings` shows that it does.
     struct Recording: CustomTestStringConvertible {
