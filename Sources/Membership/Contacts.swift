@@ -106,7 +106,7 @@ struct Link: Equatable, Sendable {
     /// Where its session leads now.
     var endpoint: Endpoint
     /// Where it was when it became a peer: whoever moves keeps its share of that prefix.
-    let home: Endpoint
+    private(set) var home: Endpoint
     /// Of the card under which it connected: a later one, said by itself, means that it was started anew.
     let life: UInt64
     /// We dialled it.
@@ -114,7 +114,7 @@ struct Link: Equatable, Sendable {
     /// One of the few that are kept for where they are.
     var isNear: Bool
     /// A stranger when it connected, so that its prefix counted.
-    let isStranger: Bool
+    private(set) var isStranger: Bool
     let since: Instant
     var heardAt: Instant
     var roundTrip = RoundTrip()
@@ -171,6 +171,8 @@ struct Link: Equatable, Sendable {
 
     /// When it is to be asked.
     var dueAt: Instant { max(turnAt, heardAt + Self.silence) }
+
+    mutating func keepShare(of before: Link) { (home, isStranger) = (before.home, before.isStranger) }
 
     /// Whatever it says answers whatever we asked.
     mutating func hear(at now: Instant) {

@@ -355,10 +355,14 @@ extension Membership {
 
     /// A peer was started anew and remembers nothing of us.
     mutating func restart(_ index: Int, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
-        let link = contacts.list[index].link!
+        let before = contacts.list[index].link!
         actions.append(.disconnected(contacts.list[index].node))
         contacts.set(.idle(retryAt: now, attempts: 0), at: index)
-        connect(index, endpoint, isOutbound: link.isOutbound, isNear: link.isNear, at: now, &actions)
+        connect(index, endpoint, isOutbound: before.isOutbound, isNear: before.isNear, at: now, &actions)
+        // Wherever it is now, it keeps its share of the prefix that it came from, and takes none of another's.
+        var link = contacts.list[index].link!
+        link.keepShare(of: before)
+        contacts.update(link, at: index)
     }
 
     mutating func shun(_ index: Int, until end: Instant, at now: Instant, _ actions: inout [Action]) {
