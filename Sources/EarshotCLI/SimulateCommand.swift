@@ -338,6 +338,9 @@ extension Outcome {
             lines.append(
                 "copies of a bundle for each node that got it: \(Self.thousandths(spread.copiesPermille)), hops "
                     + "\(Self.thousandths(spread.hopsPermille)), at most \(spread.hopsMax)")
+            lines.append(
+                "from a bundle's first such node to each other: median \(spread.medianMilliseconds) ms, "
+                    + "p99 \(spread.lateMilliseconds) ms")
         }
         if !verdicts.isEmpty { lines.append("reports by verdict: " + Self.list(verdicts)) }
         let ways = sessionCounters.filter { Self.waysCounted.contains($0.key) }

@@ -59,6 +59,10 @@ public struct SpreadSummary: Codable, Equatable, Sendable {
     /// Hosts on the way, in thousandths.
     public var hopsPermille = 0
     public var hopsMax = 0
+    /// From a bundle's coming to the first host that did not make it until it came to another: half of them within the first,
+    /// 99 of 100 within the second.
+    public var medianMilliseconds = 0
+    public var lateMilliseconds = 0
 }
 
 /// Something that must never be and was.

@@ -120,7 +120,7 @@ extension World {
         if spread.isOn, payload.count > Self.smallByteCountMax, let from = population.numbers[sender],
             let known = try? Payload(decoding: payload.octetBytes)
         {
-            spread.deliver(known.frames, from: from, to: index)
+            spread.deliver(known.frames, from: from, to: index, at: now)
         }
         if !host.isHonest, !passes(payload, from: sender, place, at: index) { return }
         handle(.payload(payload, from: sender, place), at: index)
