@@ -1,45 +1,59 @@
+internal import Baseline
 internal import Chance
+internal import Dispatch
 internal import Identity
 internal import Node
 internal import Wire
 
-/// Many nodes in one process, each at a socket of its own, on one thread; time is the machine's.
+/// Many nodes in one process, each at a socket of its own; time is the machine's.
 ///
-/// What a network loses is lost where it arrives, by chance.
+/// On one thread, or on two where nobody else looks on: every other node is on the other thread, which stands still while what
+/// is looked for is looked for. What a network loses is lost where it arrives, by chance.
 final class Fleet {
     let world: FleetWorld
-    /// Nil where one was ended.
-    private(set) var hosts: [FleetHost?] = []
     /// When the first node began.
     let startedAt: Instant
-    /// Of a hundred datagrams.
-    var lossPercent: Int
-    private let poll = Poll()
-    private let batch = Batch()
-    private var chance: Chance
+    private let shards: [Shard]
 
     /// Starts the nodes one after the other, as fast as can be; the first few are everybody's bootstrap list.
-    init(_ world: FleetWorld, bootstrap: Int = 3, lossPercent: Int = 0, seed: UInt64) throws {
+    init(
+        _ world: FleetWorld, bootstrap: Int = 3, lossPercent: Int = 0, threads: Int = 1, seed: UInt64
+    ) throws {
         self.world = world
         self.lossPercent = lossPercent
-        chance = Chance(seed: seed)
+        var chance = Chance(seed: seed)
+        shards = (0..<threads).map { _ in Shard(chance: chance.split()) }
         let sockets = world.keys.map { _ in Socket() }
         let list = (0..<bootstrap).map { (world.keys[$0].nodeID, sockets[$0].endpoint) }
         startedAt = Clock.now
         for (number, socket) in sockets.enumerated() {
             let id = world.keys[number].nodeID
-            hosts.append(
-                try FleetHost(
-                    number: number, of: world, at: socket, bootstrap: list.filter { $0.0 != id },
-                    seed: chance.bits()))
-            poll.add(socket, tag: number)
+            let host = try FleetHost(
+                number: number, of: world, at: socket, bootstrap: list.filter { $0.0 != id },
+                seed: chance.bits())
+            shards[number % threads].add(host)
         }
+        noteLoss()
     }
+
+    /// Of a hundred datagrams.
+    var lossPercent: Int {
+        didSet { noteLoss() }
+    }
+
+    private func noteLoss() {
+        for shard in shards { shard.lossPercent = lossPercent }
+    }
+
+    /// Nil where one was ended.
+    subscript(number: Int) -> FleetHost? { shards[number % shards.count].hosts[number / shards.count] }
+
+    var hosts: [FleetHost?] { world.keys.indices.map { self[$0] } }
 
     var living: [FleetHost] { hosts.compactMap { $0 } }
 
     /// The power of a node goes out: it says no word more.
-    func end(_ number: Int) { hosts[number] = nil }
+    func end(_ number: Int) { shards[number % shards.count].end(number / shards.count) }
 
     /// Runs until the time is over, or what is looked for now and then has come; true then.
     @discardableResult
@@ -48,36 +62,29 @@ final class Fleet {
         until isDone: () -> Bool = { false }
     ) -> Bool {
         let end = Clock.now + patience
-        var look = Instant.origin
         while true {
+            if isDone() { return true }
             let now = Clock.now
-            if look <= now {
-                if isDone() { return true }
-                look = Clock.now + period
-            }
             if now >= end { return false }
-            turn(until: min(look, end))
+            turns(until: min(now + period, end))
         }
     }
 
-    /// What is due, and whatever comes until the first of it, or nothing until `end`.
-    func turn(until end: Instant) {
-        var next = end
-        for host in hosts {
-            guard let host else { continue }
-            if host.wakesAt <= Clock.now { host.wake() }
-            next = min(next, host.wakesAt)
+    /// All that is due or comes until then.
+    private func turns(until end: Instant) {
+        guard shards.count > 1 else { return shards[0].turns(until: end) }
+        // Each shard is one thread's until all are back.
+        nonisolated(unsafe) let shards = shards
+        unsafe DispatchQueue.concurrentPerform(iterations: shards.count) { number in
+            // Any core will do, but not all the same.
+            _ = baseline_pin(CInt(number))
+            unsafe shards[number].turns(until: end)
         }
-        for number in poll.wait(next - Clock.now) { drain(number) }
     }
 
-    /// One call of the system, so that no node keeps all others waiting.
-    private func drain(_ number: Int) {
-        guard let host = hosts[number] else { return }
-        batch.receive(from: host.socket) { octets, source in
-            guard !chance.happens(lossPercent, in: 100) else { return }
-            host.receive(octets, from: source)
-        }
+    /// What is due, and whatever has come by now: one look at each.
+    func turn() {
+        for shard in shards { shard.turn(until: Clock.now) }
     }
 
     /// What all nodes have sent so far.

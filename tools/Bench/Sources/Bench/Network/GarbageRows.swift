@@ -18,7 +18,7 @@ enum GarbageRows {
         let world = FleetWorld(nodes: 8, validators: 4, seed: 53)
         let fleet = try Fleet(world, seed: 4)
         var chance = Chance(seed: 5)
-        let target = fleet.hosts[0]!
+        let target = fleet[0]!
         target.samplesMax = 2_000
         fleet.run(for: .seconds(20))
         target.samplesMax = 0
@@ -44,7 +44,7 @@ enum GarbageRows {
             }
             bare += time(baseline_thread_cpu) { while batch.discard(from: bareSocket) > 0 {} }
             // The rest of the fleet goes on, and the target with it.
-            if next.isMultiple(of: 1_024) { fleet.turn(until: Clock.now) }
+            if next.isMultiple(of: 1_024) { fleet.turn() }
         }
         let seconds = Double((Clock.now - start).nanoseconds) / 1e9
         let grown = Double(Memory.resident - memory) / 1_048_576

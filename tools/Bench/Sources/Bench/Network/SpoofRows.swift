@@ -21,7 +21,7 @@ enum SpoofRows {
         let world = FleetWorld(nodes: 8, validators: 4, seed: 54)
         let fleet = try Fleet(world, seed: 6)
         fleet.run(for: .seconds(10))
-        let target = fleet.hosts[0]!
+        let target = fleet[0]!
         var chance = Chance(seed: 7)
         let calls = initiations(to: target, of: world, &chance)
         let strangers = (0..<callers).map { _ -> [UInt8] in
@@ -75,7 +75,7 @@ enum SpoofRows {
             if sent.isMultiple(of: 8_192) {
                 for source in sources { while batch.discard(from: source) > 0 {} }
             }
-            fleet.turn(until: Clock.now)
+            fleet.turn()
             if asked == nil, Clock.now - start > .seconds(2) {
                 asked = Clock.now
                 newcomer.ask(9)

@@ -157,7 +157,7 @@ private final class Spread {
 
     init(of bundles: [Bundle], in fleet: Fleet, at origin: Int) {
         let start = Clock.now
-        let origin = fleet.hosts[origin]!
+        let origin = fleet[origin]!
         for host in fleet.living where host !== origin {
             host.awaited = Dictionary(uniqueKeysWithValues: bundles.enumerated().map { ($1.signature, $0) })
             host.onVerified = { [unowned self] _ in
