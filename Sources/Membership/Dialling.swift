@@ -345,7 +345,7 @@ extension Membership {
         let contact = contacts.list[index]
         let link = Link(
             endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound, isNear: isNear,
-            isStranger: !contact.isTrusted, turnAt: now + chance.duration(in: .zero...probeRound), now: now)
+            isStranger: !contact.isTrusted, turnAt: firstTurn(at: now), now: now)
         contacts.set(.active(link), at: index)
         contacts.set(refusals: 0, at: index)
         dialsInVain = 0

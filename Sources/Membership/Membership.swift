@@ -382,15 +382,11 @@ extension Membership {
     mutating func reckon(at now: Instant) {
         var due = min(min(persistAt, renewOwnAt), min(nextRenewal, newsDue))
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
-        for relay in prober.relays { due = min(due, relay.until) }
+        due = min(due, probeDue)
         let appetite = appetite(at: now)
         isSmall = appetite.isSmall
         if seeksNear { due = min(due, nearness.nextQuery) }
         var retry = Instant.never
-        for index in contacts.active {
-            guard case .active(let link) = contacts.list[index].phase else { continue }
-            due = min(due, link.question?.due ?? max(prober.nextAt, link.dueAt))
-        }
         for index in contacts.dialled {
             guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }
             // Until then it counts as a peer to come.

@@ -125,7 +125,7 @@ extension Membership {
     var probeRound: Duration { settings.probePeriod * max(1, contacts.activeCount) }
 
     mutating func probe(at now: Instant, _ actions: inout [Action]) {
-        let lateness = now - deadline
+        let lateness = now - probeDue
         if lateness > Prober.latenessMax { forgive(lateness) }
         for relay in prober.relays where relay.until <= now {
             guard let link = contacts[relay.asker]?.link else { continue }
@@ -149,9 +149,29 @@ extension Membership {
         ask(next.index, at: now, &actions)
     }
 
-    /// Of a peer that asked us, or is asked now.
+    /// When something is due of probing; of all else, what became due just now may have been waiting for hours, such as a
+    /// dial when somebody is wanted again.
+    var probeDue: Instant {
+        var due = Instant.never
+        for relay in prober.relays { due = min(due, relay.until) }
+        for index in contacts.active {
+            guard case .active(let link) = contacts.list[index].phase else { continue }
+            due = min(due, link.question?.due ?? max(prober.nextAt, link.dueAt))
+        }
+        return due
+    }
+
+    /// Of a peer that asked us, or is asked now. Turns that once fell together are soon apart again: as long as those of all
+    /// neighbours of a node do, none of them looks after it.
     private mutating func nextTurn(at now: Instant) -> Instant {
-        now + probeRound * (896 + chance.below(256)) / 1_024
+        now + probeRound * (768 + chance.below(512)) / 1_024
+    }
+
+    /// Of a new peer: at any time of a whole view's round, whatever part of the view there is yet.
+    mutating func firstTurn(at now: Instant) -> Instant {
+        now
+            + chance.duration(
+                in: .zero...settings.probePeriod * max(settings.activeTarget, contacts.activeCount))
     }
 
     private mutating func ask(_ index: Int, at now: Instant, _ actions: inout [Action]) {
@@ -297,9 +317,11 @@ extension Membership {
         guard let index = contacts.index(of: sender) else { return false }
         if var link = contacts.list[index].link {
             actions.append(.send(sender, endpoint, .pong(nonce: nonce)))
-            link.turnAt = nextTurn(at: now)
+            // Whoever is always asked first never learns how long an answer takes: the next turn is then its own.
+            link.turnAt = link.roundTrip.estimate == nil ? now + probeRound / 2 : nextTurn(at: now)
             contacts.update(link, at: index)
             hear(sender, endpoint, at: now)
+            deadline = min(deadline, max(link.turnAt, prober.nextAt))
             return true
         }
         // It takes us for a peer: become one, or say that we are none.

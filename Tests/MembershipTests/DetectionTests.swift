@@ -56,6 +56,34 @@ import Wire
         #expect(zip(first, last).allSatisfy { $1 - $0 <= 4_000 })
     }
 
+    @Test
+    func `when five of fifty crash at one time, nearly all neighbours have dropped them within five seconds`()
+    {
+        var all: [Int] = []
+        var lasts: [Int] = []
+        for seed in UInt64(1)...20 {
+            let world = network(50, seed)
+            let victims = Set((0..<5).map { 10 + 7 * $0 })
+            let ids = Set(victims.map(World.id))
+            let expected = world.hosts.indices.filter { !victims.contains($0) }.reduce(0) {
+                $0 + world.hosts[$1].peers.keys.count { ids.contains($0) }
+            }
+            world.losses = []
+            let crash = world.now
+            for victim in victims { world.hosts[victim].isUp = false }
+            world.run(for: .seconds(30))
+            let times = world.losses.filter { ids.contains($0.peer) && !victims.contains($0.host) }.map {
+                Int(($0.at - crash).milliseconds)
+            }
+            #expect(times.count >= expected)
+            all += times
+            lasts.append(times.max() ?? .max)
+        }
+        report("five of fifty crash, a neighbour:", all)
+        report("five of fifty crash, the last:   ", lasts)
+        print(lasts)
+    }
+
     @Test(arguments: [8, 20])
     func `at a loss of a twentieth nobody is taken for dead in an hour`(count: Int) {
         let world = network(count, 4)
