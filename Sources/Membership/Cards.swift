@@ -31,7 +31,9 @@ extension Membership {
         }
         link.hear(at: now)
         contacts.update(link, at: index)
-        for record in records { learn(record, from: endpoint, isHearsay: isHearsay, at: now) }
+        for record in records where !(isHearsay && isPassedOver(record.node)) {
+            learn(record, from: endpoint, isHearsay: isHearsay, at: now)
+        }
         guard let index = contacts.index(of: sender) else { return }
         if let own = records.first(where: { $0.node == sender }), own.life > link.life {
             restart(index, endpoint, at: now, &actions)

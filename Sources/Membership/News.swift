@@ -54,6 +54,20 @@ extension Membership {
         return !hasExpired(record) && (record.epoch <= final || record.epoch - final <= lifetime)
     }
 
+    /// A stranger that nobody was asked for, while the view is full: all that it could displace is another one like it.
+    func isPassedOver(_ node: NodeID) -> Bool {
+        contacts.passiveCount >= settings.passiveMax && contacts.index(of: node) == nil
+            && !committee.contains(node)
+    }
+
+    /// Whether this card would be passed over if a peer told it now, so that nobody need check its signature.
+    public func passesOver(_ card: NodeRecord, asks: Bool, from sender: NodeID) -> Bool {
+        guard !asks, card.node != sender, contacts[sender]?.link?.isAskedForCards == false else {
+            return false
+        }
+        return isPassedOver(card.node)
+    }
+
     /// The very card, signature and all: whoever tells it needs no checking.
     public func holds(_ card: NodeRecord) -> Bool {
         guard let index = contacts.index(of: card.node) else { return card == own }

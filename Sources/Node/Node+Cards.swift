@@ -47,10 +47,15 @@ extension Node {
         }
     }
 
-    /// Whatever its cards, their signatures are good. What was not taken, rounds wait for no longer.
+    /// Whatever its cards, their signatures are good.
     func take(_ event: Membership.Event, at now: Instant, _ actions: inout [NodeAction]) {
         run(membership: event, at: now, &actions)
         guard case .records(let records, asks: false, _, _) = event else { return }
+        decline(records, at: now, &actions)
+    }
+
+    /// Rounds wait no longer for those of these that are not held.
+    func decline(_ records: [NodeRecord], at now: Instant, _ actions: inout [NodeAction]) {
         for record in records {
             let id = record.saying
             if !cards.contains(id) { run(reconciliation: .declined(.records, id), at: now, &actions) }

@@ -40,8 +40,13 @@ extension Node {
             switch frame {
             case .records(let records, let asks):
                 guard isPeer else { count(.strangersFrame); continue }
+                let useful = records.filter { !membership.passesOver($0, asks: asks, from: sender) }
+                if useful.count < records.count {
+                    decline(records.filter { !useful.contains($0) }, at: now, &actions)
+                    if useful.isEmpty { continue }
+                }
                 verify(
-                    .records(records, asks: asks, from: sender, place), of: records, isPeer: true,
+                    .records(useful, asks: asks, from: sender, place), of: useful, isPeer: true,
                     at: now, &actions)
             case .dial(let record, let isUrgent):
                 verify(

@@ -25,6 +25,35 @@ extension MembershipRuleTests {
         #expect(machine.contactCount == 66 && machine.records.count == 65)
     }
 
+    @Test
+    func
+        `strangers that nobody asked for are taken while there is room, and passed over unchecked after that`()
+    {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        func card(_ number: UInt64, sequence: UInt64 = 1) -> NodeRecord {
+            NodeRecord(
+                node: NodeID(testing: 2_000_000 + number), sequence: sequence, roles: .sensor,
+                endpoints: [.loopback(port: 1)], region: nil, version: 1)
+        }
+        func isTaken(_ card: NodeRecord, after milliseconds: Int) -> Bool {
+            let isPassedOver = machine.passesOver(card, asks: false, from: World.id(1))
+            _ = handle(
+                &machine, .records([card], asks: false, from: World.id(1), World.endpoint(1)),
+                at: .origin + .seconds(60) + .milliseconds(milliseconds))
+            #expect(machine.records.contains(card) != isPassedOver)
+            return !isPassedOver
+        }
+        for number in 0..<63 { tell(&machine, [card(UInt64(number))]) }
+        #expect(isTaken(card(100), after: 0))
+        #expect(!isTaken(card(101), after: 200))
+        // Who is known already, and who is asked for.
+        #expect(isTaken(card(5, sequence: 2 << NodeRecord.changeBits), after: 400))
+        #expect(!machine.passesOver(card(101), asks: true, from: World.id(1)))
+        _ = handle(&machine, .committee([card(101).node]))
+        #expect(isTaken(card(101), after: 600))
+    }
+
     @Test func `a prefix has few places in both views`() {
         var machine = machine()
         func record(_ number: Int, in prefix: Int) -> NodeRecord {
