@@ -134,6 +134,7 @@ struct TestnetCommand: AsyncParsableCommand {
         var shown: Epoch = resume ? testnet.commonEpoch(of: names) : 0
         let goal = epochs.map { shown + $0 }
         var isReady = false
+        var rounds = 0
         while !isStopped.isSet {
             let dead = testnet.deadChildren()
             // Ctrl-C reaches a whole foreground group: children that stop for it are no failure.
@@ -158,14 +159,29 @@ struct TestnetCommand: AsyncParsableCommand {
             }
             // The end is when every node has got there, not the first.
             if let goal, shown >= goal, testnet.commonEpoch(of: names) >= goal { break }
+            rounds += 1
+            if rounds.isMultiple(of: 10) { testnet.lookAtSpread() }
             try await Task.sleep(for: .milliseconds(50))
         }
         say("stopping")
         testnet.stop()
-        if let goal, !isStopped.isSet { try conclude(testnet, names, goal) }
+        let spread = testnet.lookAtSpread()
+        if !output.json, let spread { print(Self.words(for: spread)) }
+        if let goal, !isStopped.isSet { try conclude(testnet, names, goal, spread) }
     }
 
-    private func conclude(_ testnet: Testnet, _ names: [String], _ goal: Epoch) throws {
+    private static func words(for spread: TestnetSpread.Summary) -> String {
+        func milliseconds(_ microseconds: UInt64) -> String {
+            String(format: "%.1f ms", Double(microseconds) / 1_000)
+        }
+        return "from a bundle's first node to another: median \(milliseconds(spread.medianMicroseconds)), "
+            + "p99 \(milliseconds(spread.lateMicroseconds)), last \(milliseconds(spread.lastMicroseconds)), "
+            + "of \(spread.arrivals) arrivals"
+    }
+
+    private func conclude(
+        _ testnet: Testnet, _ names: [String], _ goal: Epoch, _ spread: TestnetSpread.Summary?
+    ) throws {
         let full = Set(testnet.plan.members.filter { !$0.isEdge }.map(\.name))
         let faults = testnet.faults(through: goal, of: names.filter { full.contains($0) })
         let reasons = testnet.reasons(at: names[0])
@@ -173,7 +189,8 @@ struct TestnetCommand: AsyncParsableCommand {
             try printJSONLine(
                 Conclusion(
                     epochs: goal, nodes: names.count, faults: faults,
-                    reports: Dictionary(uniqueKeysWithValues: reasons.map { ("\($0.reason)", $0.count) })))
+                    reports: Dictionary(uniqueKeysWithValues: reasons.map { ("\($0.reason)", $0.count) }),
+                    spread: spread))
         } else {
             print("reports by verdict: " + reasons.map { "\($0.reason) \($0.count)" }.joined(separator: ", "))
         }
@@ -191,6 +208,7 @@ struct TestnetCommand: AsyncParsableCommand {
         let nodes: Int
         let faults: [String]
         let reports: [String: Int]
+        let spread: TestnetSpread.Summary?
     }
 
     private static let head =

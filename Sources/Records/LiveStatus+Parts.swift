@@ -315,4 +315,26 @@ extension LiveStatus {
             writer.list(counts)
         }
     }
+    /// When a bundle was here, verified.
+    public struct Arrival: Canonical, Hashable, Sendable {
+        /// The first eight octets of the bundle's id.
+        public let bundle: UInt64
+        /// Microseconds since 1970, by this node's clock.
+        public let at: UInt64
+
+        public init(bundle: UInt64, at: UInt64) {
+            self.bundle = bundle
+            self.at = at
+        }
+
+        public init(from reader: inout ByteReader) throws(DecodeError) {
+            bundle = try reader.integer()
+            at = try reader.integer()
+        }
+
+        public func encode(to writer: inout ByteWriter) {
+            writer.integer(bundle)
+            writer.integer(at)
+        }
+    }
 }

@@ -7,11 +7,12 @@ public import Wire
 public struct LiveStatus: Canonical, Sendable {
     /// The first four octets, raised with every change of the fields: what another version of the program left
     /// behind is told from damage by it, and reads as nothing said yet.
-    static let format: UInt32 = 0x454C_0004
+    static let format: UInt32 = 0x454C_0005
     /// Peers and the best of the passive view: a snapshot is written each second, so it stays within some pages.
     public static let contactsMax = 128
     public static let countersMax = 256
     public static let gaugesMax = 64
+    public static let arrivalsMax = 256
     public static let textByteCountMax = 256
 
     /// A count that only grows while the process lives.
@@ -111,6 +112,8 @@ public struct LiveStatus: Canonical, Sendable {
     public var beacon: OwnBeacon?
     public var judgement: Judgement?
     public var witnessing: Witnessing?
+    /// The last bundles that the node took, its own too, the oldest first.
+    public var arrivals: [Arrival]
     public var counters: [Counter]
     public var gauges: [Gauge]
 
@@ -134,6 +137,7 @@ public struct LiveStatus: Canonical, Sendable {
         translation = .unknown
         contacts = []
         contactCount = 0
+        arrivals = []
         counters = []
         gauges = []
     }
@@ -164,6 +168,7 @@ public struct LiveStatus: Canonical, Sendable {
         beacon = try reader.option()
         judgement = try reader.option()
         witnessing = try reader.option()
+        arrivals = try reader.list(max: Self.arrivalsMax)
         counters = try reader.list(max: Self.countersMax)
         gauges = try reader.list(max: Self.gaugesMax)
     }
@@ -194,6 +199,7 @@ public struct LiveStatus: Canonical, Sendable {
         writer.option(beacon)
         writer.option(judgement)
         writer.option(witnessing)
+        writer.list(Array(arrivals.suffix(Self.arrivalsMax)))
         writer.list(Array(counters.prefix(Self.countersMax)))
         writer.list(Array(gauges.prefix(Self.gaugesMax)))
     }

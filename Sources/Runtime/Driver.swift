@@ -75,7 +75,9 @@ final class Driver {
 
     static var now: Instant { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
 
-    static var wallTime: UInt64 { UInt64(Date().timeIntervalSince1970 * 1000) }
+    static var wallTime: UInt64 { wallMicroseconds / 1_000 }
+
+    static var wallMicroseconds: UInt64 { UInt64(Date().timeIntervalSince1970 * 1_000_000) }
 
     // MARK: In
 
@@ -152,7 +154,7 @@ final class Driver {
             case .hold(let peer): carry(.hold(peer))
             case .release(let peer): carry(.release(peer))
             case .persist(let persisted):
-                watch.note(persisted)
+                watch.note(persisted, wallMicroseconds: Driver.wallMicroseconds)
                 outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission): transmit(transmission)

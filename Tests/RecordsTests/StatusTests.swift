@@ -39,6 +39,7 @@ import WireSamples
         status.witnessing = verdict.reports.first.flatMap {
             LiveStatus.Witnessing(of: $0.reporter, in: [verdict], block: 5)
         }
+        status.arrivals = [LiveStatus.Arrival(bundle: 10, at: 11), .init(bundle: .max, at: 12)]
         status.counters = counters
         status.gauges = [LiveStatus.Gauge(name: "full", value: 3, limit: 3)]
         return status
@@ -62,14 +63,16 @@ import WireSamples
         let long = String(repeating: "x", count: LiveStatus.textByteCountMax - 1) + "é…"
         let counter = LiveStatus.Counter(name: long, value: 1)
         let counters = Array(repeating: counter, count: LiveStatus.countersMax + 1)
-        try store.write([
-            .status(status(waitsFor: long, counters: counters, contacts: LiveStatus.contactsMax + 1))
-        ])
+        var written = status(waitsFor: long, counters: counters, contacts: LiveStatus.contactsMax + 1)
+        written.arrivals = (0...UInt64(LiveStatus.arrivalsMax)).map { .init(bundle: $0, at: $0) }
+        try store.write([.status(written)])
         let read = try #require(try store.status())
         #expect(read.waitsFor == String(long.dropLast(2)))
         #expect(read.counters.count == LiveStatus.countersMax)
         #expect(read.counters.first?.name == String(long.dropLast(2)))
         #expect(read.contacts.count == LiveStatus.contactsMax)
+        // The newest.
+        #expect(read.arrivals == Array(written.arrivals.dropFirst()))
     }
 
     @Test func `what another version said of itself reads as nothing, and damage as damage`() throws {

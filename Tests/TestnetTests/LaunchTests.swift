@@ -51,6 +51,8 @@ extension TestnetTests {
             #expect(
                 try await eventually("its end") { first.exitStatus } == 0,
                 "\(text(scratch.path + "/first.log"))")
+            #expect(
+                text(scratch.path + "/first.log").contains("from a bundle's first node to another: median "))
             let again = try testnet(scratch.path + "/net", log: scratch.path + "/again.log")
             #expect(try await eventually("its end") { again.exitStatus } == 1)
             let said = text(scratch.path + "/again.log")

@@ -15,6 +15,7 @@ public final class Testnet {
     public private(set) var children: [String: ChildProcess] = [:]
     private var ether: ChildProcess?
     private var stores: [String: NodeStore] = [:]
+    private var spread = TestnetSpread()
 
     private let executable: String
 
@@ -107,6 +108,16 @@ public final class Testnet {
             if let summary = try? store(of: member.name)?.summary(epoch) { return summary }
         }
         return nil
+    }
+
+    /// Looks at what all nodes say came to them; to be called once in a second or oftener.
+    @discardableResult
+    public func lookAtSpread() -> TestnetSpread.Summary? {
+        for member in plan.members {
+            guard let status = try? store(of: member.name)?.status() else { continue }
+            spread.note(status.arrivals, of: member.name, isEdge: member.isEdge)
+        }
+        return spread.summary
     }
 
     /// What must hold of `names` up to `epoch`: equal headers and state roots, and books that balance. Returns what

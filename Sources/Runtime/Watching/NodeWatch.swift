@@ -25,6 +25,7 @@ struct NodeWatch {
     private var beacon: LiveStatus.OwnBeacon?
     private var judgement: LiveStatus.Judgement?
     private var witnessing: LiveStatus.Witnessing?
+    private var arrivals: [LiveStatus.Arrival] = []
     var traffic = Traffic()
 
     init(
@@ -51,8 +52,19 @@ struct NodeWatch {
         }
     }
 
-    mutating func note(_ persisted: Persisted) {
-        guard case .final(let block) = persisted else { return }
+    /// - Parameter wallMicroseconds: since 1970; asked for when it matters.
+    mutating func note(_ persisted: Persisted, wallMicroseconds: @autoclosure () -> UInt64) {
+        switch persisted {
+        case .bundle(let bundle, _), .outbox(let bundle):
+            if arrivals.count == LiveStatus.arrivalsMax { arrivals.removeFirst() }
+            arrivals.append(.init(bundle: bundle.id.prefix, at: wallMicroseconds()))
+        case .final(let block): note(block)
+        case .safety, .coverage, .candidate, .peers, .droppedOpen, .following, .followed, .fetched, .adopted:
+            break
+        }
+    }
+
+    private mutating func note(_ block: FinalBlock) {
         let number = block.block.header.epoch
         if let verdict = block.verdicts.last(where: { $0.beaconer == id }) {
             judgement = LiveStatus.Judgement(verdict, block: number)
@@ -91,6 +103,7 @@ struct NodeWatch {
         status.beacon = beacon
         status.judgement = judgement
         status.witnessing = witnessing
+        status.arrivals = arrivals
         let known = node.contacts
         let peers = known.filter { $0.link != nil }
         traffic.follow(Set(peers.compactMap(\.endpoint)))
