@@ -185,6 +185,9 @@ public struct Membership: Equatable, Sendable {
     let settings: Settings
     var chance: Chance
     var contacts = Contacts()
+    /// Changes whenever `sharedCards` may have changed. Stored, as hosts look at it after every event, and would copy all the
+    /// rest for it.
+    public private(set) var sharedCardsVersion: UInt64 = 0
     /// Cached: recomputed after whatever may bring it forward, so early at times and never late.
     public internal(set) var deadline: Instant
     var nextDial: Instant
@@ -251,10 +254,12 @@ public struct Membership: Equatable, Sendable {
             contacts.setAnchor(at: index)
         }
         persistAt = .never
+        sharedCardsVersion = contacts.version
         reckon(at: now)
     }
 
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        defer { sharedCardsVersion = contacts.version }
         switch event {
         case .heard(let sender, let endpoint): return hear(sender, endpoint, at: now)
         case .records(_, _, let sender, let endpoint), .dial(_, _, let sender, let endpoint),
@@ -362,6 +367,7 @@ public struct Membership: Equatable, Sendable {
     /// For tests and simulation, at any time.
     public func assertInvariants() {
         contacts.assertInvariants()
+        precondition(sharedCardsVersion == contacts.version)
         for gauge in gauges { precondition(gauge.value <= gauge.limit, gauge.name) }
         precondition(contacts.list.allSatisfy { $0.node != own.node })
         precondition((1...Prober.healthMax).contains(prober.health))

@@ -33,9 +33,6 @@ extension Membership {
         contacts.noteChange()
     }
 
-    /// Changes whenever `sharedCards` may have changed.
-    public var sharedCardsVersion: UInt64 { contacts.version }
-
     /// The cards to make equal with peers, in the order of their nodes, one's own among them. An id stands for what a card says: the
     /// same one renewed has the same, as it is no news.
     public var sharedCards: [(id: Digest, card: NodeRecord)] {

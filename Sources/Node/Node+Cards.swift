@@ -10,7 +10,8 @@ struct SharedCards {
     /// Pushed at once; a peer that lacks more asks again.
     static let pushesMax = 64
 
-    private var version: UInt64?
+    /// Of the membership's cards that these are.
+    private(set) var version: UInt64?
     private var ids: [Digest] = []
     private var cards: [Digest: NodeRecord] = [:]
 
@@ -18,9 +19,8 @@ struct SharedCards {
 
     subscript(id: Digest) -> NodeRecord? { cards[id] }
 
-    /// What has gone and what has come, each in the order of the cards' nodes; nil if nothing can have.
-    mutating func update(from membership: Membership) -> (gone: [Digest], come: [Digest])? {
-        guard version != membership.sharedCardsVersion else { return nil }
+    /// What has gone and what has come, each in the order of the cards' nodes.
+    mutating func update(from membership: Membership) -> (gone: [Digest], come: [Digest]) {
         version = membership.sharedCardsVersion
         let old = (ids: ids, cards: cards)
         let shared = membership.sharedCards
@@ -33,7 +33,8 @@ struct SharedCards {
 extension Node {
     /// Tells the reconciler which cards have come and gone.
     func compareCards(at now: Instant, _ actions: inout [NodeAction]) {
-        guard let (gone, come) = cards.update(from: membership) else { return }
+        guard cards.version != membership.sharedCardsVersion else { return }
+        let (gone, come) = cards.update(from: membership)
         for id in gone { run(reconciliation: .removed(.records, id), at: now, &actions) }
         for id in come { run(reconciliation: .inserted(.records, id), at: now, &actions) }
     }

@@ -215,7 +215,11 @@ public final class Node {
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {
-        [due.earliest, candidates.deadline, gathering.deadline, snapshots.deadline].min()!
+        // Asked for at every event: to copy what is not there costs more than the look at it.
+        var deadline = min(due.earliest, gathering.deadline)
+        if !candidates.list.isEmpty { deadline = min(deadline, candidates.deadline) }
+        if snapshots.sync != nil { deadline = min(deadline, snapshots.deadline) }
+        return deadline
     }
 
     private func wake(at now: Instant, _ actions: inout [NodeAction]) {
