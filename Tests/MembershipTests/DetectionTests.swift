@@ -81,7 +81,8 @@ import Wire
         }
         report("five of fifty crash, a neighbour:", all)
         report("five of fifty crash, the last:   ", lasts)
-        print(lasts)
+        #expect(all.count { $0 <= 5_000 } * 100 >= all.count * 99)
+        #expect(lasts.allSatisfy { $0 <= 6_000 })
     }
 
     @Test(arguments: [8, 20])
