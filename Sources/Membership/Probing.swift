@@ -125,7 +125,7 @@ extension Membership {
     var probeRound: Duration { settings.probePeriod * max(1, contacts.activeCount) }
 
     mutating func probe(at now: Instant, _ actions: inout [Action]) {
-        let lateness = now - probeDue
+        let lateness = now - (isRemoved(.onlyQuestionsSleep) ? deadline : probeDue)
         if lateness > Prober.latenessMax { forgive(lateness) }
         for relay in prober.relays where relay.until <= now {
             guard let link = contacts[relay.asker]?.link else { continue }

@@ -138,6 +138,8 @@
     case asksAtHome
     /// A session that leaves payload unanswered asks the place that the payload was for, if that is another.
     case sessionsAskAtHome
+    /// What is asked of a peer is put off by the time that its question slept, and not by that which anything else waited.
+    case onlyQuestionsSleep
 }
 
 #if MUTATIONS

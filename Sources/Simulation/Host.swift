@@ -32,6 +32,8 @@ final class Host {
     var life = 0
     var commits = 0
     var isPaused = false
+    /// When it crashed last.
+    var downSince = Instant.origin
     /// What came while it was paused.
     var missed: [Arrival] = []
     var clock = Clock()

@@ -41,6 +41,19 @@ extension Hunt {
                 moveBackUnheard(&plan)
                 plan.sealed = true
             }
+        case .onlyQuestionsSleep:
+            Hunt(rule, "hosts crash while others are not heard, after minutes in which nobody was wanted") {
+                plan in
+                plan.hotspots = 16
+                plan.epochMilliseconds = 60_000
+                plan.healsAt = 260_000
+                plan.patience = 120_000
+                // Peers say goodbye to whom they hear no more: it then wants others while it asks after the crashed ones.
+                plan.faults = [
+                    Fault(.crash, at: 150_000, until: 260_000, hosts: Array(14..<20)),
+                    Fault(.cut, at: 148_000, until: 160_000, hosts: Array(4..<8)),
+                ]
+            }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
     }

@@ -58,7 +58,7 @@ package struct Hunt: Sendable {
             edge(rule)
         case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
         case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome,
-            .sessionsAskAtHome:
+            .sessionsAskAtHome, .onlyQuestionsSleep:
             found(rule)
         }
     }

@@ -75,6 +75,7 @@ extension World {
 
     private func cut(_ index: Int) {
         trace(index) { .init("crash", "") }
+        if hosts[index].isUp { hosts[index].downSince = now }
         hosts[index].cut()
     }
 
@@ -172,7 +173,9 @@ extension World {
     }
 
     private func revive(_ index: Int) {
-        if !hosts[index].isUp, !isHeldDown(index) { start(index) }
+        guard !hosts[index].isUp, !isHeldDown(index) else { return }
+        checkForgotten(index)
+        start(index)
     }
 
     /// Says from which epoch on hosts may vote again whose stores were lost or put back: one that nobody has

@@ -109,6 +109,33 @@ extension World {
         witness.report("prefixLimits", "has more than two peers of one prefix", at: now, host: index)
     }
 
+    /// A turn, all of a question's times at the worst local health, and as much again.
+    private static let mourning: Duration = .seconds(90)
+
+    /// A host that comes back after so long is nobody's peer any more, but for those that something befell a moment ago.
+    func checkForgotten(_ index: Int) {
+        let since = hosts[index].downSince
+        guard since + Self.mourning <= now, hosts[index].isHonest, !plan.quietMembership else { return }
+        let id = population.ids[index]
+        for (other, host) in hosts.enumerated() where other != index && host.isSound && !host.isPaused {
+            guard host.node?.places.contains(where: { $0.0 == id }) == true, !isDisturbed(other) else {
+                continue
+            }
+            witness.report(
+                "forgetsTheDead",
+                "has host \(index) for a peer, which crashed \((now - since).milliseconds) ms ago",
+                at: now, host: other)
+        }
+    }
+
+    private func isDisturbed(_ index: Int) -> Bool {
+        let (from, end) = ((now - .origin - Self.mourning).milliseconds, (now - .origin).milliseconds)
+        return plan.faults.contains {
+            ($0.hosts.contains(index) || $0.others.contains(index)) && Int64($0.at) <= end
+                && from <= Int64($0.until)
+        }
+    }
+
     /// An edge node takes no more of its bundles for included than blocks hold.
     func checkInclusions(of index: Int) {
         guard let edge = hosts[index].edge,
