@@ -165,7 +165,8 @@ struct TestnetCommand: AsyncParsableCommand {
         }
         say("stopping")
         testnet.stop()
-        let spread = testnet.lookAtSpread()
+        testnet.lookAtSpread()
+        let spread = testnet.spread.summary
         if !output.json, let spread { print(Self.words(for: spread)) }
         if let goal, !isStopped.isSet { try conclude(testnet, names, goal, spread) }
     }

@@ -117,6 +117,10 @@ import Testing
             "copyRepeatsNoVotes",
             "the votes in a store that was put back trapped a node without a seat at every start"),
         Recording("copySignsNoBundle", "who had lost its store signed a second bundle for one epoch"),
+        Recording(
+            "onlyQuestionsSleep",
+            "who wanted a peer after minutes without took these for sleep, and put off what it asked the crashed"
+        ),
         Recording("relaysOfUse", "a flood of votes for views far ahead was passed on by everybody"),
         Recording(
             "sealedRecords", "one flipped bit of a remembered vote went unnoticed, and was voted against"),

@@ -15,7 +15,8 @@ public final class Testnet {
     public private(set) var children: [String: ChildProcess] = [:]
     private var ether: ChildProcess?
     private var stores: [String: NodeStore] = [:]
-    private var spread = TestnetSpread()
+    /// Of what `lookAtSpread` has seen.
+    public private(set) var spread = TestnetSpread()
 
     private let executable: String
 
@@ -111,13 +112,11 @@ public final class Testnet {
     }
 
     /// Looks at what all nodes say came to them; to be called once in a second or oftener.
-    @discardableResult
-    public func lookAtSpread() -> TestnetSpread.Summary? {
+    public func lookAtSpread() {
         for member in plan.members {
             guard let status = try? store(of: member.name)?.status() else { continue }
             spread.note(status.arrivals, of: member.name, isEdge: member.isEdge)
         }
-        return spread.summary
     }
 
     /// What must hold of `names` up to `epoch`: equal headers and state roots, and books that balance. Returns what
