@@ -136,10 +136,12 @@ struct NodeWatch {
         return status
     }
 
-    /// The last snapshot once more, as that of a node that stops; nil before the first.
+    /// The last snapshot once more, as that of a node that stops, with what came since; nil before the first.
     func lastWords(at wallTime: UInt64) -> LiveStatus? {
         guard var status = board.last?.status else { return nil }
         status.hasStopped = true
+        // Some came since.
+        status.arrivals = arrivals
         status.updatedAt = wallTime
         board.post(status)
         return status
