@@ -7,7 +7,7 @@ public import Wire
 // to peer, and the host makes what peers hold of them equal (`sharedCards`), so that nothing depends on luck.
 //
 // Whoever invents nodes has their cards spread by honest ones in this way, and so tellers prove nothing here: what is known by news alone
-// is *hearsay*. It is dialled after all others, displaced before all others, takes no room from them, and is neither exchanged nor remembered;
+// is *hearsay*. It is passed over while the view is full, dialled after all others, displaced before all others, takes no room from them, and is neither exchanged nor remembered;
 // until its owner says it, or somebody who was asked for cards.
 extension Membership {
     /// To gather news for one frame, and to hear who has them already.

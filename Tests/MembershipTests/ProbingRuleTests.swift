@@ -56,8 +56,9 @@ import Wire
                 _ = test.handle(.pong(nonce: nonce, from: node, endpoint), at: now)
             }
         }
-        // A round of eight takes four seconds, and up to five.
-        #expect(asked >= 90, "\(asked)")
+        // A round of eight takes four seconds, so that somebody's turn falls into all but one or two of the hundred gaps of a
+        // tenth of a second that the talk leaves, and each has room for one.
+        #expect(asked >= 99, "\(asked)")
         #expect(machine.peers.count == 8)
     }
 
@@ -81,15 +82,22 @@ import Wire
     }
 
     @Test mutating func `those that were heard lately are asked to help`() {
-        meet(1...8)
         var helpers: Set<NodeID> = []
-        run(to: .origin + .seconds(40), living: 2...5) { _, action, _ in
-            guard case .send(let helper, _, .indirectPing(_, let place, _)) = action, place != .nowhere
-            else { return }
-            helpers.insert(helper)
+        // All four were heard at one time: where few are left to choose from, or others are in doubt as well, the first three are the
+        // half that was heard last, so that it takes some lives until the fourth is asked.
+        for seed in UInt64(1)...16 {
+            machine = Membership(
+                record: World.record(0), bootstrap: [], remembered: [], chance: Chance(seed: seed),
+                now: .origin)
+            meet(1...8)
+            run(to: .origin + .seconds(40), living: 2...5) { _, action, _ in
+                guard case .send(let helper, _, .indirectPing(_, let place, _)) = action, place != .nowhere
+                else { return }
+                helpers.insert(helper)
+            }
+            #expect(machine.peers.count == 4, "the others were silent")
         }
-        #expect(helpers.count >= 3 && helpers.isSubset(of: (2...5).map { World.id($0) }))
-        #expect(machine.peers.count == 4, "the others were silent")
+        #expect(helpers == Set((2...5).map { World.id($0) }))
     }
 
     @Test mutating func `whoever is always asked first asks once itself, to know how long an answer takes`() {
