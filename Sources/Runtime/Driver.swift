@@ -30,11 +30,11 @@ final class Driver {
     private let workers: NIOThreadPool
     private let gossip: any Channel
     private let radio: RadioPort?
-    private let logger: Logger
+    let logger: Logger
     private let keyLog: KeyLog?
     private let onFailure: @Sendable (RuntimeError) -> Void
 
-    private var watch: NodeWatch
+    var watch: NodeWatch
     private var outputs = OutputQueue<RecordWrite>()
     private var hasFailed = false
     private var timer: Scheduled<Void>?
@@ -247,57 +247,6 @@ final class Driver {
 
     // MARK: Accounts
 
-    private func log(_ notice: Notice) {
-        watch.note(notice, at: Driver.now)
-        switch notice {
-        case .ready(let epoch): logger.info("ready", metadata: ["epoch": "\(epoch)"])
-        case .epochFinal(let epoch, let view, let root):
-            logger.info(
-                "epoch final", metadata: ["epoch": "\(epoch)", "view": "\(view)", "state": "\(root.short)"])
-        case .peerConnected(let peer, let endpoint):
-            logger.info("peer connected", metadata: ["peer": "\(peer)", "address": "\(endpoint)"])
-        case .located(let endpoint):
-            logger.notice("others agree to see this node there", metadata: ["address": "\(endpoint)"])
-        case .forger(let node, let endpoint):
-            logger.warning(
-                """
-                a node tells contact cards that those whom they name did not sign, and none of them is kept: it lies, or its \
-                memory is broken
-                """, metadata: ["node": "\(node)", "address": "\(endpoint)"])
-        case .ignored(let node, let endpoint):
-            logger.warning(
-                "a peer did so much wrong that nothing but its votes is heard for a while",
-                metadata: ["peer": "\(node)", "address": "\(endpoint)"])
-        case .peerDisconnected(let peer): logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
-        case .catchingUp(let from, let to):
-            logger.info("catching up", metadata: ["from": "\(from)", "to": "\(to)"])
-        case .diverged(let epoch, let expected, let computed):
-            logger.critical(
-                """
-                this node's execution of block \(epoch) differs from what the network finalised: it votes and serves \
-                no more, its store is kept; compare with `earshot inspect verify`
-                """, metadata: ["expected": "\(expected.hex)", "computed": "\(computed.hex)"])
-        case .alarm(let what): logger.error("alarm: \(what)")
-        case .unregistered:
-            logger.warning(
-                """
-                this node is not registered: its bundles are not accepted and it earns nothing; register it with \
-                `earshot tx register`
-                """)
-        case .uplinkSilent(let validator, let epoch):
-            logger.warning(
-                "a validator kept this node's bundle to itself; others have it now",
-                metadata: ["validator": "\(validator)", "epoch": "\(epoch)"])
-        case .uplinkLied(let validator, let what):
-            logger.warning(
-                "a validator says what is not so; others are asked",
-                metadata: ["validator": "\(validator)", "what": "\(what)"])
-        case .snapshot(let notice): logger.log(notice)
-        case .transactionRefused(let id, let fault):
-            logger.debug("transaction refused", metadata: ["id": "\(id)", "reason": "\(fault)"])
-        }
-    }
-
     private func persistStatus() {
         guard !isStopped, !hasFailed else { return }
         let own =
@@ -334,68 +283,5 @@ final class Driver {
         isStopped = true
         timer?.cancel()
         statusTask?.cancel()
-    }
-}
-
-extension RecordWrite {
-    /// What the node wants kept, in the terms of the store.
-    init(_ persisted: Persisted) {
-        switch persisted {
-        case .safety(let bytes): self = .safety(bytes)
-        case .coverage(let bytes): self = .coverage(bytes)
-        case .bundle(let bundle, let isOwn): self = .bundle(bundle, isOwn: isOwn)
-        case .candidate(let contents, let dropped): self = .candidate(contents, dropping: dropped)
-        case .peers(let records): self = .peers(records)
-        case .outbox(let bundle): self = .outbox(bundle)
-        case .droppedOpen: self = .droppedOpen
-        case .following(let bytes, let last): self = .following(bytes, last?.epoch ?? 0)
-        case .followed(let headers):
-            self = .followed(headers.finals, headers.committees, record: headers.record)
-        case .fetched(let rows): self = .fetched(rows)
-        case .adopted(let adopted):
-            self = .adopted(
-                adopted.blocks.map { block, certificate in
-                    let final = FinalHeader(header: block.header, certificate: certificate)
-                    let record = BlockRecord(final: final, body: block.body, items: block.contents.items)
-                    return (record, block.evidence.flatMap(\.bundles))
-                }, changes: adopted.changes)
-        case .final(let block):
-            let record = BlockRecord(final: block.final, body: block.body, items: block.items)
-            self = .final(
-                record, bundles: block.bundles, changes: block.changes, verdicts: block.verdicts,
-                rewards: block.rewards,
-                EpochSummary(
-                    record: record, bundles: block.bundles, verdicts: block.verdicts, totals: block.totals,
-                    minted: block.minted, burned: block.burned, millisecondsToFinal: block.millisecondsToFinal
-                ))
-        }
-    }
-}
-
-extension NodeStore {
-    /// Reads what a peer asked for.
-    func answer(_ request: StoreRequest) throws(StoreError) -> [Message] {
-        switch request {
-        case .finality(let from, let count):
-            var headers: [FinalHeader] = []
-            for epoch in from..<(from + Epoch(min(count, Message.finalityMax))) {
-                guard let final = try final(epoch) else { break }
-                headers.append(final)
-            }
-            return headers.isEmpty ? [] : [.finality(headers)]
-        case .contents(let digest):
-            guard let epoch = try epoch(ofHeader: digest), let record = try blockRecord(epoch) else {
-                return []
-            }
-            return [.contents(Contents(header: record.final.header, body: record.body, items: record.items))]
-        case .bundles(let ids):
-            var messages: [Message] = []
-            for id in ids { messages += try bundles(ofItem: id).map { .bundle($0) } }
-            return messages
-        case .transactionStatus(let id):
-            return [.transactionStatus(id, try epoch(ofTransaction: id).map { .final($0) } ?? .unknown)]
-        case .committee(let digest):
-            return try committee(digest).map { [.snapshotAnswer(.committee($0))] } ?? []
-        }
     }
 }

@@ -1,0 +1,161 @@
+internal import Chance
+internal import Identity
+internal import Wire
+
+// Dials of others, and what others answer to ours.
+extension Membership {
+    mutating func receiveDial(
+        _ record: NodeRecord, isUrgent: Bool, from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard sender != own.node, record.node == sender else { return }
+        learn(record, from: endpoint, isOwn: true, at: now)
+        guard let index = contacts.index(of: sender) else {
+            return actions.append(
+                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
+        }
+        if let link = contacts.list[index].link {
+            if record.life > link.life { restart(index, endpoint, at: now, &actions) }
+        } else if now >= contacts.list[index].shunnedUntil,
+            mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
+        {
+            // Whoever gave way may have moved it. If both dial at once, both have chosen; but for its place nobody was.
+            let place = contacts.index(of: sender)!
+            let isChosen = contacts.dialled.contains(place) && nearness.dialled != sender
+            connect(place, endpoint, isOutbound: isChosen, at: now, &actions)
+        } else if now >= contacts.list[index].shunnedUntil,
+            mayJoinAsNear(index, endpoint, at: now, &actions)
+        {
+            connect(
+                contacts.index(of: sender)!, endpoint, isOutbound: false, isNear: true, at: now, &actions)
+        } else {
+            return actions.append(
+                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
+        }
+        actions.append(.send(sender, endpoint, .welcome(sample(for: sender, withOwn: true))))
+    }
+
+    /// Whether there is room for it; somebody may give way.
+    private mutating func mayJoin(
+        _ index: Int, _ endpoint: Endpoint, isUrgent: Bool, at now: Instant, _ actions: inout [Action]
+    ) -> Bool {
+        let isTrusted = contacts.list[index].isTrusted
+        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return false }
+        let hasRoom = contacts.activeCount < settings.activeMax
+        if isTrusted {
+            if hasRoom { return true }
+            if strangersToSpare > 0 { return dismissOne(at: now, sparesTrusted: true, &actions) }
+        } else if hasRoom, isSmall || hasRoomForUnchosen {
+            return true
+        }
+        guard isUrgent, nextSwap <= now else { return false }
+        nextSwap = now + jittered(settings.swapPeriod)
+        let sparesTrusted = !isTrusted && activeStrangers >= settings.activeMax / 4
+        return dismissOne(at: now, sparesTrusted: sparesTrusted, &actions)
+    }
+
+    /// Of strangers that came by themselves or are near, some places stay free for those chosen among all.
+    var hasRoomForUnchosen: Bool {
+        let unchosen = contacts.active.count {
+            !contacts.list[$0].isTrusted && contacts.list[$0].link?.isChosen == false
+        }
+        return unchosen < settings.activeMax - settings.outboundMin
+    }
+
+    func hasRoom(inPrefixOf endpoint: Endpoint) -> Bool {
+        guard let prefix = settings.prefix(of: endpoint) else { return true }
+        let ofPrefix = contacts.active.count {
+            contacts.list[$0].link?.isStranger == true
+                && settings.prefix(of: contacts.list[$0].home) == prefix
+        }
+        return ofPrefix < Self.activeOfPrefixMax
+    }
+
+    /// Lets a random peer go: if possible a stranger, and one that came of its own accord or is near. Never one of the few of
+    /// our own choice for a stranger; false if nobody may go.
+    mutating func dismissOne(
+        at now: Instant, sparesTrusted: Bool, _ actions: inout [Action]
+    ) -> Bool {
+        let active = contacts.active
+        let strangers = active.filter { !contacts.list[$0].isTrusted }
+        var may = strangers.filter { contacts.list[$0].link?.isChosen == false }
+        if may.isEmpty, contacts.chosenCount > settings.outboundMin { may = strangers }
+        if may.isEmpty, !sparesTrusted { may = active }
+        guard !may.isEmpty else { return false }
+        dismiss(may[chance.below(may.count)], at: now, &actions)
+        return true
+    }
+
+    mutating func dismiss(_ index: Int, at now: Instant, _ actions: inout [Action]) {
+        let contact = contacts.list[index]
+        actions.append(
+            .send(contact.node, contact.link!.endpoint, .refusal(sample(for: contact.node, withOwn: false))))
+        disconnect(index, isRefused: true, at: now, &actions)
+    }
+
+    // MARK: Answers
+
+    mutating func receiveWelcome(
+        _ records: [NodeRecord], from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard let card = records.first, card.node == sender, sender != own.node else { return }
+        guard let index = contacts.index(of: sender) else {
+            // It must not take us for a peer.
+            return actions.append(.send(sender, endpoint, .goodbye))
+        }
+        switch contacts.list[index].phase {
+        case .active(let link):
+            learn(card, from: endpoint, at: now)
+            if card.life > link.life {
+                restart(index, endpoint, at: now, &actions)
+            } else {
+                hear(sender, endpoint, at: now)
+            }
+            return
+        case .dialled: break
+        case .idle: return actions.append(.send(sender, endpoint, .goodbye))
+        }
+        contacts.setProven(at: index)
+        for record in records { learn(record, from: endpoint, at: now) }
+        guard let index = contacts.index(of: sender), contacts.list[index].record != nil else { return }
+        let isTrusted = contacts.list[index].isTrusted
+        let isNear = nearness.dialled == sender
+        if isNear { nearness.dialled = nil }
+        var hasRoom = contacts.activeCount < settings.activeMax
+        if isNear {
+            hasRoom = makeRoomForNear(index, at: now, &actions)
+        } else if !hasRoom, isTrusted, strangersToSpare > 0 {
+            hasRoom = dismissOne(at: now, sparesTrusted: true, &actions)
+        }
+        guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
+            contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
+            contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
+            return actions.append(.send(sender, endpoint, .goodbye))
+        }
+        connect(
+            contacts.index(of: sender)!, endpoint, isOutbound: true, isNear: isNear, at: now, &actions)
+    }
+
+    mutating func receiveRefusal(
+        _ records: [NodeRecord], from sender: NodeID, _ endpoint: Endpoint, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        guard let index = contacts.index(of: sender) else { return }
+        switch contacts.list[index].phase {
+        case .active: disconnect(index, isRefused: true, at: now, &actions)
+        case .dialled:
+            contacts.setProven(at: index)
+            contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
+            contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
+        case .idle: return
+        }
+        for record in records { learn(record, from: endpoint, at: now) }
+    }
+
+    mutating func refusalDelay(of index: Int) -> Duration {
+        let most = contacts.activeCount == 0 ? settings.dialDelayMax : settings.refusalDelayMax
+        let refusals = max(0, contacts.list[index].refusals - 1)
+        return jittered(delay(settings.refusalDelayMin, after: refusals, atMost: most))
+    }
+}

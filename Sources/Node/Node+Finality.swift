@@ -1,0 +1,176 @@
+import Chance
+import Consensus
+import Coverage
+import Dissemination
+import Identity
+import Ledger
+import Membership
+import Reconciliation
+import Rules
+import Wire
+
+// From one epoch to the next: by consensus here, or by headers that peers are ahead with.
+extension Node {
+    /// A header of the open epoch is final, by consensus here or by a certificate that a peer sent.
+    func finalised(_ final: FinalHeader, at now: Instant, _ actions: inout [NodeAction]) {
+        guard !isHalted, final.header.epoch == chain.openEpoch else { return }
+        let digest = final.header.digest
+        var candidate = candidates[digest] ?? Candidate(header: final.header, digest: digest)
+        guard candidate.certificate == nil else { return }
+        candidate.certificate = final.certificate
+        candidates[digest] = candidate
+        advance(digest, at: now, &actions)
+    }
+
+    func commit(
+        _ block: Block, _ certificate: Certificate, _ executed: Executed, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        let epoch = block.header.epoch
+        let late = windowEnds < now ? now - windowEnds : .zero
+        let (block, changes) = chain.apply(block, certificate: certificate, executed: executed)
+        noteState()
+        actions.append(
+            .persist(
+                .final(
+                    FinalBlock(
+                        block: block, certificate: certificate, changes: changes,
+                        verdicts: executed.verdicts, rewards: executed.outcome.rewards,
+                        totals: executed.outcome.totals, minted: executed.outcome.minted,
+                        burned: executed.outcome.burned,
+                        millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
+        for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
+        transactions.prune(ledger: chain.ledger)
+        dropDeparted(at: now, &actions)
+        if let last = chain.last {
+            recentFinals.append(last)
+            if recentFinals.count > Self.recentFinalsMax { recentFinals.removeFirst() }
+        }
+        previousPool = pool
+        run(reconciliation: .cleared(.evidence(pool.epoch)), at: now, &actions)
+        pool = EvidencePool(epoch: chain.openEpoch)
+        candidates.removeAll()
+        let includesOwn = block.evidence.contains { $0.author == id }
+        run(coverage: .final(epoch: epoch, includesOwnBundle: includesOwn), at: now, &actions)
+        actions.append(
+            .notice(.epochFinal(epoch, view: certificate.ballot.view, stateRoot: block.header.stateRoot)))
+        if !hasFinalised {
+            hasFinalised = true
+            actions.append(.notice(.ready(epoch)))
+        }
+        open(at: now, &actions)
+        continueCatchUp(at: now, &actions)
+        if knownFinal == nil, !hasSaidUnregistered, isUnregistered {
+            hasSaidUnregistered = true
+            actions.append(.notice(.unregistered))
+        }
+    }
+
+    /// Runs as a device that the registry does not know: nobody accepts its bundles.
+    private var isUnregistered: Bool {
+        !settings.roles.isDisjoint(with: [.hotspot, .sensor]) && chain.ledger.device(id) == nil
+    }
+
+    /// What this node computes is not what the network agreed on: it must not go on, and must say so.
+    func diverged(from header: Header, _ fault: BlockFault, _ actions: inout [NodeAction]) {
+        if isRemoved(.divergenceHalts) { return }
+        let computed: Digest =
+            switch fault {
+            case .stateRoot(let computed), .verdictsRoot(let computed): computed
+            default: .zero
+            }
+        halt()
+        actions.append(.notice(.diverged(header.epoch, expected: header.stateRoot, computed: computed)))
+    }
+
+    /// Opens the epoch after the last final one for every machine.
+    func open(at now: Instant, _ actions: inout [NodeAction]) {
+        let epoch = chain.openEpoch
+        let committee = chain.committee
+        noteOpenForEdges(epoch, at: now)
+        leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
+        windowEnds = now + .milliseconds(Int64(genesis.parameters.epochMilliseconds))
+        gathering = Gathering(from: windowEnds)
+        run(reconciliation: .opened(.evidence(epoch)), at: now, &actions)
+        for bundle in pool.bundles {
+            run(reconciliation: .inserted(.evidence(epoch), bundle.id), at: now, &actions)
+        }
+        let seats = Set(committee.seats.map(\.key))
+        run(membership: .committee(seats), at: now, &actions)
+        run(membership: .final(epoch - 1), at: now, &actions)
+        noteRegion(at: now, &actions)
+        run(dissemination: .needed(seats), at: now, &actions)
+        let device = chain.ledger.device(id)
+        run(
+            coverage: .opened(
+                epoch: epoch, randomness: chain.randomness,
+                device: device.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }),
+            at: now, &actions)
+        if !isVoter, epoch >= settings.votesFrom {
+            // From here on nothing that this key may have signed elsewhere can be contradicted.
+            isVoter = true
+            simplex = Simplex(
+                settings: Self.simplexSettings(settings, network: network, isVoter: true), signer: key,
+                chance: chance.split(), restored: nil)
+        }
+        let instance = Simplex.Instance(
+            epoch: epoch, committee: committee, leaders: leaders,
+            subjectiveViews: Simplex.subjectiveViews(of: committee, leaders: leaders))
+        run(simplex: .open(instance, windowEnds: windowEnds), at: now, &actions)
+    }
+
+    // MARK: Catching up
+
+    /// How long a fetched range may stand still before it is asked for again.
+    static let catchUpPatience: Duration = .seconds(1)
+
+    /// A peer is ahead: asks it for headers, unless an answer is awaited or being worked off.
+    func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction])
+    {
+        if knownFinal >= self.knownFinal?.epoch ?? 0 { self.knownFinal = (knownFinal, peer) }
+        if startsFromSnapshot(from: peer, knownFinal: knownFinal, at: now, &actions) { return }
+        guard now >= nextFinalityRequest else { return }
+        nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
+        if knownFinal > chain.openEpoch {
+            actions.append(.notice(.catchingUp(from: chain.openEpoch, to: knownFinal)))
+        }
+        sendDirect(
+            .finalityRequest(from: chain.openEpoch, count: UInt8(Message.finalityMax)), to: peer, at: now,
+            &actions)
+    }
+
+    func receive(
+        finality headers: [FinalHeader], from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        if take(headers: headers, from: peer, at: now, &actions) { return }
+        let wanted = headers.filter { $0.header.epoch >= chain.openEpoch }
+        guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
+        fetched = wanted
+        nextFinalityRequest = now + Self.catchUpPatience
+        continueCatchUp(at: now, &actions)
+    }
+
+    /// Takes the next fetched header, if it is of the open epoch, through its checks.
+    func continueCatchUp(at now: Instant, _ actions: inout [NodeAction]) {
+        fetched.removeAll { $0.header.epoch < chain.openEpoch }
+        guard !fetched.isEmpty else {
+            nextFinalityRequest = min(nextFinalityRequest, now)
+            guard let known = knownFinal, known.epoch >= chain.openEpoch else { return knownFinal = nil }
+            return requestFinality(from: known.at, knownFinal: known.epoch, at: now, &actions)
+        }
+        let next = fetched.removeFirst()
+        guard next.header.epoch == chain.openEpoch, next.header.parent == chain.parent,
+            case .finalize(let epoch, _, let digest) = next.certificate.ballot, epoch == next.header.epoch,
+            digest == next.header.digest, next.certificate.hasQuorum(in: chain.committee),
+            let checks = next.certificate.checks(in: chain.committee, network: network)
+        else {
+            fetched.removeAll()
+            return count(.inconsistentContents)
+        }
+        verify(
+            .finality(next),
+            isRemoved(.finalitySignatures)
+                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
+            &actions)
+    }
+}
