@@ -98,15 +98,18 @@ public final class Carrier {
     /// `record` is the node's own card; see `Sessions` for the rest.
     public init(
         key: ExchangeKey, record: NodeRecord, network: Digest, settings: Session.Settings,
-        secrets: SecretSource, wallNanoseconds: UInt64, now: Instant
+        secrets: SecretSource, wallNanoseconds: UInt64, stampsAbove: UInt64 = 0, now: Instant
     ) {
         sessions = Sessions(
             key: key, record: record, network: network, settings: settings, secrets: secrets,
-            wallNanoseconds: wallNanoseconds, now: now)
+            wallNanoseconds: wallNanoseconds, stampsAbove: stampsAbove, now: now)
         strangersMax = settings.sessionsMax / 2
         sightings = Sightings(told: record.endpoints)
         precondition(sessions.payloadByteCountMax >= Payload.byteCountMax, "every payload fits a datagram")
     }
+
+    /// The highest timestamp of a handshake that has left.
+    public var lastStamp: UInt64 { sessions.lastStamp }
 
     /// When to send `woke`, at the latest.
     public var deadline: Instant {

@@ -184,9 +184,10 @@ private struct RawAcknowledgement: Decodable {
         if let error, error != "NONE" { return .refused(TransmitError(rawValue: error) ?? .unknown) }
         guard warn == "TX_POWER" else { return .accepted }
         switch value {
-        case .number(let power) where abs(power) <= 100: return .acceptedWithPower(dBm: Int(power.rounded()))
+        case .number(let power) where (-100...100).contains(power):
+            return .acceptedWithPower(dBm: Int(power.rounded()))
         case .text(let power):
-            return .acceptedWithPower(dBm: Int(power).flatMap { abs($0) <= 100 ? $0 : nil })
+            return .acceptedWithPower(dBm: Int(power).flatMap { (-100...100).contains($0) ? $0 : nil })
         default: return .acceptedWithPower(dBm: nil)
         }
     }

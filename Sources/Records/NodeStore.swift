@@ -67,7 +67,7 @@ public final class NodeStore: Sendable {
 
     /// Names of what is stored once.
     enum Single: String {
-        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence
+        case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence, stamp
         case following, followed
         /// What a node that fetches a state follows the headers from, sealed; and the earliest epoch after which the
         /// whole state can be told, if that is not genesis.
@@ -108,6 +108,8 @@ public enum RecordWrite: Sendable {
     /// What an edge node follows the chain from, sealed.
     case following([UInt8], Epoch)
     case status(LiveStatus)
+    /// The highest timestamp of a handshake that may have left.
+    case stamp(UInt64)
     /// Verified headers of blocks that are not here, the committees that they made known, and what to go on from.
     case followed([FinalHeader], [Committee], record: [UInt8])
     case fetched([(key: StateKey, value: [UInt8]?)])
@@ -174,6 +176,7 @@ extension NodeStore {
             // The mark is good for the first epochs, until there is this.
             try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
         case .status(let status): try put(status.encoded(), .status, &transaction)
+        case .stamp(let stamp): try put(Self.key(stamp), .stamp, &transaction)
         case .followed(let headers, let newCommittees, let record):
             try self.write(followed: headers, newCommittees, record: record, &transaction)
         case .fetched(let rows): try self.write(fetched: rows, &transaction)

@@ -300,6 +300,11 @@ extension NodeStore {
         return next
     }
 
+    /// The timestamp of a handshake that was written last; 0 in a fresh store.
+    public func lastStamp() throws(StoreError) -> UInt64 {
+        try single(.stamp).map { Self.epoch($0) } ?? 0
+    }
+
     private func value<Value: Canonical>(
         of key: [UInt8], in table: Table, _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> Value? {

@@ -12,7 +12,8 @@ struct BootstrapWatch: Sendable {
 
     /// Nil: there is none, and a signal changes nothing.
     let file: String?
-    let workers: NIOThreadPool
+    /// For nothing else: a resolver that does not answer holds its thread for half a minute.
+    let resolvers: NIOThreadPool
     let logger: Logger
 
     private enum Occasion: Sendable {
@@ -31,9 +32,18 @@ struct BootstrapWatch: Sendable {
         var entries = file.flatMap { try? PeersFile.read($0) } ?? []
         // The node began with those that have addresses.
         var known = entries.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }
+        var names = FoundNames()
         var next = occasions.makeAsyncIterator()
         while !Task.isCancelled {
-            let (places, isWhole) = await resolve(entries)
+            let (places, missing) = await names.places(of: entries) { entry in
+                try await resolvers.runIfActive { try PeersFile.resolve(entry) }
+            }
+            guard !Task.isCancelled else { return }
+            for entry in missing {
+                logger.warning(
+                    "a name of the bootstrap list has no address; it is looked up again later",
+                    metadata: ["name": "\(entry.host)", "node": "\(entry.node)"])
+            }
             if !places.elementsEqual(known, by: ==) {
                 known = places
                 handOver(places)
@@ -41,7 +51,7 @@ struct BootstrapWatch: Sendable {
             let hasNames = entries.contains { $0.endpoint == nil }
             let timer = Task {
                 guard hasNames else { return }
-                try await Task.sleep(for: isWhole ? Self.period : Self.retryPeriod)
+                try await Task.sleep(for: missing.isEmpty ? Self.period : Self.retryPeriod)
                 occasion.yield(.time)
             }
             let reason = await next.next()
@@ -66,23 +76,36 @@ struct BootstrapWatch: Sendable {
             return entries
         }
     }
+}
 
-    private func resolve(_ entries: [PeersFile.Entry]) async -> (places: [(NodeID, Endpoint)], isWhole: Bool)
-    {
+/// Where the entries of a list are. A name that is not found now is where it was found last: that a resolver is down says
+/// nothing of a node.
+struct FoundNames: Sendable {
+    private struct Name: Hashable, Sendable {
+        let host: String
+        let port: UInt16
+    }
+
+    private var last: [Name: Endpoint] = [:]
+
+    /// - Parameter find: Looks one entry up.
+    /// - Returns: Places in the list's order, of all but those that were never found; and whatever was not found now.
+    mutating func places(
+        of entries: [PeersFile.Entry], _ find: (PeersFile.Entry) async throws -> Endpoint
+    ) async -> (places: [(NodeID, Endpoint)], missing: [PeersFile.Entry]) {
         var places: [(NodeID, Endpoint)] = []
-        var isWhole = true
+        var missing: [PeersFile.Entry] = []
+        var found: [Name: Endpoint] = [:]
         for entry in entries {
-            // The resolver blocks its thread.
-            let found = try? await workers.runIfActive { try PeersFile.resolve(entry) }
-            if let found {
-                places.append((entry.node, found))
-            } else if !Task.isCancelled {
-                isWhole = false
-                logger.warning(
-                    "a name of the bootstrap list has no address; it is looked up again later",
-                    metadata: ["name": "\(entry.host)", "node": "\(entry.node)"])
-            }
+            let name = Name(host: entry.host, port: entry.port)
+            let now = try? await find(entry)
+            if now == nil { missing.append(entry) }
+            guard let place = now ?? last[name] else { continue }
+            found[name] = place
+            places.append((entry.node, place))
         }
-        return (places, isWhole)
+        // What the list names no more is forgotten.
+        last = found
+        return (places, missing)
     }
 }

@@ -20,6 +20,18 @@ public final class DatagramSocket {
 
     public func close() { Glibc.close(descriptor) }
 
+    /// The port it is bound to; nil once it is closed.
+    public var port: UInt16? {
+        var address = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_in6>.size)
+        var length = socklen_t(address.count)
+        let status = unsafe address.withUnsafeMutableBytes { octets in
+            unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
+                unsafe getsockname(descriptor, address.baseAddress!, &length)
+            }
+        }
+        return status == 0 ? Self.endpoint(address).port : nil
+    }
+
     public func send(_ bytes: [UInt8], to endpoint: Endpoint) {
         _ = unsafe Self.withAddress(endpoint) { address, length in
             unsafe Int32(truncatingIfNeeded: sendto(descriptor, bytes, bytes.count, 0, address, length))
@@ -51,7 +63,7 @@ public final class DatagramSocket {
         return (Array(bytes.prefix(count)), Self.endpoint(address))
     }
 
-    /// The reverse of `socketAddress`.
+    /// Of the octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h): all but the family is big-endian.
     private static func endpoint(_ octets: [UInt8]) -> Endpoint {
         func integer<Value: FixedWidthInteger>(_ range: Range<Int>) -> Value {
             octets[range].reduce(0) { $0 << 8 | Value($1) }
@@ -63,32 +75,34 @@ public final class DatagramSocket {
         return Endpoint(ipv4: integer(4..<8), port: port)
     }
 
-    /// Lends the address to C.
+    /// Lends the address to C, without an allocation.
     static func withAddress(
         _ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
-        let octets = socketAddress(endpoint)
-        return unsafe octets.withUnsafeBytes { octets in
+        if let ipv4 = endpoint.ipv4 {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = endpoint.port.bigEndian
+            address.sin_addr.s_addr = ipv4.bigEndian
+            return unsafe lend(&address, body)
+        }
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = endpoint.port.bigEndian
+        unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { octets in
+            unsafe octets.storeBytes(of: endpoint.high.bigEndian, as: UInt64.self)
+            unsafe octets.storeBytes(of: endpoint.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+        }
+        return unsafe lend(&address, body)
+    }
+
+    private static func lend<Address>(
+        _ address: inout Address, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        unsafe withUnsafeBytes(of: &address) { octets in
             unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
                 unsafe body(address.baseAddress!, socklen_t(octets.count))
             }
         }
-    }
-
-    /// The octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h): family in the machine's order, all else big-endian.
-    private static func socketAddress(_ endpoint: Endpoint) -> [UInt8] {
-        func bigEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-            stride(from: value.bitWidth - 8, through: 0, by: -8).map {
-                UInt8(truncatingIfNeeded: value >> $0)
-            }
-        }
-        let isIPv4 = endpoint.ipv4 != nil
-        let family = UInt16(isIPv4 ? AF_INET : AF_INET6)
-        // Linux machines that Swift runs on are little-endian.
-        let head = bigEndian(family.byteSwapped) + bigEndian(endpoint.port)
-        if let ipv4 = endpoint.ipv4 { return head + bigEndian(ipv4) + [UInt8](repeating: 0, count: 8) }
-        let flow = [UInt8](repeating: 0, count: 4)
-        return head + flow + bigEndian(endpoint.high) + bigEndian(endpoint.low)
-            + [UInt8](repeating: 0, count: 4)
     }
 }

@@ -17,7 +17,9 @@ internal import Wire
 /// Sends leave in the order in which the node asked for them, and none overtakes a `persist` before it: what is
 /// asked for while a commit runs waits, and one commit takes everything that waits (group commit).
 final class Driver {
-    /// Outputs that may wait for the disk: a disk that stalls longer stops the node rather than eat memory.
+    /// Outputs that may wait for the disk. Above the first number what is sent is lost, as anybody could make a node say so much
+    /// while its disk is slow; a disk that stalls longer than all other work stops the node rather than eat memory.
+    static let sendsMax = 50_000
     static let outputsMax = 100_000
     /// How often the node's own account of itself is stored, for tools.
     static let statusPeriod: TimeAmount = .seconds(1)
@@ -28,34 +30,35 @@ final class Driver {
     private let store: NodeStore
     private let writer: NIOThreadPool
     private let workers: NIOThreadPool
-    private let gossip: any Channel
+    private let gossip: NodeSocket
     private let radio: RadioPort?
     let logger: Logger
     private let keyLog: KeyLog?
     private let onFailure: @Sendable (RuntimeError) -> Void
 
     var watch: NodeWatch
+    private var clock: ClockWatch
     private var outputs = OutputQueue<RecordWrite>()
     private var hasFailed = false
     private var timer: Scheduled<Void>?
     private var timerAt: Instant = .never
     private var statusTask: RepeatedTask?
-    private var addresses: [Endpoint: SocketAddress] = [:]
     private var isStopped = false
-    /// Something waits in the channel for a flush.
-    private var hasWritten = false
     /// Datagrams that came in, dropped ones too.
     private var datagrams: UInt64 = 0
+    /// Datagrams that the system did not take, or that waited for the disk beside too many others.
+    private var unsent: UInt64 = 0
 
     init(
         node: any NodeMachine, carrier: Carrier, first: [NodeAction], watch: NodeWatch, store: NodeStore,
-        eventLoop: any EventLoop, writer: NIOThreadPool, workers: NIOThreadPool, gossip: any Channel,
+        eventLoop: any EventLoop, writer: NIOThreadPool, workers: NIOThreadPool, gossip: NodeSocket,
         radio: RadioPort?, keyLog: KeyLog?, logger: Logger,
         onFailure: @escaping @Sendable (RuntimeError) -> Void
     ) {
         self.node = node
         self.carrier = carrier
         self.watch = watch
+        clock = ClockWatch(wallNanoseconds: Driver.wallMicroseconds * 1_000, at: Driver.now)
         self.store = store
         self.eventLoop = eventLoop
         self.writer = writer
@@ -77,7 +80,8 @@ final class Driver {
 
     static var wallTime: UInt64 { wallMicroseconds / 1_000 }
 
-    static var wallMicroseconds: UInt64 { UInt64(Date().timeIntervalSince1970 * 1_000_000) }
+    /// 0 where the system believes to be before 1970.
+    static var wallMicroseconds: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1_000_000)) }
 
     // MARK: In
 
@@ -95,7 +99,6 @@ final class Driver {
         datagrams += 1
         watch.traffic.received(bytes.count, from: source)
         carry(.datagram(bytes, from: source))
-        flush()
         rearm()
     }
 
@@ -129,7 +132,6 @@ final class Driver {
         if let radio, radio.deadline <= Driver.now { act(on: radio.handle(.woke, at: Driver.now)) }
         if carrier.deadline <= Driver.now { carry(.woke) }
         handle(.woke)
-        flush()
     }
 
     private func rearm() {
@@ -149,7 +151,12 @@ final class Driver {
     private func carryOut(_ actions: [NodeAction]) {
         for action in actions {
             switch action {
-            case .send(let payload, let destination): outputs.send(payload, to: destination)
+            case .send(let payload, let destination):
+                if outputs.count < Driver.sendsMax {
+                    outputs.send(payload, to: destination)
+                } else {
+                    unsent += 1
+                }
             case .card(let card): carry(.card(card))
             case .hold(let peer): carry(.hold(peer))
             case .release(let peer): carry(.release(peer))
@@ -164,7 +171,7 @@ final class Driver {
         }
         if outputs.count > Driver.outputsMax {
             return fail(
-                RuntimeError("the disk does not keep up: \(outputs.count) datagrams wait for it; stopping"))
+                RuntimeError("the disk does not keep up: \(outputs.count) outputs wait for it; stopping"))
         }
         pump()
     }
@@ -175,7 +182,6 @@ final class Driver {
         var leaving: [(payload: [UInt8], destination: Destination)] = []
         let batch = outputs.pump { leaving.append(($0, $1)) }
         for (payload, destination) in leaving { carry(.send(payload, to: destination)) }
-        flush()
         guard let batch else { return }
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         let store = store
@@ -193,21 +199,11 @@ final class Driver {
         pump()
     }
 
-    private func flush() {
-        guard hasWritten else { return }
-        hasWritten = false
-        gossip.flush()
-    }
-
     private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
         guard !isStopped else { return }
-        hasWritten = true
+        // What the system refuses is a lost datagram: the protocols above repair it.
+        guard gossip.send(bytes, to: endpoint) else { return unsent += 1 }
         watch.traffic.sent(bytes.count, to: endpoint)
-        if addresses.count > 4_096 { addresses.removeAll() }
-        let address = addresses[endpoint] ?? SocketAddress(endpoint)
-        addresses[endpoint] = address
-        // A datagram that the system refuses is a lost datagram: the protocols above repair it.
-        gossip.write(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: bytes)), promise: nil)
     }
 
     private func verify(_ ticket: UInt64, _ checks: [Check]) {
@@ -225,6 +221,7 @@ final class Driver {
             case .success(let messages): driver.value.handle(.served(messages, to: peer))
             case .failure(let error):
                 driver.value.logger.warning("cannot read what a peer asks for: \(error)")
+                driver.value.handle(.served([], to: peer))
             }
         }
     }
@@ -247,11 +244,19 @@ final class Driver {
 
     // MARK: Accounts
 
+    /// Once a second.
     private func persistStatus() {
         guard !isStopped, !hasFailed else { return }
+        let wallNanoseconds = Driver.wallMicroseconds * 1_000
+        if clock.wasSet(to: wallNanoseconds, at: Driver.now) {
+            logger.notice("the system's clock was set")
+            carry(.clock(wallNanoseconds: wallNanoseconds))
+        }
         let own =
-            [("gossip.datagrams", datagrams)] + carrier.counters.map { ("session.\($0.name)", $0.value) }
+            [("gossip.datagrams", datagrams), ("gossip.unsent", unsent)]
+            + carrier.counters.map { ("session.\($0.name)", $0.value) }
             + (radio?.counters ?? [])
+        outputs.persist(.stamp(carrier.lastStamp))
         persist(
             watch.status(
                 of: node, over: carrier, driverCounters: own, at: Driver.now, wallTime: Driver.wallTime))
@@ -278,7 +283,6 @@ final class Driver {
         var last: [Carrier.Action] = []
         carrier.leave(at: Driver.now, actions: &last)
         for case .transmit(let bytes, let endpoint) in last { write(bytes, to: endpoint) }
-        gossip.flush()
         if let last = watch.lastWords(at: Driver.wallTime), !hasFailed { persist(last) }
         isStopped = true
         timer?.cancel()

@@ -17,6 +17,9 @@ public import Wire
 
 /// One running node, from its configuration to a clean stop.
 public final class NodeService: Service {
+    /// 10 s: above what a life's timestamps may have risen by since they were written.
+    private static let stampMargin: UInt64 = 10_000_000_000
+
     private let config: NodeConfig
     private let logger: Logger
     private let soleCopyFrom: Epoch?
@@ -81,19 +84,21 @@ public final class NodeService: Service {
     ) async throws {
         let eventLoop = group.next()
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: Driver.self, eventLoop: eventLoop)
-        let gossip = try await Self.bind(config.listen, "gossip", byteCountMax: 2_048, on: eventLoop) {
+        let gossip = try await NodeSocket.bind(
+            config.listen, for: "gossip", byteCountMax: 2_048, on: eventLoop
+        ) {
             bytes, address in
             box.value?.receive(bytes, from: address)
         }
-        var radioChannel: (any Channel)?
+        var radioSocket: NodeSocket?
         if let radio = config.radio {
-            radioChannel = try await Self.bind(
-                radio, "radio", byteCountMax: GatewayFrame.byteCountMax + 1, on: eventLoop
+            radioSocket = try await NodeSocket.bind(
+                radio, for: "radio", byteCountMax: GatewayFrame.byteCountMax + 1, on: eventLoop
             ) { bytes, address in
                 box.value?.receiveRadio(bytes, from: address)
             }
         }
-        let radio = radioChannel
+        let radio = radioSocket
         let board = StatusBoard()
         let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
@@ -109,10 +114,12 @@ public final class NodeService: Service {
             epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
             wallTime: Driver.wallTime)
         let isEdge = config.isEdge
+        // What was written last is a second old or a little more when a node is killed.
+        let (stampsAbove, _) = try store.lastStamp().addingReportingOverflow(Self.stampMargin)
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
             let port = radio.map {
-                RadioPort(channel: $0, gateway: gateway, gain: gain, chance: chance.split())
+                RadioPort(socket: $0, gateway: gateway, gain: gain, chance: chance.split())
             }
             var actions: [NodeAction] = []
             var boot = BootRecords(
@@ -143,8 +150,9 @@ public final class NodeService: Service {
             sealing.logsKeys = keyLog != nil
             let carrier = Carrier(
                 key: keys.exchange, record: node.card, network: genesis.network, settings: sealing,
-                secrets: SecretSource { Entropy.octets($0) }, wallNanoseconds: Driver.wallTime * 1_000_000,
-                now: Driver.now)
+                secrets: SecretSource { Entropy.octets($0) },
+                wallNanoseconds: Driver.wallMicroseconds * 1_000,
+                stampsAbove: stampsAbove, now: Driver.now)
             box.value = Driver(
                 node: node, carrier: carrier, first: actions, watch: watch, store: store,
                 eventLoop: eventLoop, writer: writer, workers: workers, gossip: gossip, radio: port,
@@ -157,7 +165,16 @@ public final class NodeService: Service {
                 "network": "\(genesis.name)",
             ].merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
 
-        let list = BootstrapWatch(file: config.bootstrapFile, workers: workers, logger: logger)
+        for (socket, name) in [(gossip, "gossip")] + (radio.map { [($0, "radio")] } ?? []) {
+            socket.channel.closeFuture.whenComplete { _ in
+                failure.yield(RuntimeError("the system closed the socket for \(name)"))
+            }
+        }
+        let resolvers = NIOThreadPool(numberOfThreads: 1)
+        resolvers.start()
+        // Nobody waits for a resolver that does not answer.
+        defer { resolvers.shutdownGracefully { _ in } }
+        let list = BootstrapWatch(file: config.bootstrapFile, resolvers: resolvers, logger: logger)
         let watching = Task {
             await list.run { entries in
                 eventLoop.execute { box.value?.handle(.bootstrap(entries)) }
@@ -165,13 +182,12 @@ public final class NodeService: Service {
         }
         let fault = await Self.firstFailure(failures)
         watching.cancel()
-        await watching.value
         try? await eventLoop.submit {
             box.value?.stop()
             box.value = nil
         }.get()
-        try? await gossip.close()
-        try? await radio?.close()
+        try? await gossip.channel.close()
+        try? await radio?.channel.close()
         await admin?.stop()
         if let fault { throw fault }
     }
@@ -189,31 +205,6 @@ public final class NodeService: Service {
             for await failure in failures.cancelOnGracefulShutdown() { return failure }
             return nil
         } onCancelOrGracefulShutdown: {
-        }
-    }
-
-    private static func bind(
-        _ endpoint: Endpoint, _ name: String, byteCountMax: Int, on eventLoop: any EventLoop,
-        _ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void
-    ) async throws -> any Channel {
-        do {
-            return try await DatagramBootstrap(group: eventLoop)
-                .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
-                .channelOption(.datagramVectorReadMessageCount, value: 16)
-                .channelOption(
-                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * byteCountMax)
-                )
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(DatagramReceiver(receive))
-                    }
-                }
-                .bind(to: SocketAddress(endpoint)).get()
-        } catch {
-            let why = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            throw RuntimeError(
-                "cannot listen on \(endpoint) for \(name): \(why); is another node running there? "
-                    + "Stop it or choose another port")
         }
     }
 
@@ -274,23 +265,4 @@ public final class NodeService: Service {
         let inode = attributes?[.systemFileNumber] as? Int ?? 0
         return "\(machine.trimmingCharacters(in: .whitespacesAndNewlines)):\(device):\(inode)"
     }
-}
-
-/// Hands the bytes of each datagram on.
-private final class DatagramReceiver: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-
-    private let receive: @Sendable ([UInt8], SocketAddress) -> Void
-
-    init(_ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void) {
-        self.receive = receive
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let envelope = unwrapInboundIn(data)
-        receive(Array(envelope.data.readableBytesView), envelope.remoteAddress)
-    }
-
-    /// An error of the socket (an unreachable peer, say) is never fatal: the next datagram may get through.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

@@ -13,7 +13,7 @@ final class RadioPort {
         case refused(String)
     }
 
-    private let channel: any Channel
+    private let socket: NodeSocket
     private var server: ForwarderServer<SocketAddress>
     /// Antenna gain in 0.1 dBi: EIRP less conducted power.
     private let gain: Int16
@@ -21,8 +21,8 @@ final class RadioPort {
     private var pending: [UInt64: Int16] = [:]
     private var unmodelled: UInt64 = 0
 
-    init(channel: any Channel, gateway: GatewayEUI?, gain: Int16, chance: Chance) {
-        self.channel = channel
+    init(socket: NodeSocket, gateway: GatewayEUI?, gain: Int16, chance: Chance) {
+        self.socket = socket
         self.gain = gain
         server = ForwarderServer(settings: .init(gateway: gateway), chance: chance)
     }
@@ -53,13 +53,9 @@ final class RadioPort {
         var actions: [ForwarderServer<SocketAddress>.Action] = []
         server.handle(event, at: now, actions: &actions)
         var results: [Result] = []
-        var hasSent = false
         for action in actions {
             switch action {
-            case .send(let address, let bytes):
-                channel.write(
-                    AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: bytes)), promise: nil)
-                hasSent = true
+            case .send(let address, let bytes): socket.send(bytes, to: address)
             case .received(let frame):
                 guard
                     let rate = Wire.DataRate(
@@ -92,7 +88,6 @@ final class RadioPort {
                 }
             }
         }
-        if hasSent { channel.flush() }
         return results
     }
 }

@@ -157,16 +157,18 @@ public final class Sessions {
     var timestamps = Timestamps()
     var wallNanoseconds: UInt64
     var wallSet: Instant
-    var lastStamp: UInt64 = 0
+    /// The timestamp of the last initiation, or what none of an earlier run was above.
+    public internal(set) var lastStamp: UInt64
     /// Initiations for which a key was agreed on: the dearest thing that a stranger can make us do.
     public internal(set) var answersBegun: UInt64 = 0
     var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
-    /// `record` is the node's own, signed. Timestamps count from `wallNanoseconds` since 1970: they must rise
-    /// over the node's restarts, or peers that remember the last run drop what it sends.
+    /// `record` is the node's own, signed. Timestamps count from `wallNanoseconds` since 1970.
+    /// - Parameter stampsAbove: No timestamp of an earlier run was higher. They must rise over a node's restarts whatever its
+    ///   clock shows, or peers that remember the last run drop what it sends.
     public init(
         key: ExchangeKey, record: NodeRecord, network: Digest, settings: Settings = Settings(),
-        secrets: SecretSource, wallNanoseconds: UInt64, now: Instant
+        secrets: SecretSource, wallNanoseconds: UInt64, stampsAbove: UInt64 = 0, now: Instant
     ) {
         settings.check()
         precondition(record.node.exchangeKey == key.publicKey, "the record is another node's")
@@ -183,6 +185,7 @@ public final class Sessions {
         admission = Admission(secrets: secrets)
         self.wallNanoseconds = wallNanoseconds
         wallSet = now
+        lastStamp = stampsAbove
     }
 
     /// When to send `woke`, at the latest.

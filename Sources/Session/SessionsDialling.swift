@@ -85,7 +85,7 @@ extension Sessions {
 
     /// Nanoseconds since 1970, but always more than the last time.
     private func stamp(at now: Instant) -> UInt64 {
-        lastStamp = max(lastStamp + 1, wallClock(at: now))
+        lastStamp = max(lastStamp &+ 1, wallClock(at: now))
         return lastStamp
     }
 

@@ -183,6 +183,8 @@ import Testing
         ("{\"txpk_ack\":{\"warn\":\"TX_POWER\",\"value\":20}}", .acceptedWithPower(dBm: 20)),
         ("{\"txpk_ack\":{\"warn\":\"TX_POWER\",\"value\":\"20\"}}", .acceptedWithPower(dBm: 20)),
         ("{\"txpk_ack\":{\"warn\":\"TX_POWER\"}}", .acceptedWithPower(dBm: nil)),
+        ("{\"txpk_ack\":{\"warn\":\"TX_POWER\",\"value\":\"\(Int.min)\"}}", .acceptedWithPower(dBm: nil)),
+        ("{\"txpk_ack\":{\"warn\":\"TX_POWER\",\"value\":-1e300}}", .acceptedWithPower(dBm: nil)),
     ]) func `acknowledgements of every generation are understood`(
         _ json: String, _ expected: TransmitAcknowledgement
     ) throws {

@@ -251,10 +251,13 @@ import WireSamples
             try store.write([.safety(safety), .coverage([7]), .bundle(own, isOwn: true), .peers(peers)])
             #expect(try store.nextRecordSequence() == 1)
             #expect(try store.nextRecordSequence() == 2)
+            #expect(try store.lastStamp() == 0)
+            try store.write([.stamp(1 << 60 | 3)])
         }
         do {
             let store = try scratch.store()
             #expect(try store.nextRecordSequence() == 3)
+            #expect(try store.lastStamp() == 1 << 60 | 3)
         }
         let store = try scratch.store(readOnly: true)
         #expect(try store.genesis() == genesis)

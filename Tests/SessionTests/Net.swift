@@ -67,16 +67,26 @@ final class Net {
         machines.append(machine(seed, network: network, settings: settings))
     }
 
-    private func machine(_ seed: SecretSeed, network: Digest, settings: Settings) -> Sessions {
+    private func machine(
+        _ seed: SecretSeed, network: Digest, settings: Settings, behind: Duration = .zero,
+        stampsAbove: UInt64 = 0
+    ) -> Sessions {
         Sessions(
             key: seed.exchangeKey, record: Self.record(seed, network: network), network: network,
             settings: settings, secrets: .simulated(chance.split()),
-            wallNanoseconds: 1_700_000_000_000_000_000 + UInt64(now.nanoseconds), now: now)
+            wallNanoseconds: wallNanoseconds - UInt64(behind.nanoseconds), stampsAbove: stampsAbove, now: now)
     }
 
+    /// What a right clock shows.
+    var wallNanoseconds: UInt64 { 1_700_000_000_000_000_000 + UInt64(now.nanoseconds) }
+
     /// The machine forgets everything but who it is.
-    func restart(_ index: Int, settings: Settings = .small) {
-        machines[index] = machine(seeds[index], network: Self.network, settings: settings)
+    /// - Parameter behind: By how much its clock is wrong from now on.
+    func restart(
+        _ index: Int, settings: Settings = .small, behind: Duration = .zero, stampsAbove: UInt64 = 0
+    ) {
+        machines[index] = machine(
+            seeds[index], network: Self.network, settings: settings, behind: behind, stampsAbove: stampsAbove)
     }
 
     static func record(_ seed: SecretSeed, network: Digest = network, sequence: UInt64 = 1) -> NodeRecord {

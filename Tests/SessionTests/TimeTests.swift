@@ -181,6 +181,32 @@ import Wire
         #expect(net.seen[1].received == [[1]])
     }
 
+    @Test func `a machine that wakes in the past is heard once its clock is set`() {
+        let net = opened(Chance(seed: 15))
+        net.restart(0, behind: .seconds(3_600))
+        net.open(0, to: 1)
+        net.run(for: .seconds(20))
+        #expect(!net.isOpen(0, 1), "its timestamps are old ones")
+        net.handle(.clock(wallNanoseconds: net.wallNanoseconds), at: 0)
+        net.open(0, to: 1)
+        net.run(for: .seconds(20))
+        #expect(net.isOpen(0, 1))
+    }
+
+    @Test func `a machine that wakes in the past and knows its last timestamp is heard at once`() {
+        let net = opened(Chance(seed: 16))
+        let last = net.machines[0].lastStamp
+        #expect(last > 1_600_000_000_000_000_000)
+        for life in 1...3 {
+            // Its clock starts at the same moment each time, as one without a battery does.
+            net.restart(
+                0, behind: .seconds(86_400) + (net.now - .origin), stampsAbove: net.machines[0].lastStamp)
+            net.open(0, to: 1)
+            net.run(for: .seconds(1))
+            #expect(net.isOpen(0, 1), "life \(life)")
+        }
+    }
+
     @Test func `a responder sends nothing but its answer before the key is confirmed`() {
         let net = Net(chance: Chance(seed: 11))
         net.tamper = { octets, from in from == 1 ? nil : octets }

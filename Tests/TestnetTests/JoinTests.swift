@@ -118,7 +118,10 @@ extension TestnetTests {
             // Nobody is there, or somebody else is, or the name leads nowhere.
             let bad = (0..<9).map { number in
                 let host =
-                    number < 3 ? "127.0.0.1:9" : number < 6 ? "\(members[1].gossip)" : "nobody.invalid:4100"
+                    number < 2
+                    // The second is of a family that this node's socket has not, and the third the system refuses too.
+                    ? ["[::1]:9", "255.255.255.255:9"][number]
+                    : number < 3 ? "127.0.0.1:9" : number < 6 ? "\(members[1].gossip)" : "nobody.invalid:4100"
                 let seed = [UInt8](repeating: UInt8(number + 100), count: 32)
                 return "earshot://\(NodeKeys(seed: seed.span.octetBytes).signing.nodeID.text)@\(host)\n"
             }.joined()
