@@ -29,6 +29,8 @@ struct Candidate {
     /// When to ask the next peer for what is missing.
     var retryAt: Instant = .origin
     var attempt = 0
+    /// Of its evidence list, once that is known and was looked through: what is not here.
+    var absent: AbsentItems?
     /// What of its evidence list is known, while that is asked for.
     var list: ListGuess?
     /// Who answered the last question: asked first, once.
@@ -57,6 +59,36 @@ extension Candidate {
         let turn = attempt % peers.count
         return turn < seated.count
             ? seated[(start + turn) % seated.count] : others[(start + turn) % others.count]
+    }
+}
+
+/// What of an evidence list is not here, in the list's order. Each bundle that comes is looked up, and no list is walked through
+/// for it: a header may name ten thousand that nobody has.
+struct AbsentItems {
+    private var list: ArraySlice<EvidenceItem>
+    private var absent: Set<Digest>
+
+    init(_ items: [EvidenceItem]) {
+        list = items[...]
+        absent = Set(items.map(\.item))
+    }
+
+    var isEmpty: Bool { absent.isEmpty }
+
+    func contains(_ item: Digest) -> Bool { absent.contains(item) }
+
+    /// False if it was not absent.
+    mutating func remove(_ item: Digest) -> Bool { absent.remove(item) != nil }
+
+    /// The first of them, as many as one question names.
+    mutating func first(_ count: Int) -> [EvidenceItem] {
+        while let item = list.first?.item, !absent.contains(item) { list.removeFirst() }
+        var found: [EvidenceItem] = []
+        for item in list where absent.contains(item.item) {
+            found.append(item)
+            if found.count == count { break }
+        }
+        return found
     }
 }
 
@@ -125,8 +157,20 @@ struct Candidates {
     func name(_ bundle: Digest) -> Bool {
         list.contains { candidate in
             guard case .needsBundles(let contents) = candidate.stage else { return false }
-            return contents.items.contains { $0.item == bundle }
+            return candidate.absent?.contains(bundle) ?? contents.items.contains { $0.item == bundle }
         }
+    }
+
+    /// Some of these are here now. Returns the headers that lack nothing any more.
+    mutating func note(_ items: [Digest]) -> [Digest] {
+        var complete: [Digest] = []
+        for place in list.indices {
+            guard case .needsBundles = list[place].stage, list[place].absent != nil else { continue }
+            for item in items where list[place].absent!.remove(item) && list[place].absent!.isEmpty {
+                complete.append(list[place].digest)
+            }
+        }
+        return complete
     }
 
     /// Notes that what stands behind a header goes to the disk; returns which one it takes the place of.

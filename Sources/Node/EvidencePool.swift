@@ -16,6 +16,8 @@ struct EvidencePool {
     let epoch: Epoch
     private var slots: [NodeID: Slot] = [:]
     private var authorByID: [Digest: NodeID] = [:]
+    /// Of whom two bundles are held, by the item that stands for both.
+    private var conflicts: [Digest: NodeID] = [:]
     /// Bundles beyond two an author that a header names: held because the network may have agreed on them.
     private var asked: [Digest: Bundle] = [:]
     /// As many as one header could name.
@@ -31,6 +33,7 @@ struct EvidencePool {
     func assertInvariants() {
         precondition(asked.count <= Self.askedMax)
         precondition(authorByID.count == slots.values.reduce(0) { $0 + ($1.second == nil ? 1 : 2) })
+        precondition(conflicts.count == slots.values.count { $0.second != nil })
         for (author, slot) in slots {
             precondition(slot.first.author == author && slot.first.epoch == epoch)
             precondition(authorByID[slot.firstID] == author)
@@ -57,6 +60,7 @@ struct EvidencePool {
         guard authorByID[id] == nil else { return false }
         if var slot = slots[bundle.author] {
             guard slot.second == nil else { return false }
+            conflicts[EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] = bundle.author
             // A conflict names the lower id first, so that it has one encoding.
             if id < slot.firstID {
                 slot.second = slot.first
@@ -90,19 +94,14 @@ struct EvidencePool {
             if slot.firstID == item.item { return .bundle(slot.first) }
             return slot.second.map { .bundle($0) }
         }
-        let author = conflictAuthor(of: item.item, hint: item.author)
-        guard let slot = author.flatMap({ slots[$0] }), let second = slot.second else { return nil }
-        return .conflict(slot.first, second)
+        return conflicts[item.item].flatMap { entry(of: $0) }
     }
 
-    /// Whose conflict an item is, if two bundles of theirs are held. Conflicts are rare: looking through the authors
-    /// costs only where the hint is wrong.
-    private func conflictAuthor(of item: Digest, hint: NodeID?) -> NodeID? {
-        func fits(_ author: NodeID) -> Bool {
-            EvidenceEntry.conflictItem(author: author, epoch: epoch) == item
-        }
-        if let hint, fits(hint) { return hint }
-        return slots.first { $0.value.second != nil && fits($0.key) }?.key
+    /// What may stand for a bundle in a list, now that it is held: itself, or its author's conflict.
+    func items(of bundle: Bundle) -> [Digest] {
+        let hasSecond = slots[bundle.author]?.second != nil
+        return [bundle.id]
+            + (hasSecond ? [EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] : [])
     }
 
     /// The bundles behind an item, for a peer that asks for it.
@@ -110,11 +109,7 @@ struct EvidencePool {
         if let author = authorByID[item], let slot = slots[author] {
             return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
         }
-        guard let slot = conflictAuthor(of: item, hint: nil).flatMap({ slots[$0] }), let second = slot.second
-        else {
-            return []
-        }
-        return [slot.first, second]
+        return conflicts[item].flatMap { entry(of: $0) }?.bundles ?? []
     }
 
     /// Everything held, ordered by author; above the limits the authors lowest by BLAKE2b(R(e) ‖ author).

@@ -138,6 +138,8 @@ struct Chain {
         guard header.committee == committee.digest, header.nextCommittee == nextCommittee.digest,
             header.parameters == genesis.parameters.digest
         else { throw .wrongPlace("committee or parameters") }
+        // Before anybody looks for so many bundles.
+        guard header.evidence.count <= genesis.parameters.bundlesMax else { throw .badEvidence }
     }
 
     /// Executes what a header claims and compares every root.
@@ -147,7 +149,8 @@ struct Chain {
         try checkPlace(of: header, leaders: leaders)
         let parameters = genesis.parameters
         guard EvidenceSummary(items: evidence.map(\.item)) == header.evidence,
-            evidence.count <= Int(parameters.bundlesMax),
+            // A header commits to items, not to their authors: that each author stands there once, and in order, shows here.
+            zip(evidence, evidence.dropFirst()).allSatisfy({ $0.author < $1.author }),
             evidence.allSatisfy({ $0.epoch == header.epoch && isRegistered($0.author) })
         else { throw .badEvidence }
         guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)

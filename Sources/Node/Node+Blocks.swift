@@ -75,23 +75,23 @@ extension Node {
             // Asking may have run other machines, but never this candidate.
             candidates[digest] = candidate
         case .needsBundles(let contents):
-            var entries: [EvidenceEntry] = []
-            var missing: [Digest] = []
-            for item in contents.items {
-                if let entry = pool.entry(for: item) {
-                    entries.append(entry)
-                } else {
-                    missing.append(item.item)
-                }
+            var absent =
+                candidate.absent ?? AbsentItems(contents.items.filter { pool.entry(for: $0) == nil })
+            var missing = absent.first(Message.bundlesRequestMax)
+            if candidate.retryAt <= now {
+                // Something may have come by another way than those that are noted.
+                for item in missing where pool.entry(for: item) != nil { _ = absent.remove(item.item) }
+                missing = absent.first(Message.bundlesRequestMax)
             }
-            if missing.isEmpty {
-                candidate.stage = .checking(contents, entries)
+            if absent.isEmpty {
+                candidate.absent = nil
+                candidate.stage = .checking(contents, contents.items.compactMap { pool.entry(for: $0) })
                 candidates[digest] = candidate
                 verify(.candidate(digest), checks(of: contents.body), at: now, &actions)
             } else {
+                candidate.absent = absent
                 if candidate.retryAt <= now {
-                    let some = Array(missing.prefix(Message.bundlesRequestMax))
-                    ask(.bundlesRequest(some), for: &candidate, at: now, &actions)
+                    ask(.bundlesRequest(missing.map(\.item)), for: &candidate, at: now, &actions)
                 }
                 candidates[digest] = candidate
             }
@@ -217,10 +217,9 @@ extension Node {
         }
     }
 
-    /// Looks again at candidates that wait for bundles.
-    func advanceCandidates(at now: Instant, _ actions: inout [NodeAction]) {
-        for candidate in candidates.list {
-            if case .needsBundles = candidate.stage { advance(candidate.digest, at: now, &actions) }
-        }
+    /// Looks again at candidates that waited for this bundle last.
+    func advanceCandidates(with bundle: Bundle, at now: Instant, _ actions: inout [NodeAction]) {
+        guard !candidates.list.isEmpty else { return }
+        for digest in candidates.note(pool.items(of: bundle)) { advance(digest, at: now, &actions) }
     }
 }

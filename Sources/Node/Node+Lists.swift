@@ -201,7 +201,7 @@ extension Node {
         let cells =
             request.count == 0
             ? [] : listSketches.with(request.header, items: listed.items) { $0.cells(request.indices) }
-        sendDirect(
+        answer(
             .listCells(
                 ListCells(
                     header: request.header, body: request.wantsBody ? listed.body : nil,
@@ -214,7 +214,7 @@ extension Node {
         guard let listed = listed(header) else { return }
         let places = listSketches.with(header, items: listed.items) { $0.places(of: shorts) }
         let items = places.prefix(Message.itemsMax).map { listed.items[$0] }
-        sendDirect(.items(header, items), to: peer, at: now, &actions)
+        answer(.items(header, items), to: peer, at: now, &actions)
     }
 }
 

@@ -33,6 +33,7 @@ extension Node {
                 shunIfIgnored(peer, at: now, &actions)
             case .disconnected(let peer):
                 endpoints[peer] = nil
+                answerDesk.forget(peer)
                 peers = endpoints.keys.sorted()
                 actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)

@@ -28,6 +28,8 @@ extension Node {
                 frames.removeAll { !isHeardOfIgnored($0, from: sender) }
                 guard !frames.isEmpty else { return count(.ignored) }
             }
+        } else {
+            frames = Array(frames.prefix(Self.strangersFramesMax))
         }
         if isPeer, endpoints[sender] != place { endpoints[sender] = place }
         if isPeer, frames.contains(where: { !$0.isForAnybody }) {
@@ -70,9 +72,9 @@ extension Node {
             case .probe(let nonce):
                 run(membership: .probe(nonce: nonce, from: sender, place), at: now, &actions)
             case .nearby(let cell): receive(nearby: cell, from: sender, place, at: now, &actions)
-            case .indirectPing(let target, let place, let nonce):
+            case .indirectPing(let target, let there, let nonce):
                 run(
-                    membership: .indirectPing(target, place, nonce: nonce, from: sender, place),
+                    membership: .indirectPing(target, there, nonce: nonce, from: sender, place),
                     at: now, &actions)
             case .indirectPong(let nonce, let isAlive):
                 run(
@@ -136,6 +138,7 @@ extension Node {
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard !isHalted else { return }
+        if message.isQuestion, !answerDesk.answers(peer, at: now) { return count(.overAsked) }
         if isRemoved(.validateBeforeForward) { run(dissemination: .accepted(short), at: now, &actions) }
         if message.isGossip, let shared = sharedWork?.octets(octets, digest, of: chain.openEpoch) {
             run(dissemination: .shared(shared, short), at: now, &actions)
@@ -160,6 +163,7 @@ extension Node {
             if summary.lastFinal >= chain.openEpoch {
                 requestFinality(from: peer, knownFinal: summary.lastFinal, at: now, &actions)
             } else if summary.lastFinal + 1 < chain.openEpoch {
+                guard answerDesk.answers(peer, at: now) else { return count(.overAsked) }
                 serveFinality(
                     from: summary.lastFinal + 1, count: Message.finalityMax, to: peer, at: now, &actions)
             } else {
@@ -182,7 +186,7 @@ extension Node {
         case .proposalRequest(let epoch, let view):
             run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
         case .transactionStatusRequest(let id):
-            sendDirect(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
+            answer(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
         case .accountRequest, .account, .transactionStatus, .question, .answer, .handIn:
             count(.unasked)
         }

@@ -1,5 +1,7 @@
+import Bytes
 import Chance
 import Consensus
+import Dissemination
 import Identity
 import Wire
 
@@ -11,9 +13,9 @@ extension Node {
         guard epoch < chain.openEpoch, count > 0 else { return }
         if let first = recentFinals.first, first.header.epoch <= epoch {
             let headers = recentFinals.filter { $0.header.epoch >= epoch }.prefix(count)
-            sendDirect(.finality(Array(headers)), to: peer, at: now, &actions)
+            answer(.finality(Array(headers)), to: peer, at: now, &actions)
         } else {
-            actions.append(.serve(.finality(from: epoch, count: count), to: peer))
+            read(.finality(from: epoch, count: count), for: peer, &actions)
         }
     }
 
@@ -22,18 +24,18 @@ extension Node {
             switch candidate.stage {
             case .executed(let block, _): return send(block, to: peer, at: now, &actions)
             case .needsBundles(let contents), .checking(let contents, _):
-                return sendDirect(.contents(contents), to: peer, at: now, &actions)
+                return answer(.contents(contents), to: peer, at: now, &actions)
             case .needsContents, .invalid: return
             }
         }
         if let block = chain.recent.last(where: { $0.header.digest == digest }) {
             return send(block, to: peer, at: now, &actions)
         }
-        actions.append(.serve(.contents(digest), to: peer))
+        read(.contents(digest), for: peer, &actions)
     }
 
     private func send(_ block: Block, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        sendDirect(.contents(block.contents), to: peer, at: now, &actions)
+        answer(.contents(block.contents), to: peer, at: now, &actions)
     }
 
     func serveBundles(_ items: [Digest], to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
@@ -41,8 +43,24 @@ extension Node {
         for item in items {
             let held = pool.bundles(for: item) + (previousPool?.bundles(for: item) ?? [])
             if held.isEmpty { unknown.append(item) }
-            for bundle in held { sendDirect(.bundle(bundle), to: peer, at: now, &actions) }
+            for bundle in held { answer(.bundle(bundle), to: peer, at: now, &actions) }
         }
-        if !unknown.isEmpty { actions.append(.serve(.bundles(unknown), to: peer)) }
+        if !unknown.isEmpty { read(.bundles(unknown), for: peer, &actions) }
+    }
+
+    // MARK: What it costs
+
+    /// Sends what a peer asked for, and notes what that took.
+    func answer(_ message: Message, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
+        guard endpoints[peer] != nil else { return }
+        let octets = message.encoded()
+        answerDesk.charge(octets.count, to: peer, at: now)
+        run(dissemination: .sendDirect(octets, to: peer), at: now, &actions)
+    }
+
+    /// Has the store read for a peer, unless enough is being read for it.
+    func read(_ request: StoreRequest, for peer: NodeID, _ actions: inout [NodeAction]) {
+        guard answerDesk.reads(for: peer) else { return count(.overAsked) }
+        actions.append(.serve(request, to: peer))
     }
 }

@@ -42,7 +42,7 @@ extension Node {
             if let replyTo {
                 accept(bundleOfEdge: bundle, from: replyTo, isNew: isNew, at: now, &actions)
             }
-            advanceCandidates(at: now, &actions)
+            advanceCandidates(with: bundle, at: now, &actions)
         case .transaction(let transaction, let short, _, let replyTo):
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
         case .consensus(let message, let short, let peer):

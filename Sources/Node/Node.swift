@@ -25,6 +25,8 @@ public final class Node {
     /// Of them for whoever is no peer: workers take jobs in their order, so that a stranger's must never make votes
     /// wait longer than a few milliseconds.
     static let strangersTicketsMax = 64
+    /// Of one payload of whoever is no peer, as some are answered each by itself: a stranger has one thing to say at a time.
+    static let strangersFramesMax = 4
     /// Final headers kept for peers that are a little behind.
     static let recentFinalsMax = 32
     /// Statuses of transactions kept for whoever sent them.
@@ -99,6 +101,8 @@ public final class Node {
     var recentFinals: [FinalHeader] = []
     var statuses: [Digest: TransactionStatus] = [:]
     var statusOrder: [Digest] = []
+    /// What is asked of this node by peers.
+    var answerDesk = AnswerDesk()
     var windowEnds: Instant = .never
     var ownBundle: Bundle?
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
@@ -203,11 +207,11 @@ public final class Node {
         case .bootstrap(let list):
             run(membership: .bootstrap(list.map { Membership.Listed($0, $1) }), at: now, &actions)
         case .served(let messages, let peer):
-            guard endpoints[peer] != nil else {
+            if answerDesk.hasRead(for: peer) {
+                for message in messages { answer(message, to: peer, at: now, &actions) }
+            } else {
                 served(messages, toEdge: peer, at: now, &actions)
-                break
             }
-            for message in messages { sendDirect(message, to: peer, at: now, &actions) }
         case .woke: break
         }
         wake(at: now, &actions)

@@ -324,4 +324,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case nearbyAllowance
     /// More bundles of others than an edge node may hand on in an epoch.
     case handedOn
+    /// A peer asks for more than could be sent to it.
+    case overAsked
 }

@@ -142,6 +142,16 @@ public enum Message: Canonical, Hashable, Sendable {
         }
     }
 
+    /// Whether a peer asks for something that is made, or read, for it alone.
+    public var isQuestion: Bool {
+        switch self {
+        case .finalityRequest, .contentsRequest, .bundlesRequest, .transactionStatusRequest, .listRequest,
+            .itemsRequest, .snapshotQuestion:
+            true
+        default: false
+        }
+    }
+
     /// Votes, certificates, proposals, summaries.
     public static func isOfConsensus(tag: UInt8?) -> Bool {
         switch tag {

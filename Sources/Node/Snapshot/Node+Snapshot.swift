@@ -189,19 +189,19 @@ extension Node {
             guard let known = snapshots.served.first(where: { $0.epoch == epoch }) else {
                 guard let first = snapshots.served.first?.epoch, let last = snapshots.served.last?.epoch
                 else { return }
-                return sendDirect(
+                return self.answer(
                     .snapshotAnswer(.states(first: first, last: last)), to: peer, at: now, &actions)
             }
             for place in places {
                 let part = known.state.part(below: place)
-                sendDirect(.snapshotAnswer(.part(epoch, place, part)), to: peer, at: now, &actions)
+                self.answer(.snapshotAnswer(.part(epoch, place, part)), to: peer, at: now, &actions)
             }
         case .committee(let digest):
             let known = [chain.committee, chain.nextCommittee, chain.parentCommittee]
             if let committee = known.first(where: { $0.digest == digest }) {
-                sendDirect(.snapshotAnswer(.committee(committee)), to: peer, at: now, &actions)
+                self.answer(.snapshotAnswer(.committee(committee)), to: peer, at: now, &actions)
             } else {
-                actions.append(.serve(.committee(digest), to: peer))
+                read(.committee(digest), for: peer, &actions)
             }
         }
     }

@@ -1,0 +1,50 @@
+import Chance
+import Identity
+
+/// How much peers may ask. A question is a few octets, its answer may be megabytes, made here or read from the store by the
+/// workers that check votes too.
+///
+/// - What was answered to a peer is charged to its virtual clock, at more than the pace at which anything leaves for one peer
+///   (`Dissemination`): who asks for no more than can be sent to it never notices.
+/// - A question that comes while the clock is `burst` ahead of the time is not answered: it is asked again.
+/// - No more than `readsMax` requests of one peer are at the store. They are counted until they come back, also of who is no
+///   peer any more: a new session does not begin anew.
+struct AnswerDesk {
+    static let burst: Duration = .seconds(1)
+    /// For an answer of no octets; for each mebioctet a tenth of a second.
+    static let least: Duration = .microseconds(50)
+    static let octetsPerSecond: Int64 = 10 << 20
+    static let readsMax = 8
+
+    private var clocks: [NodeID: Instant] = [:]
+    private var reading: [NodeID: Int] = [:]
+
+    var count: Int { clocks.count }
+
+    /// Whether a question of this peer is worth an answer now.
+    func answers(_ peer: NodeID, at now: Instant) -> Bool {
+        clocks[peer].map { $0 <= now + Self.burst } ?? true
+    }
+
+    mutating func charge(_ byteCount: Int, to peer: NodeID, at now: Instant) {
+        let cost = Duration.nanoseconds(Int64(byteCount) * 1_000_000_000 / Self.octetsPerSecond)
+        clocks[peer] = max(clocks[peer] ?? now, now) + Self.least + cost
+    }
+
+    /// Whether one more request of this peer may go to the store; counts it.
+    mutating func reads(for peer: NodeID) -> Bool {
+        guard reading[peer, default: 0] < Self.readsMax else { return false }
+        reading[peer, default: 0] += 1
+        return true
+    }
+
+    /// A request came back; false if none of this peer was out.
+    mutating func hasRead(for peer: NodeID) -> Bool {
+        guard let count = reading[peer] else { return false }
+        reading[peer] = count > 1 ? count - 1 : nil
+        return true
+    }
+
+    /// It is no peer any more.
+    mutating func forget(_ peer: NodeID) { clocks[peer] = nil }
+}

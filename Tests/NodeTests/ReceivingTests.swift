@@ -1,0 +1,124 @@
+import Bytes
+import Chance
+import Identity
+import Membership
+import TestKit
+import Testing
+import Wire
+
+@testable import Node
+
+/// Of nobody in the network.
+private func stranger(_ number: UInt8) -> NodeID {
+    SigningKey(seed: Digest(of: [number]).octets.octetBytes, isGuarded: false).nodeID
+}
+
+/// What a node makes of the frames of one payload, by who sent it and from where.
+@Suite struct `Payloads` {
+    private func world() throws -> World {
+        let world = World(count: 3, chance: Seed.all[0].chance())
+        for host in 0..<3 { try world.start(host) }
+        #expect(world.run(for: .seconds(30)) { world.nodes[0]!.contacts.count { $0.link != nil } == 2 })
+        return world
+    }
+
+    private func sends(_ frames: [Frame], from sender: NodeID, _ place: Endpoint, in world: World) -> Int {
+        var actions: [NodeAction] = []
+        // What is due anyway is no answer.
+        world.nodes[0]!.handle(.woke, at: world.now, actions: &actions)
+        actions = []
+        world.nodes[0]!.handle(
+            .payload(Payload(frames: frames).encoded(), from: sender, place), at: world.now, actions: &actions
+        )
+        return actions.count { if case .send = $0 { true } else { false } }
+    }
+
+    @Test(arguments: [Endpoint.nowhere, .loopback(port: 9)])
+    func `a peer that asks about another is where it asks from`(there: Endpoint) throws {
+        let world = try world()
+        let (peer, place) = (world.key(1).nodeID, world.endpoint(1))
+        _ = sends(
+            [.indirectPing(world.key(2).nodeID, there, nonce: 7)], from: peer, place, in: world)
+        let account = try #require(world.nodes[0]!.contacts.first { $0.node == peer })
+        #expect(account.endpoint == place)
+    }
+
+    @Test func `a stranger is not answered as often as a payload has frames`() throws {
+        let world = try world()
+        let probes = (0..<32).map { Frame.probe(nonce: UInt64($0)) }
+        let answers = sends(probes, from: stranger(1), .loopback(port: 5_000), in: world)
+        #expect(answers == Node.strangersFramesMax)
+        #expect(sends(probes, from: world.key(1).nodeID, world.endpoint(1), in: world) == 32, "a peer's are")
+    }
+
+    @Test func `a peer asks for no more than can be read for it at one time`() throws {
+        let world = try world()
+        let (node, peer, place) = (world.nodes[0]!, world.key(1).nodeID, world.endpoint(1))
+        var chance = Chance(seed: 3)
+        func ask() -> Int {
+            var actions: [NodeAction] = []
+            for _ in 0..<200 {
+                let frame = Frame.message(Message.contentsRequest(Digest(of: chance.octets(8))).encoded())
+                node.handle(
+                    .payload(Payload(frames: [frame]).encoded(), from: peer, place), at: world.now,
+                    actions: &actions)
+            }
+            return actions.count { if case .serve = $0 { true } else { false } }
+        }
+        #expect(ask() == AnswerDesk.readsMax)
+        #expect(ask() == 0)
+        #expect(node.drops[Drop.overAsked.rawValue] >= 392)
+        world.handle(.served([], to: peer), at: 0)
+        world.handle(.served([], to: peer), at: 0)
+        #expect(ask() == 2)
+        world.handle(.lost(peer), at: 0)
+        world.handle(.served([], to: peer), at: 0)
+        #expect(node.answerDesk.count == node.contacts.count { $0.link != nil } || node.answerDesk.count == 0)
+    }
+}
+
+@Suite struct `What is answered to a peer` {
+    private let peer = stranger(0)
+    private let start = Instant.origin + .seconds(100)
+
+    @Test func `is no more than can be sent to it`() {
+        var desk = AnswerDesk()
+        var now = start
+        var octets = 0
+        while now < start + .seconds(10) {
+            if desk.answers(peer, at: now) {
+                desk.charge(64 << 10, to: peer, at: now)
+                octets += 64 << 10
+            }
+            now = now + .milliseconds(1)
+        }
+        let most = Int(AnswerDesk.octetsPerSecond) * 11 + 64 << 10
+        #expect(octets <= most && octets >= most * 8 / 10, "\(octets)")
+    }
+
+    @Test func `is not refused to who asks little, nor to another`() {
+        var desk = AnswerDesk()
+        for step in 0..<10_000 {
+            let now = start + .milliseconds(Int64(step))
+            #expect(desk.answers(peer, at: now))
+            desk.charge(8 << 10, to: peer, at: now)
+        }
+        for _ in 0..<10_000 { desk.charge(64 << 10, to: peer, at: start) }
+        #expect(!desk.answers(peer, at: start) && desk.answers(stranger(1), at: start))
+        desk.forget(peer)
+        #expect(desk.answers(peer, at: start) && desk.count == 0)
+    }
+
+    @Test func `what is read for it is counted until it comes back`() {
+        var desk = AnswerDesk()
+        var taken = (0..<12).map { _ in desk.reads(for: peer) }
+        #expect(taken.count { $0 } == AnswerDesk.readsMax)
+        desk.forget(peer)
+        taken = [desk.reads(for: peer)]
+        #expect(taken == [false], "a new session does not begin anew")
+        let back = (0..<12).map { _ in desk.hasRead(for: peer) }
+        #expect(back.count { $0 } == AnswerDesk.readsMax)
+        taken = [desk.reads(for: peer)]
+        #expect(taken == [true])
+    }
+}
