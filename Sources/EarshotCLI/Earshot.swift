@@ -20,12 +20,17 @@ import Runtime
 
     /// Errors are sentences for people: no stack traces, exit code 1.
     static func main() async {
+        DamageSignal.listen()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
+            }
+            // A result that a full disk swallowed is none.
+            if let fault = StandardOutput.fault {
+                throw RuntimeError("the output could not be written: \(fault)")
             }
         } catch {
             exit(withError: error)
@@ -62,6 +67,8 @@ func tokens(_ amount: UInt64) -> String {
 /// Reads `12.5` tokens as units; nil if it is no amount or has more than eight decimals.
 func units(_ text: String) -> UInt64? {
     let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    // `UInt64` would take a sign.
+    guard parts.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else { return nil }
     guard let whole = UInt64(parts[0]), whole < 1 << 36 else { return nil }
     var fraction: UInt64 = 0
     if parts.count == 2 {

@@ -277,6 +277,10 @@ struct Inspector {
     }
 
     func rewards(_ epoch: Epoch) throws {
+        guard try store.summary(epoch) != nil else {
+            throw RuntimeError(
+                "what block \(epoch) pays is not here; the last is \(try store.lastEpoch())")
+        }
         let rewards = try store.rewards(epoch)
         let documents = rewards.map {
             RewardDocument(

@@ -49,17 +49,19 @@ struct KeysCommand: ParsableCommand {
             } else {
                 keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)
             }
-            let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try KeyFileStore.create(keyFile, path: file)
-            let keys = NodeKeys(seed: secret)
-            if let data {
+            // The store first: where it is refused there must be no key yet, or the corrected command would be refused for that.
+            let store = try data.map { data in
                 let store = try NodeStore(at: data, readOnly: false)
                 guard try store.genesis() == nil else {
                     throw RuntimeError("\(data) already belongs to a network; name an empty directory")
                 }
-                try store.markVirgin(for: keys.signing.nodeID)
+                return store
             }
+            let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try KeyFileStore.create(keyFile, path: file)
+            let keys = NodeKeys(seed: secret)
+            try store?.markVirgin(for: keys.signing.nodeID)
             if seed != nil {
                 complain(
                     "WARNING: \(file) follows from a public number. Anybody can sign with it. For tests only."

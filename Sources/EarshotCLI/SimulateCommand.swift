@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Runtime
 import Simulation
 
 struct SimulateCommand: ParsableCommand {
@@ -99,7 +100,7 @@ struct SimulateRun: ParsableCommand {
         if let scenario { return try Scenario.plan(named: scenario) }
         if let plan {
             guard let text = try? String(contentsOfFile: plan, encoding: .utf8) else {
-                throw ValidationError("\(plan) cannot be read; is it there?")
+                throw RuntimeError("\(plan) cannot be read; is it there?")
             }
             return try Plan(reading: text, name: plan)
         }
@@ -148,7 +149,7 @@ struct SimulateRun: ParsableCommand {
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)
-            } catch { throw ValidationError("\(path) cannot be written: \(error.localizedDescription)") }
+            } catch { throw RuntimeError("\(path) cannot be written: \(error.localizedDescription)") }
         }
         let line = ProgressLine()
         let begin = ContinuousClock.now
@@ -169,7 +170,7 @@ struct SimulateRun: ParsableCommand {
         if let record {
             do {
                 try FateFile(plan: plan, fates: fates).write(to: URL(fileURLWithPath: record))
-            } catch { throw ValidationError("\(record) cannot be written: \(error.localizedDescription)") }
+            } catch { throw RuntimeError("\(record) cannot be written: \(error.localizedDescription)") }
         }
         if output.json {
             try printJSON(outcome)
@@ -254,7 +255,7 @@ struct SimulateReplay: ParsableCommand {
 
     func run() throws {
         guard FileManager.default.isReadableFile(atPath: file) else {
-            throw ValidationError("\(file) cannot be read; is it there?")
+            throw RuntimeError("\(file) cannot be read; is it there?")
         }
         let url = URL(fileURLWithPath: file)
         if let recording = try? FateFile(reading: url) {
@@ -267,7 +268,7 @@ struct SimulateReplay: ParsableCommand {
         let trace = try TraceFile(reading: url)
         guard again else {
             for event in trace.events where isWanted(event) {
-                if output.json { try printJSON(event) } else { print(event.line) }
+                if output.json { try printJSONLine(event) } else { print(event.line) }
             }
             return
         }

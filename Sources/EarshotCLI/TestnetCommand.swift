@@ -76,13 +76,13 @@ struct TestnetCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        if let epochs, epochs == 0 { throw ValidationError("--epochs takes 1 or more") }
+        if portBase < 1_024 { throw ValidationError("--port-base takes 1024 or more") }
+    }
+
     func run() async throws {
-        let testnet = try prepare()
-        var absent = Set(without)
-        if absent.remove("leader") != nil { absent.insert(testnet.plan.firstLeader) }
-        for name in absent where !testnet.plan.members.contains(where: { $0.name == name }) {
-            throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
-        }
+        let (testnet, absent) = try prepare()
         let isStopped = StopFlag()
         await isStopped.listen()
         say("starting \(testnet.plan.members.count - absent.count) nodes and the ether in \(dir)")
@@ -95,7 +95,8 @@ struct TestnetCommand: AsyncParsableCommand {
         }
     }
 
-    private func prepare() throws -> Testnet {
+    /// The testnet, made or found, and the nodes that stay switched off.
+    private func prepare() throws -> (Testnet, absent: Set<String>) {
         var options = TestnetPlan.Options()
         options.nodes = nodes
         options.sensors = sensors
@@ -110,6 +111,11 @@ struct TestnetCommand: AsyncParsableCommand {
         if let scenario { options.scenario = try TestnetScenario.read(scenario) }
         if let sites { options.sites = try GeoJSON.points(in: sites) }
         let plan = try TestnetPlan(options)
+        var absent = Set(without)
+        if absent.remove("leader") != nil { absent.insert(plan.firstLeader) }
+        for name in absent where !plan.members.contains(where: { $0.name == name }) {
+            throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
+        }
         let directory = TestnetDirectory(URL(fileURLWithPath: dir).standardizedFileURL.path)
         if resume {
             guard FileManager.default.fileExists(atPath: directory.genesisFile) else {
@@ -124,7 +130,7 @@ struct TestnetCommand: AsyncParsableCommand {
             let airtime = max(1, min(1000, Int(options.epochMilliseconds) / 600))
             try directory.create(plan, replacing: fresh, airtimePermille: airtime)
         }
-        return Testnet(plan: plan, directory: directory)
+        return (Testnet(plan: plan, directory: directory), absent)
     }
 
     // MARK: Watching
@@ -168,7 +174,11 @@ struct TestnetCommand: AsyncParsableCommand {
         testnet.lookAtSpread()
         let spread = testnet.spread.summary
         if !output.json, let spread { print(Self.words(for: spread)) }
-        if let goal, !isStopped.isSet { try conclude(testnet, names, goal, spread) }
+        guard let goal else { return }
+        guard !isStopped.isSet else {
+            throw RuntimeError("stopped at epoch \(shown) of \(goal): what the nodes hold was not compared")
+        }
+        try conclude(testnet, names, goal, spread)
     }
 
     private static func words(for spread: TestnetSpread.Summary) -> String {

@@ -111,7 +111,10 @@ extension SigningOptions {
             account: account, nonce: nonce!, fee: amount, expiry: expiry!,
             kind: try kind(keys, genesis.network)
         ).signed(by: keys.signing, network: genesis.network)
-        if offline { return print(transaction.encoded().hex) }
+        if offline {
+            let hex = transaction.encoded().hex
+            return output.json ? try printJSON(["transaction": hex, "id": transaction.id.hex]) : print(hex)
+        }
         try Self.send(transaction, by: wallet!, wait: wait, output)
     }
 
@@ -221,7 +224,11 @@ extension TransactionCommand {
 
     struct Update: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Change a device's radio facts, owner or place; effective four epochs after its block.")
+            abstract: "Change a device's radio facts, owner or place; effective four epochs after its block.",
+            discussion: """
+                Radio facts are stated as a whole: give --gain and --region also where only the owner changes. `earshot inspect \
+                NODE account DEVICE` shows what they are. A new place is a transaction of its own.
+                """)
 
         @Argument(help: "The device's node id.")
         var device: String
@@ -236,10 +243,10 @@ extension TransactionCommand {
         var longitude: Double?
 
         @Option(help: "Antenna gain in dBi.")
-        var gain = 2.0
+        var gain: Double?
 
         @Option(help: "Radio region: EU868 or US915.")
-        var region = "EU868"
+        var region: String?
 
         @Option(help: "Node id of the new owner.")
         var owner: String?
@@ -248,11 +255,23 @@ extension TransactionCommand {
 
         func run() throws {
             try signing.carryOut { _, _ in
-                let id = try NodeID(text: device)
-                if let location = try location(latitude, longitude) { return .locate(id, location) }
+                let id = try nodeID(device)
+                if let location = try location(latitude, longitude) {
+                    guard gain == nil, region == nil, owner == nil else {
+                        throw RuntimeError(
+                            "a new place is a transaction of its own: leave out --gain, --region and --owner, and state "
+                                + "them in another one")
+                    }
+                    return .locate(id, location)
+                }
+                // What is left out here would not stay what it is, and nobody is asked what that is.
+                guard let gain, let region else {
+                    throw RuntimeError(
+                        "radio facts are stated as a whole: give --gain and --region, the present ones if they stay "
+                            + "(`earshot inspect NODE account \(device)` shows them)")
+                }
                 return .updateDevice(
-                    id, try profile(region: region, gain: gain), owner: try owner.map { try NodeID(text: $0) }
-                )
+                    id, try profile(region: region, gain: gain), owner: try owner.map { try nodeID($0) })
             }
         }
     }
@@ -269,7 +288,7 @@ extension TransactionCommand {
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .transfer(to: try NodeID(text: to), try amount(tokens)) }
+            try signing.carryOut { _, _ in .transfer(to: try nodeID(to), try amount(tokens)) }
         }
     }
 
@@ -285,7 +304,7 @@ extension TransactionCommand {
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .stake(try NodeID(text: validator), try amount(tokens)) }
+            try signing.carryOut { _, _ in .stake(try nodeID(validator), try amount(tokens)) }
         }
     }
 
@@ -302,7 +321,7 @@ extension TransactionCommand {
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .unstake(try NodeID(text: validator), try amount(tokens)) }
+            try signing.carryOut { _, _ in .unstake(try nodeID(validator), try amount(tokens)) }
         }
     }
 
@@ -360,6 +379,13 @@ extension TransactionCommand {
             let wallet = try openWallet(at: node, network)
             try TransactionDocument(id, try wallet.status(of: id)).print(output)
         }
+    }
+}
+
+/// Reads an id that a user typed.
+func nodeID(_ text: String) throws -> NodeID {
+    do { return try NodeID(text: text) } catch {
+        throw RuntimeError("\(text) is no node id or account: \(error)")
     }
 }
 

@@ -109,7 +109,7 @@ public enum GenesisFile {
         let parameters = genesis.parameters
         var text = comment.split(separator: "\n").map { "# \($0)\n" }.joined()
         text += """
-            name = "\(genesis.name)"
+            name = \(tomlString(genesis.name))
             test = \(genesis.isTest)
             randomness0 = "\(genesis.randomness0.hex)"
             randomness1 = "\(genesis.randomness1.hex)"

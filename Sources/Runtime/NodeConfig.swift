@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Membership
+internal import Radio
 public import Wire
 
 /// One node's own settings, from its TOML file. Paths in the file are relative to the file.
@@ -104,6 +105,11 @@ public struct NodeConfig: Sendable {
         }
         config.keyLogFile = try reader.string("key_log").map(resolve)
         config.gateway = try reader.string("gateway")
+        // Whoever is not this one is not answered: a slip must not mean everybody.
+        guard config.gateway.map({ GatewayEUI(hex: $0) != nil }) ?? true else {
+            throw reader.fault(
+                "gateway", "must be the forwarder's EUI, 16 hexadecimal digits: aa555a0000000001")
+        }
         config.deltaMilliseconds = try reader.integer("delta_milliseconds") ?? config.deltaMilliseconds
         guard (10...60_000).contains(config.deltaMilliseconds) else {
             throw reader.fault("delta_milliseconds", "must be 10 to 60000")
@@ -117,9 +123,9 @@ public struct NodeConfig: Sendable {
     /// The text of a file that reads back as this configuration; paths are written as they are.
     public var text: String {
         var text = """
-            key = "\(keyFile)"
-            data = "\(dataDirectory)"
-            genesis = "\(genesisFile)"
+            key = \(tomlString(keyFile))
+            data = \(tomlString(dataDirectory))
+            genesis = \(tomlString(genesisFile))
             roles = [\(roles.names.map { "\"\($0)\"" }.joined(separator: ", "))]
             listen = "\(listen)"
             delta_milliseconds = \(deltaMilliseconds)
@@ -127,13 +133,13 @@ public struct NodeConfig: Sendable {
 
             """
         if isEdge { text += "edge = true\n" }
-        if let bootstrapFile { text += "bootstrap = \"\(bootstrapFile)\"\n" }
+        if let bootstrapFile { text += "bootstrap = \(tomlString(bootstrapFile))\n" }
         if let announce {
             text += "announce = [\(announce.map { "\"\($0)\"" }.joined(separator: ", "))]\n"
         }
         if let radio { text += "radio = \"\(radio)\"\n" }
         if let gateway { text += "gateway = \"\(gateway)\"\n" }
-        if let keyLogFile { text += "key_log = \"\(keyLogFile)\"\n" }
+        if let keyLogFile { text += "key_log = \(tomlString(keyLogFile))\n" }
         return text + watchingText
     }
 }

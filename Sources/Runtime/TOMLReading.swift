@@ -143,3 +143,20 @@ struct TableReader {
         }
     }
 }
+
+/// A basic string as TOML writes it, with its quotes (TOML 1.0, "String").
+func tomlString(_ text: String) -> String {
+    var written = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"", "\\": written += "\\\(scalar)"
+        case "\n": written += "\\n"
+        case "\t": written += "\\t"
+        case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+            let digits = String(scalar.value, radix: 16)
+            written += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        default: written.unicodeScalars.append(scalar)
+        }
+    }
+    return written + "\""
+}

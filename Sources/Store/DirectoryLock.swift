@@ -110,10 +110,8 @@ struct FileStatus {
         byteCount = Int(status.st_size)
     }
 
-    /// Whether this process may write the file at `path`, or create it where there is none.
-    static func isWritable(_ path: String, in directory: String) -> Bool {
-        if unsafe faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0 { return true }
-        guard errno == ENOENT else { return false }
-        return unsafe faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0
+    /// Whether the file at `path` is there and this process may write it.
+    static func isWritable(_ path: String) -> Bool {
+        unsafe faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0
     }
 }

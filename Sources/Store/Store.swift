@@ -63,7 +63,8 @@ internal import Glibc
         if options.readOnly {
             try Store.checkData(in: directory)
             flags |= MDB_RDONLY
-            let canRegister = FileStatus.isWritable(directory + "/lock.mdb", in: directory)
+            // Never made here: a reader of another user would leave a file that shuts the owner out.
+            let canRegister = FileStatus.isWritable(directory + "/lock.mdb")
             if !canRegister { flags |= MDB_NOLOCK }
             lock = canRegister ? nil : try DirectoryLock(forUnregisteredReaderAt: directory)
         } else {

@@ -28,6 +28,16 @@ public struct TestnetDirectory: Sendable {
     /// Writes everything a plan says. Refuses a directory that holds anything; `replacing` first removes an earlier
     /// testnet, and nothing else.
     public func create(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws {
+        do {
+            try make(plan, replacing: replacing, airtimePermille: airtimePermille)
+        } catch let error as CocoaError {
+            throw RuntimeError(
+                "cannot make a testnet in \(path): \(error.localizedDescription) Name another directory with --dir"
+            )
+        }
+    }
+
+    private func make(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws {
         let files = FileManager.default
         if files.fileExists(atPath: path), try !files.contentsOfDirectory(atPath: path).isEmpty {
             let isTestnet = files.fileExists(atPath: genesisFile) && files.fileExists(atPath: peersFile)
