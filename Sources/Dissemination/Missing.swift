@@ -15,6 +15,8 @@ struct MissingMessages: Sendable {
     static let answerPatience: Duration = .milliseconds(100)
     /// Over a quarter-lossy path and back, one in 10⁵ messages fails so often.
     static let triesMax = 16
+    /// However many advertisers are sending all the time.
+    static let turnsMax = triesMax * advertisersMax
     /// Questions to one advertiser after which its silence about the message breaks its word: over a quarter-lossy path and back,
     /// three in a thousand; over one that loses six in ten, one in four, which `Dissemination.promisesForgiven` allows for.
     static let asksOfPromise = 8
@@ -25,6 +27,8 @@ struct MissingMessages: Sendable {
         fileprivate var asks: [UInt8] = [0]
         fileprivate var firstAsk: Instant?
         fileprivate var tries = 0
+        /// Tries, and turns of those who were sending.
+        fileprivate var turns = 0
         fileprivate var due: Instant
         /// Whose share it takes.
         fileprivate let first: NodeID
@@ -84,6 +88,22 @@ struct MissingMessages: Sendable {
         }
     }
 
+    /// One advertiser will not give it.
+    mutating func remove(_ peer: NodeID, of id: ShortID) {
+        guard let place = messages[id]?.advertisers.firstIndex(of: peer) else { return }
+        messages[id]!.advertisers.remove(at: place)
+        messages[id]!.asks.remove(at: place)
+        if messages[id]!.advertisers.isEmpty { remove(id) }
+    }
+
+    /// The advertiser whose turn it was is sending. Such a turn is no question, as long as somebody else may be asked.
+    mutating func noteComing(_ id: ShortID) {
+        guard let missing = messages[id], missing.advertisers.count > 1, missing.turns < Self.turnsMax else {
+            return
+        }
+        messages[id]!.tries -= 1
+    }
+
     /// The question that was due is put; whose chunks are coming is asked nothing.
     mutating func noteAsked(_ id: ShortID, of peer: NodeID, at now: Instant) {
         guard let place = messages[id]?.advertisers.firstIndex(of: peer) else { return }
@@ -123,8 +143,9 @@ struct MissingMessages: Sendable {
                 continue
             }
             messages[timer.id]!.tries += 1
+            messages[timer.id]!.turns += 1
             schedule(timer.id, at: now + Self.answerPatience)
-            return (timer.id, missing.advertisers[missing.tries % missing.advertisers.count])
+            return (timer.id, missing.advertisers[missing.turns % missing.advertisers.count])
         }
         return nil
     }

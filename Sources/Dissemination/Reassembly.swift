@@ -87,8 +87,8 @@ struct Reassembly: Sendable {
     }
 
     /// When something new of the message arrived last, from anyone.
-    func progress(of id: ShortID) -> Instant? {
-        senders.values.compactMap { $0.messages[id]?.progress }.max()
+    func progress(of id: ShortID, from peer: NodeID) -> Instant? {
+        senders[peer]?.messages[id]?.progress
     }
 
     /// The first octet of the message, which tells its kind, if it is there.

@@ -35,6 +35,7 @@ extension Dissemination {
         _ octets: [UInt8], _ digest: Digest, from peer: NodeID, at now: Instant, _ actions: inout [Action]
     ) {
         guard let spread = Self.spread(ofTag: octets.first) else {
+            settle(ShortID(digest))
             count(.delivered)
             return actions.append(.deliver(octets, digest, from: peer))
         }
@@ -68,10 +69,8 @@ extension Dissemination {
             if isWorthAsking(for: id, from: peer, at: now), !missing.add(id, from: peer, at: now) {
                 count(.droppedHaveFull)
             }
-        case .complete(let octets):
-            fulfil(id, by: peer, at: now, &actions)
-            settle(id)
-            receive(octets, chunk.message, from: peer, at: now, &actions)
+        // Whether it is taken decides itself there: until then, others' pieces and announcements stand.
+        case .complete(let octets): receive(octets, chunk.message, from: peer, at: now, &actions)
         case .duplicate: count(.droppedChunkDuplicate)
         case .malformed:
             count(.droppedMalformed)

@@ -173,14 +173,17 @@ extension Dissemination {
             for (peer, since) in missing.takeBroken() { breach(by: peer, since: since, at: now, &actions) }
         }
         while let (id, peer) = missing.nextDue(at: now) {
-            if let progress = reassembly.progress(of: id) {
-                // A direct message cannot be asked for by id; its host asks.
+            if let progress = reassembly.progress(of: id, from: peer) {
+                // A direct message cannot be asked for by id; its host asks. So this peer says, and no other.
                 if let tag = reassembly.firstOctet(of: id, from: peer), Self.spread(ofTag: tag) == nil {
-                    missing.remove(id)
+                    missing.remove(peer, of: id)
                     continue
                 }
-                // Its chunks are coming.
-                if now - progress < MissingMessages.patience { continue }
+                // Its chunks are coming. What others send is nothing that this one has to answer for.
+                if now - progress < MissingMessages.patience {
+                    missing.noteComing(id)
+                    continue
+                }
             }
             missing.noteAsked(id, of: peer, at: now)
             questions[peer, default: []].append(id)

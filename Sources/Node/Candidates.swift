@@ -161,6 +161,16 @@ struct Candidates {
         }
     }
 
+    /// The items of the header that is final and waits for this bundle, if there is one.
+    func owed(_ bundle: Digest) -> Set<Digest>? {
+        for candidate in list where candidate.certificate != nil {
+            guard case .needsBundles(let contents) = candidate.stage else { continue }
+            let items = Set(contents.items.map(\.item))
+            if items.contains(bundle) { return items }
+        }
+        return nil
+    }
+
     /// Some of these are here now. Returns the headers that lack nothing any more.
     mutating func note(_ items: [Digest]) -> [Digest] {
         var complete: [Digest] = []

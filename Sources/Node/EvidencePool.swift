@@ -20,8 +20,11 @@ struct EvidencePool {
     private var conflicts: [Digest: NodeID] = [:]
     /// Bundles beyond two an author that a header names: held because the network may have agreed on them.
     private var asked: [Digest: Bundle] = [:]
-    /// As many as one header could name.
-    static let askedMax = 1_024
+    /// Of each author, in the order in which they came.
+    private var askedOf: [NodeID: [Digest]] = [:]
+    static let askedMax = 4_096
+    /// So that one author's leave room for others': each header names one of an author.
+    static let askedOfAuthorMax = 8
 
     init(epoch: Epoch) {
         self.epoch = epoch
@@ -32,6 +35,7 @@ struct EvidencePool {
 
     func assertInvariants() {
         precondition(asked.count <= Self.askedMax)
+        precondition(asked.count == askedOf.values.reduce(0) { $0 + $1.count })
         precondition(authorByID.count == slots.values.reduce(0) { $0 + ($1.second == nil ? 1 : 2) })
         precondition(conflicts.count == slots.values.count { $0.second != nil })
         for (author, slot) in slots {
@@ -47,10 +51,26 @@ struct EvidencePool {
     func hasRoom(for author: NodeID) -> Bool { slots[author]?.second == nil }
 
     /// Keeps a verified third bundle of an author, which a header names; false if it is known or one too many.
-    mutating func insertAsked(_ bundle: Bundle) -> Bool {
-        guard asked.count < Self.askedMax, !contains(bundle.id) else { return false }
+    /// - Parameter owed: What the network has agreed on, if this bundle is of it: there is always room for that, and others give way.
+    mutating func insertAsked(_ bundle: Bundle, owed: Set<Digest>? = nil) -> Bool {
+        guard !contains(bundle.id) else { return false }
+        if askedOf[bundle.author, default: []].count >= Self.askedOfAuthorMax {
+            guard let owed, let other = askedOf[bundle.author]!.first(where: { !owed.contains($0) })
+            else { return false }
+            dropAsked(other)
+        } else if asked.count >= Self.askedMax {
+            guard let owed, let other = asked.keys.filter({ !owed.contains($0) }).min() else { return false }
+            dropAsked(other)
+        }
+        askedOf[bundle.author, default: []].append(bundle.id)
         asked[bundle.id] = bundle
         return true
+    }
+
+    private mutating func dropAsked(_ id: Digest) {
+        let author = asked.removeValue(forKey: id)!.author
+        askedOf[author]!.removeAll { $0 == id }
+        if askedOf[author]!.isEmpty { askedOf[author] = nil }
     }
 
     /// Keeps a verified bundle; false if it is known or one too many.
@@ -97,10 +117,10 @@ struct EvidencePool {
         return conflicts[item.item].flatMap { entry(of: $0) }
     }
 
-    /// What may stand for a bundle in a list, now that it is held: itself, or its author's conflict.
+    /// What stands for a bundle in a list, if it is held: itself, and its author's conflict.
     func items(of bundle: Bundle) -> [Digest] {
         let hasSecond = slots[bundle.author]?.second != nil
-        return [bundle.id]
+        return (contains(bundle.id) ? [bundle.id] : [])
             + (hasSecond ? [EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] : [])
     }
 
@@ -116,18 +136,16 @@ struct EvidencePool {
     func entries(randomness: Digest, parameters: Parameters) -> [EvidenceEntry] {
         let authors = slots.keys.sorted()
         let all = authors.map { entry(of: $0)! }
-        var bytes = 0
-        for entry in all { bytes += entry.bundles.reduce(0) { $0 + $1.encoded().count } }
-        guard all.count > Int(parameters.bundlesMax) || bytes > Int(parameters.evidenceBytesMax) else {
-            return all
-        }
+        guard
+            all.count > Int(parameters.bundlesMax) || all.byteCount > Int(parameters.evidenceBytesMax)
+        else { return all }
         let ranked = all.map { (rank: Self.rank($0.author, randomness), entry: $0) }.sorted {
             $0.rank < $1.rank
         }
         var chosen: [EvidenceEntry] = []
         var room = Int(parameters.evidenceBytesMax)
         for (_, entry) in ranked.prefix(Int(parameters.bundlesMax)) {
-            let size = entry.bundles.reduce(0) { $0 + $1.encoded().count }
+            let size = entry.byteCount
             guard size <= room else { break }
             room -= size
             chosen.append(entry)
@@ -135,7 +153,8 @@ struct EvidencePool {
         return chosen.sorted { $0.author < $1.author }
     }
 
-    private static func rank(_ author: NodeID, _ randomness: Digest) -> Digest {
+    /// Whoever ranks last is left out of a block that is full.
+    static func rank(_ author: NodeID, _ randomness: Digest) -> Digest {
         Digest(of: randomness.octets + author.octets)
     }
 
@@ -147,4 +166,14 @@ struct EvidencePool {
     var bundles: [Bundle] {
         slots.keys.sorted().flatMap { entry(of: $0)!.bundles }
     }
+}
+
+extension EvidenceEntry {
+    /// Of its bundles, as they are encoded.
+    var byteCount: Int { bundles.reduce(0) { $0 + $1.encoded().count } }
+}
+
+extension [EvidenceEntry] {
+    /// What a block's limit is about.
+    var byteCount: Int { reduce(0) { $0 + $1.byteCount } }
 }

@@ -151,6 +151,7 @@ struct Chain {
         guard EvidenceSummary(items: evidence.map(\.item)) == header.evidence,
             // A header commits to items, not to their authors: that each author stands there once, and in order, shows here.
             zip(evidence, evidence.dropFirst()).allSatisfy({ $0.author < $1.author }),
+            evidence.byteCount <= Int(parameters.evidenceBytesMax),
             evidence.allSatisfy({ $0.epoch == header.epoch && isRegistered($0.author) })
         else { throw .badEvidence }
         guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)

@@ -85,9 +85,15 @@ extension Node {
             }
             if absent.isEmpty {
                 candidate.absent = nil
-                candidate.stage = .checking(contents, contents.items.compactMap { pool.entry(for: $0) })
+                let entries = contents.items.compactMap { pool.entry(for: $0) }
+                guard entries.count == contents.items.count else {
+                    // What was here gave way to something of a block that is final: looked for again, in a while.
+                    candidate.retryAt = now + Candidates.patience
+                    return candidates[digest] = candidate
+                }
+                candidate.stage = .checking(contents, entries)
                 candidates[digest] = candidate
-                verify(.candidate(digest), checks(of: contents.body), at: now, &actions)
+                verify(.candidate(digest), checks(of: contents.body), isOwed: true, at: now, &actions)
             } else {
                 candidate.absent = absent
                 if candidate.retryAt <= now {
@@ -132,16 +138,27 @@ extension Node {
 
     /// Rule 2's subjective reasons: the block leaves out an author whose bundle was here in good time, or holds
     /// a location that this machine finds geometrically wrong.
+    ///
+    /// A block that is full leaves out those that rank last. Its leader may know of authors that are not known here, so that it counts as
+    /// full when the largest entry would not fit.
     private func isUnfair(_ block: Block) -> Bool {
         let grace = Duration.milliseconds(Int64(genesis.parameters.epochMilliseconds)) / 8
         let latest = Instant(nanoseconds: windowEnds.nanoseconds - grace.nanoseconds)
         let included = block.evidence.map(\.author)
-        let due = pool.authors(heldBy: latest)
-        if included.count < Int(genesis.parameters.bundlesMax) {
-            var place = 0
-            for author in due {
-                while place < included.count, included[place] < author { place += 1 }
-                guard place < included.count, included[place] == author else { return true }
+        var place = 0
+        let missing = pool.authors(heldBy: latest).filter { author in
+            while place < included.count, included[place] < author { place += 1 }
+            return place == included.count || included[place] != author
+        }
+        if !missing.isEmpty {
+            let parameters = genesis.parameters
+            let hasRoom =
+                included.count < Int(parameters.bundlesMax)
+                && block.evidence.byteCount + 2 * Bundle.byteCountMax <= Int(parameters.evidenceBytesMax)
+            if hasRoom { return true }
+            func rank(_ author: NodeID) -> Digest { EvidencePool.rank(author, chain.randomness) }
+            if let last = included.map(rank).max(), missing.contains(where: { rank($0) < last }) {
+                return true
             }
         }
         return block.body.transactions.contains { implausibleLocation(in: $0) != nil }

@@ -115,7 +115,8 @@ extension Node {
         if let final = recentFinals.first(where: { $0.header.epoch == epoch }) {
             return tell(final, read, at: now, &actions)
         }
-        guard edges.reads.count < EdgeDesk.readsMax || edges.reads[asker.node] != nil else {
+        // One at a time of each: they stand before the workers beside votes.
+        guard edges.reads.count < EdgeDesk.readsMax, edges.reads[asker.node] == nil else {
             return count(.edgeAllowance)
         }
         edges.reads[asker.node] = read

@@ -131,6 +131,7 @@ extension Node {
         if startsFromSnapshot(from: peer, knownFinal: knownFinal, at: now, &actions) { return }
         guard now >= nextFinalityRequest else { return }
         nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
+        finalityAsked = peer
         if knownFinal > chain.openEpoch {
             actions.append(.notice(.catchingUp(from: chain.openEpoch, to: knownFinal)))
         }
@@ -145,9 +146,21 @@ extension Node {
         if take(headers: headers, from: peer, at: now, &actions) { return }
         let wanted = headers.filter { $0.header.epoch >= chain.openEpoch }
         guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
+        // Peers tell what is final to whoever says that it is behind. That is taken where it disturbs nothing: it neither takes
+        // the place of an answer nor keeps anybody from being asked.
+        let isAnswer = finalityAsked == peer
+        guard checkedFinality != chain.openEpoch, isAnswer || fetched.isEmpty else { return count(.unasked) }
         fetched = wanted
-        nextFinalityRequest = now + Self.catchUpPatience
+        fetchedFrom = peer
+        if isAnswer { nextFinalityRequest = now + Self.catchUpPatience }
         continueCatchUp(at: now, &actions)
+    }
+
+    /// What was fetched does not hold: somebody else is asked, and at once.
+    func refuseFetched(at now: Instant) {
+        fetched.removeAll()
+        checkedFinality = nil
+        nextFinalityRequest = min(nextFinalityRequest, now)
     }
 
     /// Takes the next fetched header, if it is of the open epoch, through its checks.
@@ -164,13 +177,27 @@ extension Node {
             digest == next.header.digest, next.certificate.hasQuorum(in: chain.committee),
             let checks = next.certificate.checks(in: chain.committee, network: network)
         else {
-            fetched.removeAll()
+            refuseFetched(at: now)
             return count(.inconsistentContents)
         }
+        if let checkpoint = settings.checkpoint, checkpoint.epoch == next.header.epoch,
+            checkpoint.header != digest
+        {
+            refuseFetched(at: now)
+            count(.inconsistentContents)
+            return actions.append(
+                .notice(
+                    .alarm(
+                        "a certificate for \(digest.hex) in epoch \(epoch), where the checkpoint is \(checkpoint.header.hex): "
+                            + "keys of former validators are in wrong hands, or the checkpoint is another network's"
+                    ))
+            )
+        }
+        checkedFinality = chain.openEpoch
         verify(
-            .finality(next),
+            .finality(next, from: fetchedFrom ?? id),
             isRemoved(.finalitySignatures)
-                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, at: now,
-            &actions)
+                ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, isOwed: true,
+            at: now, &actions)
     }
 }

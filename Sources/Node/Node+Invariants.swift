@@ -65,7 +65,7 @@ extension Node {
         let vrfMax = 4 * authorsMax + 2 * (Self.ticketsMax + EvidencePool.askedMax)
         var gauges: [(name: String, value: Int, limit: Int)] = [
             ("node.peers", peers.count, settings.membership.activeMax),
-            ("node.tickets", tickets.count, Self.ticketsMax),
+            ("node.tickets", tickets.count, Self.ticketsMax + Self.owedTicketsMax),
             ("node.strangersTickets", strangersTickets.count, Self.strangersTicketsMax),
             ("node.askers", answerDesk.count, settings.membership.activeMax),
             ("edges.tickets", edges.tickets.count, EdgeDesk.ticketsMax),

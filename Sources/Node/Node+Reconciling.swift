@@ -72,17 +72,18 @@ extension Node {
     private func push(
         _ ids: [Digest], of kind: SetKind, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
+        // What is above its allowance it asks for again.
         switch kind {
         case .evidence(chain.openEpoch):
             for id in ids {
-                for bundle in pool.bundles(for: id) {
-                    sendDirect(.bundle(bundle), to: peer, at: now, &actions)
-                }
+                guard answerDesk.answers(peer, at: now) else { return count(.overAsked) }
+                for bundle in pool.bundles(for: id) { answer(.bundle(bundle), to: peer, at: now, &actions) }
             }
         case .transactions:
             for id in ids {
+                guard answerDesk.answers(peer, at: now) else { return count(.overAsked) }
                 guard let transaction = transactions.transaction(id) else { continue }
-                sendDirect(.transaction(transaction), to: peer, at: now, &actions)
+                answer(.transaction(transaction), to: peer, at: now, &actions)
             }
         case .records: push(cards: ids, to: peer, &actions)
         case .evidence, .proposal: break

@@ -35,7 +35,9 @@ extension Node {
             let isNew = hold(bundle, at: now, &actions)
             if isNew {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
-            } else if candidates.name(bundle.id), pool.insertAsked(bundle) {
+            } else if candidates.name(bundle.id),
+                pool.insertAsked(bundle, owed: candidates.owed(bundle.id))
+            {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
             }
             if let short { run(dissemination: .accepted(short), at: now, &actions) }
@@ -58,7 +60,8 @@ extension Node {
             case .proposal(let proposal): run(simplex: .proposal(proposal), at: now, &actions)
             default: preconditionFailure("\(peer) cannot have sent this for a consensus ticket")
             }
-        case .finality(let final):
+        case .finality(let final, _):
+            checkedFinality = nil
             guard final.header.epoch == chain.openEpoch else { return }
             finalised(final, at: now, &actions)
         case .candidate(let digest): executeCandidate(digest, at: now, &actions)
@@ -75,7 +78,9 @@ extension Node {
                 charge(.badSignature, to: sender, at: now, &actions)
             }
         // The rest of a range with one forged certificate is not worth asking for.
-        case .finality: fetched.removeAll()
+        case .finality(_, let teller):
+            refuseFetched(at: now)
+            charge(.badSignature, to: teller, at: now, &actions)
         case .bundle(_, let short, _, let teller, _):
             if let short { run(dissemination: .refused(short), at: now, &actions) }
             if let teller { charge(.badSignature, to: teller, at: now, &actions) }

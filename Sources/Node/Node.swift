@@ -22,6 +22,8 @@ public import Wire
 public final class Node {
     /// Jobs at the workers at one time: above it, work that a stranger caused is dropped and counted.
     static let ticketsMax = 8_192
+    /// Beyond them, those that the next block waits for: candidates of this epoch and the last ones, and one header.
+    static let owedTicketsMax = 4 * Candidates.max
     /// Of them for whoever is no peer: workers take jobs in their order, so that a stranger's must never make votes
     /// wait longer than a few milliseconds.
     static let strangersTicketsMax = 64
@@ -41,7 +43,7 @@ public final class Node {
             Bundle, ShortID?, vrf: [Chain.VRFCheckKey], teller: NodeID?, replyTo: Destination?)
         case transaction(Transaction, ShortID?, teller: NodeID?, replyTo: Destination?)
         case consensus(Message, ShortID, from: NodeID)
-        case finality(FinalHeader)
+        case finality(FinalHeader, from: NodeID)
         case candidate(Digest)
         case snapshotHeader(FinalHeader, Committee, from: NodeID)
         case snapshotBundle(Bundle, from: NodeID)
@@ -107,6 +109,12 @@ public final class Node {
     var ownBundle: Bundle?
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []
+    /// Who told them.
+    var fetchedFrom: NodeID?
+    /// Who was asked for such last.
+    var finalityAsked: NodeID?
+    /// The workers check a header of this epoch; one at a time.
+    var checkedFinality: Epoch?
     var nextFinalityRequest: Instant = .origin
     /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
     var knownFinal: (epoch: Epoch, at: NodeID)?
@@ -267,11 +275,12 @@ public final class Node {
 
     // MARK: Verification
 
+    /// - Parameter isOwed: The next block waits for it: there is always room, as nothing asks for it again.
     func verify(
-        _ purpose: Purpose, _ checks: [Check], forStranger: Bool = false, at now: Instant,
-        _ actions: inout [NodeAction]
+        _ purpose: Purpose, _ checks: [Check], forStranger: Bool = false, isOwed: Bool = false,
+        at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard tickets.count < Self.ticketsMax,
+        guard isOwed || tickets.count < Self.ticketsMax,
             !forStranger || strangersTickets.count < Self.strangersTicketsMax
         else { return count(.verificationBacklog) }
         if forStranger { strangersTickets.insert(nextTicket) }

@@ -103,6 +103,8 @@ public struct Reconciler: Sendable {
     var kinds: [SetKind] = []
     /// When an item's coming last hastened the roots.
     private var hastened: Instant = .origin
+    /// When another than the peer that was drawn last may be drawn, whatever became of its turn.
+    private var hastyUntil: Instant = .origin
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
 
     public init(chance: Chance) {
@@ -232,7 +234,8 @@ public struct Reconciler: Sendable {
     /// Something has changed: one peer is asked soon, others when their turn comes. What dissemination did not bring to
     /// somebody, each of its peers may find out.
     private mutating func hastenOne(at now: Instant) {
-        guard !order.contains(where: { peers[$0]!.isHasty }) else { return }
+        // A peer that asks all the time puts its own turn off; it must not put off another's for ever.
+        guard !order.contains(where: { peers[$0]!.isHasty }) || hastyUntil <= now else { return }
         let able = order.filter { peers[$0]!.hostileUntil == nil }
         guard !able.isEmpty else { return }
         let peer = able[chance.below(able.count)]
@@ -240,6 +243,7 @@ public struct Reconciler: Sendable {
         guard peers[peer]!.due - now > Self.intervalMin * 2 else { return }
         hasten(peer, at: now)
         peers[peer]!.isHasty = true
+        hastyUntil = now + Self.intervalMin * 4
     }
 
     /// Whether each set, as it is now, is some peer's too.

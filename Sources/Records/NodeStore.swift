@@ -69,6 +69,8 @@ public final class NodeStore: Sendable {
     enum Single: String {
         case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence, stamp
         case following, followed
+        /// The first epoch that the operator's word is for.
+        case votesFrom
         /// What a node that fetches a state follows the headers from, sealed; and the earliest epoch after which the
         /// whole state can be told, if that is not genesis.
         case snapshot, base

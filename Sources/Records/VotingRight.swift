@@ -1,7 +1,7 @@
 internal import Bytes
-internal import Bytes
 public import Identity
 public import Store
+public import Wire
 
 /// Whether a node may sign with what this store remembers.
 public enum VotingRight: Equatable, Sendable {
@@ -27,13 +27,16 @@ extension NodeStore {
     /// without the right, and remembers nothing of this one.
     ///
     /// - Parameter machine: names this machine, device and inode of the store.
-    /// - Parameter isSoleCopy: the operator's word that no other store of this key is in use.
+    /// - Parameter soleCopyFrom: the operator's word that no other store of this key is in use, and the first epoch in which
+    ///   none was. It holds for all starts to come, or one without the word would vote before.
     public func votingRight(
-        of key: NodeID, machine: String, isSoleCopy: Bool
+        of key: NodeID, machine: String, soleCopyFrom: Epoch? = nil
     ) throws(StoreError) -> VotingRight {
         let place = Array(machine.utf8)
         return try store.write { transaction throws(StoreError) -> VotingRight in
-            if !isSoleCopy {
+            if let soleCopyFrom {
+                try put(Self.key(soleCopyFrom), .votesFrom, &transaction)
+            } else {
                 let isVoter = try single(.voter, transaction) == key.octets
                 let recorded = try single(.machine, transaction)
                 if isVoter, let recorded, recorded != place {
@@ -50,5 +53,10 @@ extension NodeStore {
             try put(key.octets, .voter, &transaction)
             return .granted
         }
+    }
+
+    /// The first epoch in which the key may sign by this store, where it may at all; 0 unless the operator named one.
+    public func votesFrom() throws(StoreError) -> Epoch {
+        try single(.votesFrom).map { Self.epoch($0) } ?? 0
     }
 }

@@ -75,33 +75,24 @@ public final class DatagramSocket {
         return Endpoint(ipv4: integer(4..<8), port: port)
     }
 
-    /// Lends the address to C, without an allocation.
+    /// Lends the address to C: the octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h), the family in the machine's order,
+    /// all else big-endian. Without an allocation, as it stands before every datagram.
     static func withAddress(
         _ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
-        if let ipv4 = endpoint.ipv4 {
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = endpoint.port.bigEndian
-            address.sin_addr.s_addr = ipv4.bigEndian
-            return unsafe lend(&address, body)
-        }
-        var address = sockaddr_in6()
-        address.sin6_family = sa_family_t(AF_INET6)
-        address.sin6_port = endpoint.port.bigEndian
-        unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { octets in
-            unsafe octets.storeBytes(of: endpoint.high.bigEndian, as: UInt64.self)
-            unsafe octets.storeBytes(of: endpoint.low.bigEndian, toByteOffset: 8, as: UInt64.self)
-        }
-        return unsafe lend(&address, body)
-    }
-
-    private static func lend<Address>(
-        _ address: inout Address, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        unsafe withUnsafeBytes(of: &address) { octets in
-            unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
-                unsafe body(address.baseAddress!, socklen_t(octets.count))
+        unsafe withUnsafeTemporaryAllocation(byteCount: 28, alignment: 8) { octets in
+            unsafe octets.initializeMemory(as: UInt8.self, repeating: 0)
+            let isIPv4 = endpoint.ipv4 != nil
+            unsafe octets.storeBytes(of: UInt16(isIPv4 ? AF_INET : AF_INET6), as: UInt16.self)
+            unsafe octets.storeBytes(of: endpoint.port.bigEndian, toByteOffset: 2, as: UInt16.self)
+            if let ipv4 = endpoint.ipv4 {
+                unsafe octets.storeBytes(of: ipv4.bigEndian, toByteOffset: 4, as: UInt32.self)
+            } else {
+                unsafe octets.storeBytes(of: endpoint.high.bigEndian, toByteOffset: 8, as: UInt64.self)
+                unsafe octets.storeBytes(of: endpoint.low.bigEndian, toByteOffset: 16, as: UInt64.self)
+            }
+            return unsafe octets.withMemoryRebound(to: sockaddr.self) { address in
+                unsafe body(address.baseAddress!, isIPv4 ? 16 : 28)
             }
         }
     }

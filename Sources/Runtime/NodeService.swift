@@ -46,7 +46,7 @@ public final class NodeService: Service {
         let life = try store.life()
         let right = try store.votingRight(
             of: keys.signing.nodeID, machine: Self.place(of: config.dataDirectory),
-            isSoleCopy: soleCopyFrom != nil)
+            soleCopyFrom: soleCopyFrom)
         say(right)
 
         // The admin port has a thread of its own, so that it answers when the node does not.
@@ -58,7 +58,7 @@ public final class NodeService: Service {
         do {
             try await serve(
                 genesis: genesis, keys: keys, store: store, life: life,
-                votesFrom: soleCopyFrom ?? (right == .granted ? 0 : .max),
+                votesFrom: right == .granted ? try store.votesFrom() : .max,
                 group: group,
                 writer: writer, workers: workers)
         } catch {

@@ -306,6 +306,68 @@ import Wire
         (0..<count).map { _ in ShortID(Digest(octets: chance.octets(32))!) }
     }
 
+    /// Peer 0 does what it can that a message which peer 1 has is never asked of peer 1.
+    private func wants(_ chunks: [Chunk], every period: Duration = .seconds(10)) -> Int {
+        var machine = machine(peers: 2)
+        var actions: [Dissemination.Action] = []
+        var now = Instant.origin
+        machine.handle(.frame(.chunk(chunks[0]), from: Web.id(0)), at: now, actions: &actions)
+        now = now + .milliseconds(10)
+        machine.handle(
+            .frame(.have([ShortID(chunks[0].message)]), from: Web.id(1)), at: now, actions: &actions)
+        var next = 1
+        var nextChunk = Instant.origin + period
+        while now < .origin + .seconds(5) {
+            if next < chunks.count, nextChunk <= machine.deadline {
+                now = nextChunk
+                machine.handle(.frame(.chunk(chunks[next]), from: Web.id(0)), at: now, actions: &actions)
+                next += 1
+                nextChunk = nextChunk + period
+            } else if machine.deadline < .origin + .seconds(5) {
+                now = max(now, machine.deadline)
+                machine.handle(.woke, at: now, actions: &actions)
+            } else {
+                break
+            }
+        }
+        return actions.count { if case .send(Web.id(1), .want) = $0 { true } else { false } }
+    }
+
+    @Test func `a peer that sends a piece as of a direct message keeps nobody from another's announcement`() {
+        let octets = [UInt8](repeating: 0xFF, count: Chunk.byteCountMax)
+        let message = Digest(of: Web.message(0, 1))
+        #expect(wants([Chunk(message: message, index: 0, count: 8_000, octets: octets)]) > 0)
+    }
+
+    @Test func `a peer that sends piece after piece keeps nobody from another's announcement`() {
+        let octets = [UInt8](repeating: 0, count: Chunk.byteCountMax)
+        let message = Digest(of: Web.message(0, 1))
+        let chunks = (0..<90).map { Chunk(message: message, index: UInt16($0), count: 8_000, octets: octets) }
+        #expect(wants(chunks, every: .milliseconds(50)) > 0)
+    }
+
+    @Test func `what comes whole from a peer that is not trusted is asked of others yet`() {
+        var machine = machine(peers: 2)
+        var actions: [Dissemination.Action] = []
+        let octets = Web.message(0, 1, byteCount: 2_000)
+        let message = Digest(of: octets)
+        for _ in 0..<2 {
+            machine.handle(.fault(.malformed, by: Web.id(0)), at: .origin, actions: &actions)
+        }
+        machine.handle(.frame(.have([ShortID(message)]), from: Web.id(1)), at: .origin, actions: &actions)
+        for (index, octets) in [octets[..<1_024], octets[1_024...]].enumerated() {
+            let chunk = Chunk(message: message, index: UInt16(index), count: 2, octets: Array(octets))
+            machine.handle(.frame(.chunk(chunk), from: Web.id(0)), at: .origin, actions: &actions)
+        }
+        #expect(machine[.delivered] == 0 && machine[.droppedUntrusted] > 0)
+        var now = Instant.origin
+        while machine.deadline < .origin + .seconds(1) {
+            now = max(now, machine.deadline)
+            machine.handle(.woke, at: now, actions: &actions)
+        }
+        #expect(actions.contains { if case .send(Web.id(1), .want) = $0 { true } else { false } })
+    }
+
     @Test func `chunks of messages that never end are held within bounds`() {
         var machine = machine(peers: 8)
         var chance = Chance(seed: 2)

@@ -91,6 +91,73 @@ import Wire
         }
     }
 
+    @Test func `names what there is no room for is waited for, and is none only if it says what is not so`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[0]!
+        let author = world.key(1)
+        func bundle(_ value: Int64) -> Bundle {
+            Bundle(
+                author: author.nodeID, epoch: node.chain.openEpoch, ownTag: nil, reports: [],
+                readings: [Reading(sequence: 1, kind: 0, value: value)]
+            ).signed(by: author, network: node.network)
+        }
+        for value in 0..<2 { _ = node.pool.insert(bundle(Int64(value)), at: world.now) }
+        let others = (10..<30).map { bundle(Int64($0)) }
+        #expect(others.count { node.pool.insertAsked($0) } == EvidencePool.askedOfAuthorMax)
+        let wanted = bundle(99)
+        let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
+        let header = header(node, [wanted.id], body)
+        let contents = Contents(
+            header: header, body: body, items: [EvidenceItem(author: author.nodeID, item: wanted.id)])
+        var actions: [NodeAction] = []
+        node.evaluate(header, isSubjective: false, at: world.now, &actions)
+        node.receive(contents, from: world.key(1).nodeID, at: world.now, &actions)
+        func hand(_ bundle: Bundle) {
+            actions = []
+            node.verify(bundle, nil, teller: nil, replyTo: nil, at: world.now, &actions)
+            for case .verify(let ticket, let checks) in actions {
+                node.handle(
+                    .verified(ticket: ticket, Verification(of: checks)), at: world.now, actions: &actions)
+            }
+        }
+        hand(wanted)
+        guard case .needsBundles = try #require(node.candidates[header.digest]).stage else {
+            Issue.record("\(node.candidates[header.digest]!.stage)")
+            return
+        }
+        // Once the network has agreed on it, what it names has room, and others give way.
+        node.finalised(
+            FinalHeader(header: header, certificate: node.chain.last!.certificate), at: world.now, &actions)
+        hand(wanted)
+        #expect(node.pool.contains(wanted.id) && node.pool.askedCount == EvidencePool.askedOfAuthorMax)
+        node.pool.assertInvariants()
+    }
+
+    @Test func `is all that fits into a block is final in the first view`() throws {
+        let world = World(count: 4, chance: Seed.all[2].chance()) { $0.evidenceBytesMax = 600 }
+        for host in 0..<4 { try world.start(host) }
+        #expect(world.run(for: .seconds(90)) { world.commonEpoch >= 6 })
+        var views: [View] = []
+        for case .epochFinal(let epoch, let view, _) in world.notices[0] where epoch > 1 {
+            views.append(view)
+        }
+        #expect(views.count >= 5 && views.allSatisfy { $0 == 1 }, "\(views)")
+        let counts = (2...6).map { world.disks[0].blocks[$0]!.block.evidence.count }
+        #expect(counts.contains { $0 < 4 }, "some did not fit: \(counts)")
+    }
+
+    @Test func `has more octets than a block may have is none`() throws {
+        let node = try world().nodes[0]!
+        let entries = node.pool.entries(
+            randomness: node.chain.randomness, parameters: node.genesis.parameters)
+        var parameters = node.genesis.parameters
+        parameters.evidenceBytesMax = UInt32(entries.byteCount - 1)
+        let fewer = node.pool.entries(randomness: node.chain.randomness, parameters: parameters)
+        #expect(fewer.count < entries.count && fewer.byteCount < entries.byteCount)
+    }
+
     @Test func `is absent is asked for in its order, until it is all here`() {
         var chance = Chance(seed: 5)
         let author = SigningKey(seed: Digest(of: [1]).octets.octetBytes, isGuarded: false).nodeID

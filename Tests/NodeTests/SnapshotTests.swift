@@ -99,6 +99,26 @@ private let seeds = Array(Seed.all.prefix(3))
         try world.verify(3)
     }
 
+    @Test func `who was cut off again and again compares what it holds as ever`() throws {
+        let world = World(count: 4, chance: seeds[0].chance())
+        for host in 0..<4 { try world.start(host) }
+        for _ in 0..<2 {
+            #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 2 })
+            let away = world.disks[0].lastEpoch + 20
+            world.side = [0, 0, 0, 1]
+            #expect(world.run(for: .seconds(200)) { world.disks[0].lastEpoch >= away })
+            world.side = [0, 0, 0, 0]
+            let goal = away + 3
+            #expect(world.run(for: .seconds(90)) { world.disks[3].lastEpoch >= goal })
+        }
+        #expect(try #require(adopted(world, 3)) >= 16)
+        // No set of an epoch that is over is left.
+        func kinds(_ host: Int) -> Int? {
+            world.nodes[host]!.gauges.first { $0.name == "reconciliation.kinds" }?.value
+        }
+        #expect(kinds(3) == kinds(0))
+    }
+
     @Test(arguments: seeds) func `drops who sends a wrong part, and nothing else`(seed: Seed) throws {
         let world = try world(seed)
         world.tamper = { host, message in

@@ -158,8 +158,13 @@ final class World {
     static let epochMilliseconds: UInt32 = 2_000
     /// How long contact cards are good for.
     var cardLifetime: Duration = .seconds(3_600)
+    /// What a host's operator knows, from its next start on.
+    var checkpoints: [Int: Checkpoint] = [:]
 
-    init(count: Int, chance: Chance, beaconPermille: UInt64 = 500) {
+    init(
+        count: Int, chance: Chance, beaconPermille: UInt64 = 500,
+        configure: (inout Parameters) -> Void = { _ in }
+    ) {
         var chance = chance
         seeds = (0..<count).map { _ in chance.octets(32) }
         let keys = seeds.map { SigningKey(seed: $0.span.octetBytes) }
@@ -169,6 +174,7 @@ final class World {
         parameters.beaconThreshold = UInt64.max / 1000 * beaconPermille
         parameters.committeeEpochs = 3
         parameters.reciprocityEpochs = 20
+        configure(&parameters)
         genesis = Genesis(
             name: "world", isTest: true, parameters: parameters, randomness0: Digest(of: chance.octets(8)),
             randomness1: Digest(of: chance.octets(8)),
@@ -199,6 +205,7 @@ final class World {
             roles: [.hotspot, .validator], endpoints: [endpoint(host)], bootstrap: bootstrap, region: nil,
             recordSequence: disks[host].starts)
         settings.membership.lifetime = cardLifetime
+        settings.checkpoint = checkpoints[host]
         var actions: [NodeAction] = []
         nodes[host] = try Node(
             genesis: genesis, key: key(host),

@@ -162,6 +162,44 @@ import Wire
         #expect(asks(until: now + .seconds(2)).count == (isAsked ? 0 : 1))
     }
 
+    @Test func `compare a change in time though the peer that was drawn keeps asking`() {
+        var chance = Chance(seed: 23)
+        var machine = Reconciler(chance: chance.split())
+        var now = Instant.origin
+        var asked: [NodeID] = []
+        func handle(_ event: Reconciler.Event) {
+            var actions: [Reconciler.Action] = []
+            machine.handle(event, at: now, actions: &actions)
+            for case .send(let peer, .roots(let round, let roots)) in actions {
+                asked.append(peer)
+                handle(.frame(.equal((0..<roots.count).map { round &+ UInt16($0) }), from: peer))
+            }
+        }
+        /// What `asker` wants each 0.9 s keeps its own turn away.
+        func run(until end: Instant, asker: NodeID?) {
+            while now < end {
+                now = min(end, now + .milliseconds(900))
+                if let asker { handle(.frame(.want(.records, [7]), from: asker)) }
+                while machine.deadline <= now { handle(.woke) }
+            }
+        }
+        for index in 1...8 {
+            let keys = SketchKeys(secret: chance.octets(32), nonce: chance.bits())
+            handle(.connected(Link.id(index), keys))
+        }
+        for item in 0..<50 { handle(.inserted(.records, Samples.digest(UInt64(item)))) }
+        run(until: now + .seconds(300), asker: nil)
+        // Whoever it is that is drawn.
+        handle(.inserted(.records, Samples.digest(1_000)))
+        let drawn = machine.order.first { machine.peers[$0]!.isHasty }
+        guard let drawn else { return }
+        run(until: now + .seconds(5), asker: drawn)
+        asked = []
+        handle(.inserted(.records, Samples.digest(2_000)))
+        run(until: now + .seconds(3), asker: drawn)
+        #expect(asked.contains { $0 != drawn })
+    }
+
     @Test func `rest though one refuses what the other keeps`() {
         let link = Link(chance: Chance(seed: 10))
         Self.fill(link, .transactions, shared: 400, only: [5, 5])

@@ -40,7 +40,7 @@ import WireSamples
         let scratch = try Scratch()
         let store = try scratch.store()
         func right(at machine: String = "here") throws -> VotingRight {
-            try store.votingRight(of: key, machine: machine, isSoleCopy: false)
+            try store.votingRight(of: key, machine: machine)
         }
         try store.markVirgin(for: key)
         #expect(try right() == .granted)

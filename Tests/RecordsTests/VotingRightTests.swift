@@ -19,9 +19,9 @@ import WireSamples
     }
 
     private func right(
-        _ store: NodeStore, at machine: String = "here", of key: NodeID? = nil, isSoleCopy: Bool = false
+        _ store: NodeStore, at machine: String = "here", of key: NodeID? = nil, soleCopyFrom: Epoch? = nil
     ) throws -> VotingRight {
-        try store.votingRight(of: key ?? self.key, machine: machine, isSoleCopy: isSoleCopy)
+        try store.votingRight(of: key ?? self.key, machine: machine, soleCopyFrom: soleCopyFrom)
     }
 
     @Test func `a store made for a new key may vote, and still may after its first vote`() throws {
@@ -102,8 +102,11 @@ import WireSamples
         try store.markVirgin(for: key)
         #expect(try right(store) == .granted)
         try store.write([.safety([1])])
-        #expect(try right(store, at: "there", isSoleCopy: true) == .granted)
+        #expect(try right(store, at: "there", soleCopyFrom: 907) == .granted)
+        #expect(try store.votesFrom() == 907)
+        // Started again without the word, it is bound by it: the old votes are those of an original that went on.
         #expect(try right(store, at: "there") == .granted)
+        #expect(try store.votesFrom() == 907)
         #expect(try right(store) == .copied(recorded: "there"))
     }
 
@@ -111,9 +114,9 @@ import WireSamples
     {
         let scratch = try Scratch()
         let store = try scratch.store()
-        #expect(try right(store, isSoleCopy: true) == .granted)
+        #expect(try right(store, soleCopyFrom: 7) == .granted)
         #expect(try right(store) == .unknownHistory)
-        #expect(try right(store, isSoleCopy: true) == .granted)
+        #expect(try right(store, soleCopyFrom: 7) == .granted)
         try store.write([.safety([1])])
         #expect(try right(store) == .granted)
     }

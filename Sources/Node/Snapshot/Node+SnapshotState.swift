@@ -4,6 +4,7 @@ import Consensus
 import Dissemination
 import Identity
 import Ledger
+import Reconciliation
 import Wire
 
 // Starting from a recent state, the second part: the state, the evidence of the last two blocks, and the commit of both
@@ -184,7 +185,9 @@ extension Node {
     func adopt(
         _ adopted: Chain, evidence: EvidencePool, at now: Instant, _ actions: inout [NodeAction]
     ) {
+        run(reconciliation: .cleared(.evidence(pool.epoch)), at: now, &actions)
         chain = adopted
+        checkedFinality = nil
         recentFinals = chain.last.map { [$0] } ?? []
         previousPool = evidence
         pool = EvidencePool(epoch: chain.openEpoch)

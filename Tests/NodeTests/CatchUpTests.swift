@@ -1,0 +1,119 @@
+import Bytes
+import Chance
+import Consensus
+import Identity
+import TestKit
+import Testing
+import Wire
+
+@testable import Node
+
+/// What may keep a node from the next block.
+@Suite struct `A node that is behind` {
+    private func world() throws -> World {
+        let world = World(count: 4, chance: Seed.all[0].chance())
+        for host in 0..<4 { try world.start(host) }
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 3 })
+        return world
+    }
+
+    private func asked(_ actions: [NodeAction], of node: NodeID) -> Bool {
+        actions.contains { action in
+            guard case .send(let octets, let to) = action, to.node == node,
+                let frames = try? Payload(decoding: octets.octetBytes).frames
+            else { return false }
+            return frames.contains { frame in
+                guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
+                    return false
+                }
+                if case .finalityRequest = message { return true } else { return false }
+            }
+        }
+    }
+
+    @Test func `asks on, whatever others tell it unasked`() throws {
+        let world = try world()
+        let node = world.nodes[3]!
+        let (liar, honest) = (world.key(1).nodeID, world.key(0).nodeID)
+        let last = try #require(node.chain.last)
+        // Of the open epoch, and nobody voted for it.
+        let header = Header(
+            network: node.network, epoch: node.chain.openEpoch, parent: node.chain.parent, builder: liar,
+            buildView: 1, randomnessProof: last.header.randomnessProof, randomness: node.chain.randomness,
+            evidence: EvidenceSummary(items: []), transactionsRoot: .zero, verdictsRoot: .zero,
+            stateRoot: .zero, committee: node.chain.committee.digest,
+            nextCommittee: node.chain.nextCommittee.digest, parameters: node.genesis.parameters.digest,
+            wallTime: 0)
+        let certificate = Certificate(
+            ballot: .finalize(header.epoch, 1, header.digest), voters: last.certificate.voters,
+            signatures: last.certificate.signatures)
+        let forged = FinalHeader(header: header, certificate: certificate)
+        world.now = world.now + .seconds(1)
+        var actions: [NodeAction] = []
+        node.receive(finality: [forged], from: liar, at: world.now, &actions)
+        let tickets = actions.compactMap { action -> UInt64? in
+            if case .verify(let ticket, _) = action { ticket } else { nil }
+        }
+        #expect(tickets.count == 1)
+        // One at a time: it is no way to keep the workers from votes.
+        node.receive(finality: [forged], from: liar, at: world.now, &actions)
+        #expect(actions.count { if case .verify = $0 { true } else { false } } == 1)
+        var asking: [NodeAction] = []
+        node.requestFinality(from: honest, knownFinal: header.epoch, at: world.now, &asking)
+        #expect(asked(asking, of: honest), "the liar's word is no answer")
+        let before = node.score(of: liar, at: world.now)
+        let refused = Verification(of: [.signature(liar, preimage: [1], last.certificate.signatures[0])])
+        node.handle(.verified(ticket: tickets[0], refused), at: world.now, actions: &actions)
+        #expect(node.score(of: liar, at: world.now) < before)
+        #expect(node.fetched.isEmpty && node.checkedFinality == nil)
+        let goal = world.commonEpoch + 3
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= goal })
+    }
+
+    @Test func `takes no block that is not its operator's checkpoint, block by block either`() throws {
+        let world = World(count: 4, chance: Seed.all[1].chance())
+        for host in 0..<3 { try world.start(host) }
+        #expect(world.run(for: .seconds(90)) { world.commonEpoch >= 6 })
+        world.checkpoints[3] = Checkpoint(epoch: 3, header: Digest(of: [1]))
+        try world.start(3)
+        world.run(for: .seconds(20))
+        #expect(world.disks[3].lastEpoch == 2)
+        #expect(world.alarms.contains { $0.contains("where the checkpoint is") }, "\(world.alarms)")
+        let header = world.disks[0].blocks[3]!.block.header.digest
+        world.crash(3)
+        world.checkpoints[3] = Checkpoint(epoch: 3, header: header)
+        try world.start(3)
+        let goal = world.disks[0].lastEpoch
+        #expect(world.run(for: .seconds(60)) { world.disks[3].lastEpoch >= goal })
+    }
+
+    @Test func `has room at its workers for what the next block waits for`() throws {
+        let world = try world()
+        let node = world.nodes[3]!
+        let next = node.nextTicket
+        for number in 0..<Node.ticketsMax {
+            node.tickets[next + 1_000_000 + UInt64(number)] = .candidate(.zero)
+        }
+        var actions: [NodeAction] = []
+        node.verify(.candidate(.zero), [], at: world.now, &actions)
+        #expect(actions.isEmpty)
+        node.verify(.candidate(.zero), [], isOwed: true, at: world.now, &actions)
+        #expect(actions.count == 1)
+        // From the wire: a block of which all is here is checked, however many other things are.
+        actions = []
+        let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
+        let header = Header(
+            network: node.network, epoch: node.chain.openEpoch, parent: node.chain.parent,
+            builder: node.chain.committee.seats[node.leaders[0]].key, buildView: 1,
+            randomnessProof: node.chain.last!.header.randomnessProof, randomness: node.chain.randomness,
+            evidence: EvidenceSummary(items: []), transactionsRoot: body.root, verdictsRoot: .zero,
+            stateRoot: .zero, committee: node.chain.committee.digest,
+            nextCommittee: node.chain.nextCommittee.digest, parameters: node.genesis.parameters.digest,
+            wallTime: 0)
+        node.evaluate(header, isSubjective: false, at: world.now, &actions)
+        node.receive(
+            Contents(header: header, body: body, items: []), from: world.key(1).nodeID, at: world.now,
+            &actions)
+        #expect(actions.contains { if case .verify = $0 { true } else { false } })
+    }
+}
