@@ -169,18 +169,6 @@ import Wire
         #expect(answered == 8)
     }
 
-    @Test func `one thing at a time is read from the store for who asks`() throws {
-        var desk = try Desk()
-        // Old ones are read: nothing of this chain is in memory.
-        desk.node.chain.last = nil
-        var reads = 0
-        for _ in 0..<10 {
-            desk.hear(.question(.follow(1)), from: desk.devices[0].nodeID)
-            reads += desk.actions.count { if case .serve = $0 { true } else { false } }
-        }
-        #expect(reads == desk.node.edges.reads.count && reads <= 1)
-    }
-
     @Test func `strangers without number get no more than a node can spare`() throws {
         var allowance = EdgeAllowance(chance: Chance(seed: 4))
         var chance = Chance(seed: 5)

@@ -51,6 +51,28 @@ private func stranger(_ number: UInt8) -> NodeID {
         #expect(sends(probes, from: world.key(1).nodeID, world.endpoint(1), in: world) == 32, "a peer's are")
     }
 
+    @Test func `one thing at a time is read from the store for a stranger`() throws {
+        let world = try world()
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 2 })
+        let node = world.nodes[0]!
+        // Nothing of the chain is in memory.
+        node.recentFinals = []
+        func reads() -> Int {
+            var actions: [NodeAction] = []
+            let frame = Frame.message(Message.question(.follow(1)).encoded())
+            for _ in 0..<10 {
+                node.handle(
+                    .payload(
+                        Payload(frames: [frame]).encoded(), from: stranger(1), .loopback(port: 5_000)),
+                    at: world.now, actions: &actions)
+            }
+            return actions.count { if case .serve = $0 { true } else { false } }
+        }
+        #expect(reads() == 1)
+        world.handle(.served([], to: stranger(1)), at: 0)
+        #expect(reads() == 1)
+    }
+
     @Test func `a peer asks for no more than can be read for it at one time`() throws {
         let world = try world()
         let (node, peer, place) = (world.nodes[0]!, world.key(1).nodeID, world.endpoint(1))
