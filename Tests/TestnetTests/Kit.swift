@@ -107,6 +107,10 @@ final class Command {
 
 /// Runs `earshot` to its end; returns its exit status and all that it said.
 func run(_ arguments: String..., in folder: borrowing Scratch) async throws -> (status: Int32, said: String) {
+    try await run(arguments, in: folder)
+}
+
+func run(_ arguments: [String], in folder: borrowing Scratch) async throws -> (status: Int32, said: String) {
     let log = "\(folder.path)/command-\(UUID().uuidString).log"
     let child = try ChildProcess(name: "earshot", executable: earshot, arguments: arguments, logFile: log)
     let status = try await eventually("the end of earshot \(arguments.joined(separator: " "))") {

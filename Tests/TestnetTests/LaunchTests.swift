@@ -97,6 +97,17 @@ extension TestnetTests {
             }
         }
 
+        @Test func `a signal before the epochs that were asked for is no success`() async throws {
+            let scratch = try Scratch()
+            let child = try testnet(
+                scratch.path + "/net", ["--epochs", "500"], log: scratch.path + "/log")
+            try await until("the first final epoch") { text(scratch.path + "/log").contains("ready:") }
+            kill(child.processID, SIGINT)
+            #expect(try await eventually("its end", within: .seconds(15)) { child.exitStatus } == 1)
+            let said = text(scratch.path + "/log")
+            #expect(said.contains("of 500: what the nodes hold was not compared"), "\(said)")
+        }
+
         @Test func `children do not outlive a parent that was killed`() async throws {
             let scratch = try Scratch()
             let child = try testnet(scratch.path + "/net", log: scratch.path + "/log")

@@ -1,0 +1,108 @@
+import Bytes
+import Foundation
+import Identity
+import Records
+import Runtime
+import Testing
+import Wire
+
+extension TestnetTests {
+    /// What a command makes of a user's slip: a sentence, a status that is none of success, and nothing half done.
+    @Suite struct SlipTests {
+        @Test func `a store that was cut short is damaged, and nobody is killed by it`() async throws {
+            let scratch = try Scratch()
+            let data = scratch.path + "/node/data"
+            try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+            let made = try await run("keys", "new", scratch.path + "/key", "--data", data, in: scratch)
+            #expect(made.status == 0, "\(made.said)")
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: data + "/data.mdb"))
+            // The two pages that say where everything is.
+            try file.truncate(atOffset: 2 * UInt64(sysconf(Int32(_SC_PAGESIZE))))
+            try file.close()
+            let looked = try await run("inspect", scratch.path + "/node", "status", in: scratch)
+            #expect(looked.status == 1 && looked.said.contains("damaged"), "\(looked.said)")
+            #expect(!looked.said.contains("crashed"), "\(looked.said)")
+        }
+
+        @Test func `reading a store of another makes no file in it`() async throws {
+            let scratch = try Scratch()
+            let data = scratch.path + "/node/data"
+            try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+            let made = try await run("keys", "new", scratch.path + "/key", "--data", data, in: scratch)
+            #expect(made.status == 0, "\(made.said)")
+            for name in try FileManager.default.contentsOfDirectory(atPath: data) where name != "data.mdb" {
+                try FileManager.default.removeItem(atPath: data + "/" + name)
+            }
+            _ = try await run("inspect", scratch.path + "/node", "status", in: scratch)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: data) == ["data.mdb"])
+        }
+
+        @Test func `a forwarder's EUI with a slip is refused, as everybody would be let in without it`()
+            async throws
+        {
+            let scratch = try Scratch()
+            let config = scratch.path + "/node.toml"
+            for gateway in ["aa:55:5a:00:00:00:00:01", "aa555a000000001", "zz", ""] {
+                try """
+                key = "k"
+                data = "d"
+                genesis = "g"
+                roles = ["hotspot"]
+                listen = "127.0.0.1:4100"
+                radio = "127.0.0.1:1700"
+                gateway = "\(gateway)"
+                """.write(toFile: config, atomically: true, encoding: .utf8)
+                let ran = try await run("node", "--config", config, in: scratch)
+                #expect(ran.status == 1 && ran.said.contains("gateway must be"), "\(gateway): \(ran.said)")
+            }
+        }
+
+        @Test func `a refused store leaves no key behind`() async throws {
+            let scratch = try Scratch()
+            try "not a store".write(toFile: scratch.path + "/file", atomically: true, encoding: .utf8)
+            let key = scratch.path + "/key"
+            let refused = try await run("keys", "new", key, "--data", scratch.path + "/file", in: scratch)
+            #expect(refused.status == 1 && !FileManager.default.fileExists(atPath: key), "\(refused.said)")
+            let made = try await run("keys", "new", key, "--data", scratch.path + "/data", in: scratch)
+            #expect(made.status == 0, "\(made.said)")
+        }
+
+        @Test func `a network may be called anything, and its file reads back`() async throws {
+            let scratch = try Scratch()
+            let key = try await run("keys", "new", scratch.path + "/key", "--json", in: scratch)
+            #expect(key.status == 0, "\(key.said)")
+            let keys = NodeKeys(seed: SecretSeed(octets: Digest(of: [7]).octets.octetBytes))
+            let validator = "\(keys.signing.nodeID.text):\(keys.vrf.publicKey.octets.hex)"
+            let name = "a \"quoted\" \\ name\n[parameters]"
+            let printed = try await run(
+                "genesis", "new", "--name", name, "--validator", validator, in: scratch)
+            #expect(printed.status == 0, "\(printed.said)")
+            let file = scratch.path + "/genesis.toml"
+            try printed.said.write(toFile: file, atomically: true, encoding: .utf8)
+            #expect(try GenesisFile.read(file).name == name)
+        }
+
+        @Test func `an update that does not state all radio facts is not signed`() async throws {
+            let scratch = try Scratch()
+            let world = try World(portBase: Ports.lists) { $0.nodes = 4 }
+            defer { withExtendedLifetime(world) {} }
+            let member = world.testnet.plan.members[0]
+            let signing = [
+                "--genesis", world.directory.genesisFile, "--key",
+                world.directory.folder(member.name) + "/node.key", "--node", world.directory.peersFile,
+                "--offline", "--nonce", "1", "--expiry", "10",
+            ]
+            func update(_ options: String...) async throws -> (status: Int32, said: String) {
+                try await run(["tx", "update", member.id.text] + options + signing, in: scratch)
+            }
+            for options in [["--owner", member.id.text], ["--gain", "6"], ["--region", "US915"]] {
+                let ran = try await run(["tx", "update", member.id.text] + options + signing, in: scratch)
+                #expect(ran.status == 1 && ran.said.contains("stated as a whole"), "\(ran.said)")
+            }
+            let whole = try await update("--gain", "6", "--region", "US915", "--owner", member.id.text)
+            #expect(whole.status == 0, "\(whole.said)")
+            let both = try await update("--latitude", "47", "--longitude", "8", "--gain", "6")
+            #expect(both.status == 1 && both.said.contains("a transaction of its own"), "\(both.said)")
+        }
+    }
+}
