@@ -86,7 +86,7 @@ struct Reassembly: Sendable {
         return .complete(octets)
     }
 
-    /// When something new of the message arrived last, from anyone.
+    /// When something new of the message arrived last from this peer.
     func progress(of id: ShortID, from peer: NodeID) -> Instant? {
         senders[peer]?.messages[id]?.progress
     }

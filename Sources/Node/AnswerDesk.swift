@@ -1,4 +1,5 @@
 import Chance
+import Dissemination
 import Identity
 
 /// How much peers may ask. A question is a few octets, its answer may be megabytes, made here or read from the store by the
@@ -11,9 +12,10 @@ import Identity
 ///   peer any more: a new session does not begin anew.
 struct AnswerDesk {
     static let burst: Duration = .seconds(1)
-    /// For an answer of no octets; for each mebioctet a tenth of a second.
+    /// For an answer of no octets.
     static let least: Duration = .microseconds(50)
-    static let octetsPerSecond: Int64 = 10 << 20
+    /// What a peer may say of the same: an honest one has no more to say, and nobody can be sent more.
+    static let octetsPerSecond = Dissemination.Lane.bulk.octetsPerSecond
     static let readsMax = 8
 
     private var clocks: [NodeID: Instant] = [:]
@@ -27,19 +29,19 @@ struct AnswerDesk {
     }
 
     mutating func charge(_ byteCount: Int, to peer: NodeID, at now: Instant) {
-        let cost = Duration.nanoseconds(Int64(byteCount) * 1_000_000_000 / Self.octetsPerSecond)
+        let cost = Duration.nanoseconds(Int64(byteCount) * 1_000_000_000 / Int64(Self.octetsPerSecond))
         clocks[peer] = max(clocks[peer] ?? now, now) + Self.least + cost
     }
 
     /// Whether one more request of this peer may go to the store; counts it.
-    mutating func reads(for peer: NodeID) -> Bool {
+    mutating func beginRead(for peer: NodeID) -> Bool {
         guard reading[peer, default: 0] < Self.readsMax else { return false }
         reading[peer, default: 0] += 1
         return true
     }
 
     /// A request came back; false if none of this peer was out.
-    mutating func hasRead(for peer: NodeID) -> Bool {
+    mutating func endRead(for peer: NodeID) -> Bool {
         guard let count = reading[peer] else { return false }
         reading[peer] = count > 1 ? count - 1 : nil
         return true

@@ -60,7 +60,7 @@ extension Node {
 
     /// Has the store read for a peer, unless enough is being read for it.
     func read(_ request: StoreRequest, for peer: NodeID, _ actions: inout [NodeAction]) {
-        guard answerDesk.reads(for: peer) else { return count(.overAsked) }
+        guard answerDesk.beginRead(for: peer) else { return count(.overAsked) }
         actions.append(.serve(request, to: peer))
     }
 }

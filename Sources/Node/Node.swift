@@ -215,7 +215,7 @@ public final class Node {
         case .bootstrap(let list):
             run(membership: .bootstrap(list.map { Membership.Listed($0, $1) }), at: now, &actions)
         case .served(let messages, let peer):
-            if answerDesk.hasRead(for: peer) {
+            if answerDesk.endRead(for: peer) {
                 for message in messages { answer(message, to: peer, at: now, &actions) }
             } else {
                 served(messages, toEdge: peer, at: now, &actions)

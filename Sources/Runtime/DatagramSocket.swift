@@ -7,15 +7,41 @@ public final class DatagramSocket {
 
     /// Binds to an address; port 0 lets the system choose.
     public init(boundTo endpoint: Endpoint) throws(RuntimeError) {
+        do throws(Refusal) {
+            descriptor = try Self.bound(to: endpoint)
+        } catch {
+            throw RuntimeError("cannot bind \(endpoint): \(error)")
+        }
+    }
+
+    /// Why the system gives no socket there.
+    struct Refusal: Error, CustomStringConvertible {
+        let errorNumber: Int32
+
+        var description: String { unsafe String(cString: strerror(errorNumber)) }
+    }
+
+    /// A descriptor bound to an address; of one in IPv6 that is no particular one, to both families, whatever the system's
+    /// default is.
+    static func bound(to endpoint: Endpoint, blocks: Bool = true) throws(Refusal) -> Int32 {
         let family = endpoint.ipv4 != nil ? AF_INET : AF_INET6
-        descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw RuntimeError("the system gives no socket: error \(errno)") }
-        let status = unsafe Self.withAddress(endpoint) { unsafe bind(descriptor, $0, $1) }
+        let kind =
+            Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            | (blocks ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+        let descriptor = socket(family, kind, 0)
+        guard descriptor >= 0 else { throw Refusal(errorNumber: errno) }
+        if family == AF_INET6 {
+            var no: Int32 = 0
+            unsafe setsockopt(
+                descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &no, socklen_t(MemoryLayout<Int32>.size))
+        }
+        let status = unsafe withAddress(endpoint) { unsafe bind(descriptor, $0, $1) }
         guard status == 0 else {
             let code = errno
             Glibc.close(descriptor)
-            throw RuntimeError("cannot bind \(endpoint): \(unsafe String(cString: strerror(code)))")
+            throw Refusal(errorNumber: code)
         }
+        return descriptor
     }
 
     public func close() { Glibc.close(descriptor) }

@@ -32,10 +32,10 @@ final class NodeSocket: Sendable {
     ) async throws -> NodeSocket {
         let bound: Int32
         do {
-            bound = try listen(on: endpoint)
+            bound = try DatagramSocket.bound(to: endpoint, blocks: false)
         } catch {
             throw RuntimeError(
-                "cannot listen on \(endpoint) for \(name): \(unsafe String(cString: strerror(error.errorNumber))); is "
+                "cannot listen on \(endpoint) for \(name): \(error); is "
                     + "another node running there? Stop it or choose another port")
         }
         let descriptor = fcntl(bound, F_DUPFD_CLOEXEC, 0)
@@ -78,31 +78,6 @@ final class NodeSocket: Sendable {
         _ = unsafe address.withSockAddr { address, length in
             unsafe sendto(descriptor, bytes, bytes.count, 0, address, socklen_t(length))
         }
-    }
-
-    private struct Refusal: Error {
-        let errorNumber: Int32
-    }
-
-    private static func listen(on endpoint: Endpoint) throws(Refusal) -> Int32 {
-        let family = endpoint.ipv4 != nil ? AF_INET : AF_INET6
-        let descriptor = socket(
-            family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue),
-            0)
-        guard descriptor >= 0 else { throw Refusal(errorNumber: errno) }
-        var no: Int32 = 0
-        if family == AF_INET6 {
-            // Both families on one socket, whatever the system's default is.
-            unsafe setsockopt(
-                descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &no, socklen_t(MemoryLayout<Int32>.size))
-        }
-        let status = unsafe DatagramSocket.withAddress(endpoint) { unsafe Glibc.bind(descriptor, $0, $1) }
-        guard status == 0 else {
-            let code = errno
-            Glibc.close(descriptor)
-            throw Refusal(errorNumber: code)
-        }
-        return descriptor
     }
 }
 

@@ -133,14 +133,14 @@ private func stranger(_ number: UInt8) -> NodeID {
 
     @Test func `what is read for it is counted until it comes back`() {
         var desk = AnswerDesk()
-        var taken = (0..<12).map { _ in desk.reads(for: peer) }
+        var taken = (0..<12).map { _ in desk.beginRead(for: peer) }
         #expect(taken.count { $0 } == AnswerDesk.readsMax)
         desk.forget(peer)
-        taken = [desk.reads(for: peer)]
+        taken = [desk.beginRead(for: peer)]
         #expect(taken == [false], "a new session does not begin anew")
-        let back = (0..<12).map { _ in desk.hasRead(for: peer) }
+        let back = (0..<12).map { _ in desk.endRead(for: peer) }
         #expect(back.count { $0 } == AnswerDesk.readsMax)
-        taken = [desk.reads(for: peer)]
+        taken = [desk.beginRead(for: peer)]
         #expect(taken == [true])
     }
 }
