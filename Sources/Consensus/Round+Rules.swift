@@ -67,9 +67,11 @@ extension Round {
         prune()
     }
 
-    /// Rule 6.
+    /// Rule 6, and one thing more: where a view is notarized, a quorum is in it, and so is this seat from then on. Else one whose times
+    /// are longer than the others' would never come to where they are: each notarization puts its finalize timer off, and where
+    /// it is needed for the quorum, nothing is final until they have slowed down to it.
     private func nextView(at now: Instant) -> View? {
-        var next = view
+        var next = max(view, highestNotarization)
         for (view, slot) in slots where slot.nullification != nil { next = max(next, view + 1) }
         if let timer = finalizeTimer, timer.at <= now { next = max(next, timer.view + 1) }
         next = min(next, ceiling)

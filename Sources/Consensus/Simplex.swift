@@ -20,7 +20,7 @@ public import Wire
 /// 4. Nullify (v): the proposal timer ran out and nothing is notarized here; or the view timer ran out without
 ///    N[v]; or what the leader signed is objectively invalid. Never after the own finalization.
 /// 5. A quorum of equal votes is a certificate: sent to all.
-/// 6. X[v] → enter v+1. N[v] → enter v+1 after the finalize timer. A finalize certificate ends the epoch.
+/// 6. X[v] → enter v+1. N[v] → enter v at once, v+1 after the finalize timer. A finalize certificate ends the epoch.
 ///
 /// Whether a proposal is fresh is read from the header's `buildView`, which the leader signed, never from the
 /// proposal's `parentView`, which a relay could forge; certificates count wherever they came from.

@@ -282,6 +282,19 @@ import Wire
         #expect(solo.machine.status.view == 2)
     }
 
+    @Test func `a seat whose times are longer votes where the others are, however fast they go on`() {
+        var solo = Solo(seats: 7, leading: 7)
+        // Each view is notarized before the own finalize timer of the one before, of 200 ms, runs out.
+        for view in View(1)...4 {
+            solo.give(.proposal(solo.proposal(view, solo.fresh, parentView: view - 1)))
+            if view == 1 { solo.give(.judged(epoch: 1, digest: solo.fresh.digest, .valid)) }
+            solo.give(.certificate(solo.certificate(.notarize(1, view, solo.fresh.digest))))
+            #expect(solo.machine.status.view == view)
+            #expect(solo.ballots.contains(.finalize(1, view, solo.fresh.digest)), "view \(view)")
+            solo.give(.woke, after: .milliseconds(100))
+        }
+    }
+
     @Test func `what is final is announced once with its header, and nothing more is signed`() throws {
         var solo = Solo()
         solo.give(.certificate(solo.certificate(.finalize(1, 1, solo.fresh.digest))))
