@@ -107,8 +107,10 @@ extension StateTrie {
 
     // MARK: Fetching
 
-    /// The hash of whatever a part shows below a place; nil if an entry in it cannot lie where it does.
+    /// The hash of whatever a part shows below a place; nil if an entry in it cannot lie where it does, or if it shows nothing
+    /// but that hash: who asked knew it.
     public static func hash(of part: StatePart, below place: StatePlace) -> Digest? {
+        if case .stub = part.nodes[0] { return nil }
         var next = 0
         return hash(of: part, &next, below: place)
     }

@@ -169,8 +169,14 @@ struct EvidencePool {
 }
 
 extension EvidenceEntry {
-    /// Of its bundles, as they are encoded.
-    var byteCount: Int { bundles.reduce(0) { $0 + $1.encoded().count } }
+    /// What it counts for in a block: a bundle as it is encoded, a conflict as the two largest. Which two of an author's bundles
+    /// a node holds is its own affair, and no rule of a block may depend on it.
+    var byteCount: Int {
+        switch self {
+        case .bundle(let bundle): bundle.encoded().count
+        case .conflict: 2 * Bundle.byteCountMax
+        }
+    }
 }
 
 extension [EvidenceEntry] {

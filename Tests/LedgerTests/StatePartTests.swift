@@ -133,6 +133,13 @@ private func fetch(
         #expect(StateTrie.hash(of: leaf, below: wrong) == nil)
     }
 
+    @Test func `that only repeats what was asked for is none`() {
+        let digest = Digest(of: [1])
+        #expect(StateTrie.hash(of: StatePart(nodes: [.stub(digest)]), below: .root) == nil)
+        let inner = StatePart(nodes: [.inner, .stub(digest), .empty])
+        #expect(StateTrie.hash(of: inner, below: .root) != nil)
+    }
+
     @Test func `has no place below a whole path`() {
         let deepest = (0..<256).reduce(StatePlace.root) { place, _ in place.child(onRight: true) }
         let part = StatePart(nodes: [.inner, .empty, .empty])

@@ -51,6 +51,20 @@ import Wire
         #expect(fault(node, [one, other]) == .badRandomness)
     }
 
+    @Test func `has a conflict is as large, whichever two bundles of its author are held`() throws {
+        let node = try world().nodes[0]!
+        let entries = node.pool.entries(
+            randomness: node.chain.randomness, parameters: node.genesis.parameters)
+        let bundles = entries.flatMap(\.bundles)
+        let (one, other) = (bundles[0], bundles[1])
+        let large = Bundle(
+            author: one.author, epoch: one.epoch, ownTag: nil, reports: [],
+            readings: (0..<16).map { Reading(sequence: $0, kind: 1, value: 1) })
+        #expect(large.encoded().count > other.encoded().count)
+        #expect(EvidenceEntry.conflict(one, other).byteCount == EvidenceEntry.conflict(one, large).byteCount)
+        #expect(EvidenceEntry.conflict(one, other).byteCount >= one.encoded().count + large.encoded().count)
+    }
+
     @Test func `is longer than any is not looked for`() throws {
         let node = try world().nodes[0]!
         let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)

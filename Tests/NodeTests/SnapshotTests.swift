@@ -153,6 +153,17 @@ private let seeds = Array(Seed.all.prefix(3))
         #expect(Set(liars(world, 3)).isSubset(of: [world.key(2).nodeID]))
     }
 
+    @Test(arguments: seeds) func `is not sent after states that nobody has for ever`(seed: Seed) throws {
+        let world = try world(seed)
+        world.tamper = { host, message in
+            guard host == 1, case .snapshotAnswer(.part(let epoch, _, _)) = message else { return message }
+            return .snapshotAnswer(.states(first: epoch + 1, last: epoch + 1_000))
+        }
+        try world.start(3)
+        try expectJoined(world)
+        #expect(Set(liars(world, 3)).isSubset(of: [world.key(1).nodeID]))
+    }
+
     @Test(arguments: seeds) func `fetches nothing for a claim that nobody can show`(seed: Seed) throws {
         let world = World(count: 4, chance: seed.chance())
         world.tamper = { host, message in

@@ -100,10 +100,15 @@ extension Node {
             return abandon("no peer gave more of it", at: now, &actions)
         }
         if sync.fetch.deadline <= now { step(.woke, at: now, &actions) }
+        // One may wait for room at the workers.
+        verifyNextHeader(at: now, &actions)
     }
 
     func notePeersOfSnapshot(at now: Instant, _ actions: inout [NodeAction]) {
-        if snapshots.sync != nil { step(.sources(peers), at: now, &actions) }
+        guard snapshots.sync != nil else { return }
+        snapshots.sync!.givers.formIntersection(peers)
+        snapshots.sync!.leavers.formIntersection(peers)
+        step(.sources(peers), at: now, &actions)
     }
 
     func abandon(_ why: String?, at now: Instant, _ actions: inout [NodeAction]) {

@@ -55,7 +55,12 @@ extension Node {
             sync.committeeWanted == nil
         else { return }
         guard let (final, peer) = sync.headers[sync.light.openEpoch] else {
-            if sync.light.openEpoch > sync.claimed { followed(at: now, &actions) }
+            if sync.light.openEpoch > sync.claimed { return followed(at: now, &actions) }
+            if sync.fetch.isIdle {
+                // Claimed after the last range was answered, or dropped with a liar's: nobody else asks for it.
+                snapshots.sync!.nextRange = sync.light.openEpoch
+                goOnFollowing(at: now, &actions)
+            }
             return
         }
         let header = final.header
@@ -85,9 +90,12 @@ extension Node {
         guard let sync = snapshots.sync else { return }
         lied(peer, what, at: now, &actions)
         var ranges: [Item] = []
+        var end: Epoch = 0
         for epoch in sync.headers.keys.sorted() where sync.headers[epoch]!.from == peer {
             snapshots.sync!.headers[epoch] = nil
-            if sync.headers[epoch - 1]?.from != peer { ranges.append(.headers(epoch)) }
+            guard epoch >= end else { continue }
+            ranges.append(.headers(epoch))
+            end = epoch + Epoch(Message.finalityMax)
         }
         step(.want(ranges), at: now, &actions)
     }
@@ -149,6 +157,11 @@ extension Node {
             return abandon(nil, at: now, &actions)
         }
         save(all: true, &actions)
+        if let (peer, first) = sync.sentOn {
+            snapshots.sync!.sentOn = nil
+            // Else it could interrupt the fetching for ever, and look as if it were only ahead.
+            if target.epoch < first { lied(peer, "states that nobody has", at: now, &actions) }
+        }
         guard target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 else {
             return abandon(nil, at: now, &actions)
         }

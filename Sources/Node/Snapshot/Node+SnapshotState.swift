@@ -17,6 +17,7 @@ extension Node {
         actions.append(.notice(.snapshot(.fetching(target.epoch))))
         step(.forget, at: now, &actions)
         snapshots.sync!.progressAt = now
+        snapshots.sync!.leavers = []
         snapshots.sync!.stage = .fetching([.root: target.stateRoot])
         guard sync.state.root != target.stateRoot else { return stateIsHere(at: now, &actions) }
         step(.want([.part(target.epoch, .root)]), at: now, &actions)
@@ -34,6 +35,7 @@ extension Node {
             guard sync.fetch.awaits(item, from: peer) else { return count(.unasked) }
             return lied(peer, "a part of the state after epoch \(epoch)", at: now, &actions)
         }
+        snapshots.sync!.givers.insert(peer)
         let difference = sync.state.difference(from: part, below: place)
         take(difference, inPlaceOf: place)
         snapshots.sync!.parts += 1
@@ -68,9 +70,12 @@ extension Node {
             sync.fetch.asks(peer)
         else { return count(.unasked) }
         step(.refused(by: peer), at: now, &actions)
-        guard target.epoch < first, first <= last, now >= sync.mayRetargetAt else { return }
+        guard target.epoch < first, first <= last else { return }
+        snapshots.sync!.leavers.insert(peer)
+        guard snapshots.sync!.isLeft(byPeers: peers.count), now >= sync.mayRetargetAt else { return }
         // Others may serve it still; but they will not for long.
         snapshots.sync!.mayRetargetAt = now + .seconds(1)
+        snapshots.sync!.sentOn = (peer, first)
         snapshots.sync!.claimed = last
         snapshots.sync!.nextRange = sync.light.openEpoch
         snapshots.sync!.stage = .following

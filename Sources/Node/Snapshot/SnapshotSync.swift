@@ -86,6 +86,11 @@ struct SnapshotSync {
     var unsavedRows: [(key: StateKey, value: [UInt8]?)] = []
     /// No sooner is a newer state chosen in place of one that is no longer served.
     var mayRetargetAt: Instant = .origin
+    /// Peers that gave parts of a state, and those that say to serve the present target no more.
+    var givers: Set<NodeID> = []
+    var leavers: Set<NodeID> = []
+    /// Who sent this node after newer headers, and the first that there must be for its word to be true.
+    var sentOn: (by: NodeID, first: Epoch)?
     var parts = 0
     var byteCount = 0
     /// The last time that something became known.
@@ -108,6 +113,11 @@ struct SnapshotSync {
 
     /// What the state must come to.
     var target: Header? { light.last }
+
+    /// Whether the target is one that most do not serve any more: what one of several peers says interrupts nobody.
+    func isLeft(byPeers count: Int) -> Bool {
+        leavers.count >= min(2, count) && leavers.count * 2 > givers.union(leavers).count
+    }
 
     /// Whether a bundle belongs to what is fetched.
     func wants(_ bundle: Bundle) -> Bool {
