@@ -39,11 +39,16 @@ public final class NodeStore: Sendable {
     let verdicts, executions, rewards, transactions, peers, node, candidates: Table
     let finals, committees, fetched, undo: Table
 
+    /// Evidence, which is kept for weeks, is most of a store: all nodes have the same, and would stop together at a lower limit.
+    /// Only addresses are taken, by doubling.
+    public static let mapByteCountMax = 1 << 44
+
     /// Opens a node's store; a writer creates it if it is not there.
     public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
         var options = Store.Options()
         options.readOnly = readOnly
         options.mapByteCount = mapByteCount
+        options.mapByteCountMax = Self.mapByteCountMax
         store = try Store(at: directory, options: options, format: Self.format, tables: Self.tables)
         blocks = store.table("blocks")
         summaries = store.table("summaries")
@@ -74,6 +79,8 @@ public final class NodeStore: Sendable {
         /// What a node that fetches a state follows the headers from, sealed; and the earliest epoch after which the
         /// whole state can be told, if that is not genesis.
         case snapshot, base
+        /// Peers in the order of their worth, which their records are not stored in.
+        case peerOrder
         /// Of how many epochs evidence and verdicts are kept; absent: of all.
         case kept
     }
@@ -102,6 +109,7 @@ public enum RecordWrite: Sendable {
         BlockRecord, bundles: [Bundle], changes: [(key: StateKey, value: [UInt8]?)],
         verdicts: [BeaconVerdict],
         rewards: [Reward], EpochSummary)
+    /// The best first: a node that starts again takes the first ones for its anchors.
     case peers([NodeRecord])
     /// The one bundle that an edge node signed last.
     case outbox(Bundle)
@@ -170,6 +178,9 @@ extension NodeStore {
                 try transaction.put(
                     record.encoded().octetBytes, for: record.node.octets.octetBytes, in: peers)
             }
+            var writer = ByteWriter()
+            writer.list(records.map(\.node))
+            try put(writer.bytes, .peerOrder, &transaction)
         case .outbox(let bundle): try put(bundle.encoded(), .ownBundle, &transaction)
         case .droppedOpen: try clearOpen(&transaction)
         case .following(let bytes, let epoch):

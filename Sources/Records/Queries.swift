@@ -269,17 +269,28 @@ extension NodeStore {
         return list
     }
 
+    /// Peers of the last life, the best first.
     public func peerRecords() throws(StoreError) -> [NodeRecord] {
         try store.read { transaction throws(StoreError) in try peerRecords(transaction) }
     }
 
     private func peerRecords(_ transaction: borrowing ReadTransaction) throws(StoreError) -> [NodeRecord] {
-        var list: [NodeRecord] = []
+        var records: [NodeID: NodeRecord] = [:]
+        var rest: [NodeID] = []
         try transaction.forEach(in: peers) { _, value throws(StoreError) in
-            list.append(try Self.decode(value))
+            let record: NodeRecord = try Self.decode(value)
+            records[record.node] = record
+            rest.append(record.node)
             return true
         }
-        return list
+        var best: [NodeID] = []
+        let key = Array(Single.peerOrder.rawValue.utf8)
+        if let bytes = try transaction.value(of: key.octetBytes, in: node) {
+            var reader = ByteReader(bytes)
+            do throws(DecodeError) { best = try reader.list(max: 1 << 16) } catch { throw .corrupted }
+        }
+        // Stores of older versions have no order.
+        return (best + rest).compactMap { records.removeValue(forKey: $0) }
     }
 
     /// The genesis this store belongs to; nil in a fresh store.
@@ -294,11 +305,19 @@ extension NodeStore {
     }
 
     /// A number higher than at every start before: the sequence of the node's contact card.
-    public func nextRecordSequence() throws(StoreError) -> UInt64 {
-        let next = (try single(.recordSequence).map { Self.epoch($0) } ?? 0) + 1
+    ///
+    /// - Parameter floor: It is no lower than this. Seconds since 1970 put a node whose store is another one, or an older
+    ///   copy, above the cards that others remember of it.
+    public func nextRecordSequence(atLeast floor: UInt64 = 0) throws(StoreError) -> UInt64 {
+        let last = try single(.recordSequence).map { Self.epoch($0) } ?? 0
+        guard last < Self.recordSequenceMax else { throw .corrupted }
+        let next = max(last + 1, min(floor, Self.recordSequenceMax))
         try setSingle(Self.key(next), .recordSequence)
         return next
     }
+
+    /// Room below it for the changes within one life.
+    private static let recordSequenceMax: UInt64 = 1 << 40
 
     /// The timestamp of a handshake that was written last; 0 in a fresh store.
     public func lastStamp() throws(StoreError) -> UInt64 {

@@ -44,7 +44,11 @@ extension NodeStore {
                 }
                 // An edge node signs no votes; what it followed to it remembers together with its bundles.
                 let hasFollowed = try single(.following, transaction) != nil
-                let hasSaid = try single(.safety, transaction) != nil
+                // A full node without a seat signs bundles only.
+                let isEdge = try single(.followed, transaction) != nil
+                let hasOwn = try single(.ownBundle, transaction) != nil
+                let hasBundle = hasOwn && !isEdge
+                let hasSaid = try single(.safety, transaction) != nil || hasBundle
                 let hasVotes = hasSaid || hasFollowed
                 let isVirgin = try single(.virgin, transaction) == key.octets
                 guard isVoter && hasVotes || isVirgin else { return .unknownHistory }

@@ -231,7 +231,7 @@ public final class NodeService: Service {
             roles: config.roles,
             endpoints: config.announce ?? (config.listen.isUnspecified ? [] : [config.listen]),
             bootstrap: bootstrap.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }, region: nil,
-            recordSequence: try store.nextRecordSequence())
+            recordSequence: try store.nextRecordSequence(atLeast: Driver.wallMicroseconds / 1_000_000))
         settings.learnsEndpoint = config.announce == nil && !config.listen.isLoopback
         settings.delta = .milliseconds(config.deltaMilliseconds)
         settings.votesFrom = votesFrom

@@ -121,6 +121,10 @@ public struct Parameters: Canonical, Hashable, Sendable {
         if committeeEpochs == 0 { return "committeeEpochs is 0" }
         if halvingEpochs == 0 { return "halvingEpochs is 0" }
         if bundlesMax == 0 { return "bundlesMax is 0" }
+        if Int(bundlesMax) > Block.entriesMax { return "bundlesMax is above \(Block.entriesMax)" }
+        if Int(transactionsMax) > Body.transactionsMax {
+            return "transactionsMax is above \(Body.transactionsMax)"
+        }
         if stakeMin == 0 { return "stakeMin is 0" }
         if penaltyEpochs > unbondingEpochs { return "penaltyEpochs is above unbondingEpochs" }
         if validatorPermille > 1000 { return "validatorPermille is above 1000" }

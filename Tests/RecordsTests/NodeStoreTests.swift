@@ -219,6 +219,25 @@ import WireSamples
         }
     }
 
+    @Test func `peers come back in the order of their worth, and the anchors are the first of it`() throws {
+        var chance = Chance(seed: 9)
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let records = Array(chance.ascending(NodeRecord.self, max: 6) { $0.node }.reversed())
+        try #require(records.count > 1)
+        try store.write([.peers(records)])
+        #expect(try store.peerRecords() == records)
+        #expect(try store.life().peers == records)
+    }
+
+    @Test func `a card's sequence is above that of every life, whatever store it had`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try store.nextRecordSequence(atLeast: 1_700_000_000) == 1_700_000_000)
+        #expect(try store.nextRecordSequence(atLeast: 1_600_000_000) == 1_700_000_001)
+        #expect(try store.nextRecordSequence(atLeast: .max) < 1 << 41)
+    }
+
     @Test func `many writes are committed together, or none of them`() throws {
         var chance = Chance(seed: 4)
         let scratch = try Scratch()

@@ -59,6 +59,16 @@ import WireSamples
         #expect(try right(store) == .unknownHistory)
     }
 
+    @Test func `a node without a seat has said what its bundles say, and starts again as it was`() throws {
+        var chance = Chance(seed: 3)
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try right(store, soleCopyFrom: 5) == .granted)
+        try store.write([.bundle(.any(from: &chance, author: key, epoch: 5), isOwn: true)])
+        #expect(try right(store) == .granted)
+        #expect(try right(store, at: "there") == .copied(recorded: "here"))
+    }
+
     @Test func `a copy with votes may not vote, however often it asks`() throws {
         let scratch = try Scratch()
         let store = try scratch.store()

@@ -77,7 +77,7 @@ extension Parameters: Sample {
         parameters.penaltyEpochs = min(parameters.unbondingEpochs, chance.word())
         parameters.bundlesMax = 1 + UInt32(chance.below(10_000))
         parameters.evidenceBytesMax = chance.word()
-        parameters.transactionsMax = chance.word()
+        parameters.transactionsMax = UInt32(chance.below(Body.transactionsMax + 1))
         parameters.feeMin = chance.word()
         parameters.stakeMin = 1 + UInt64(chance.below(1_000))
         parameters.emissionPerEpoch = UInt64(chance.below(1 << 50))

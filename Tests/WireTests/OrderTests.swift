@@ -224,6 +224,7 @@ import WireSamples
             changed(accounts: [rich]), changed { $0.epochMilliseconds = 199 },
             changed { $0.epochsPerDay = 0 }, changed { $0.committeeEpochs = 0 },
             changed { $0.halvingEpochs = 0 }, changed { $0.bundlesMax = 0 }, changed { $0.stakeMin = 0 },
+            changed { $0.bundlesMax = 1 << 16 + 1 }, changed { $0.transactionsMax = 4_097 },
             changed { ($0.unbondingEpochs, $0.penaltyEpochs) = (1, 2) },
             changed { $0.validatorPermille = 1_001 }, changed { $0.emissionPerEpoch = 1 << 50 + 1 },
             changed { $0.density = DensityRow.standard.reversed() }, changed { $0.stakeMin = 1 << 60 },
