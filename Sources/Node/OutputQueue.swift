@@ -31,6 +31,9 @@ public struct OutputQueue<Write> {
 
     @inlinable public var isEmpty: Bool { count == 0 }
 
+    /// After so many commits everything is durable that has been asked for.
+    @inlinable public var commitsAhead: Int { (isCommitting ? 1 : 0) + (writes.isEmpty ? 0 : 1) }
+
     @inlinable public mutating func send(_ bytes: [UInt8], to destination: Destination) {
         if isRemoved(.durableBeforeSent) { return ready.append((bytes, destination)) }
         if writes.isEmpty {

@@ -39,6 +39,9 @@ final class Driver {
     var watch: NodeWatch
     private var clock: ClockWatch
     private var outputs = OutputQueue<RecordWrite>()
+    /// What is to be sent by radio, and after how many commits: nothing is said there either before it is durable.
+    private var transmissions: [(transmission: Transmission, commits: Int)] = []
+    private var commits = 0
     private var hasFailed = false
     private var timer: Scheduled<Void>?
     private var timerAt: Instant = .never
@@ -164,7 +167,8 @@ final class Driver {
                 watch.note(persisted, wallMicroseconds: Driver.wallMicroseconds)
                 outputs.persist(RecordWrite(persisted))
             case .verify(let ticket, let checks): verify(ticket, checks)
-            case .transmit(let transmission): transmit(transmission)
+            case .transmit(let transmission):
+                transmissions.append((transmission, commits + outputs.commitsAhead))
             case .serve(let request, let peer): serve(request, to: peer)
             case .notice(let notice): log(notice)
             }
@@ -182,7 +186,15 @@ final class Driver {
         var leaving: [(payload: [UInt8], destination: Destination)] = []
         let batch = outputs.pump { leaving.append(($0, $1)) }
         for (payload, destination) in leaving { carry(.send(payload, to: destination)) }
-        guard let batch else { return }
+        if let batch { commit(batch) }
+        // Last, as the node hears of each at once and says more.
+        while let next = transmissions.first, next.commits <= commits {
+            transmissions.removeFirst()
+            transmit(next.transmission)
+        }
+    }
+
+    private func commit(_ batch: [RecordWrite]) {
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         let store = store
         writer.runIfActive(eventLoop: eventLoop) { try store.write(batch) }.whenComplete { result in
@@ -196,6 +208,7 @@ final class Driver {
             return fail(RuntimeError("the store took nothing more: \(error)"))
         }
         outputs.committed()
+        commits += 1
         pump()
     }
 
