@@ -22,7 +22,10 @@ extension Round {
     mutating func summarise(at now: Instant, _ out: inout [Simplex.Action]) {
         let fifth = Duration.nanoseconds(delta.nanoseconds / 5)
         summaryTimer = now + chance.duration(in: delta - fifth...delta + fifth)
-        var peers = committee.seats.map(\.key).filter { $0 != signer.nodeID }
+        let others = committee.seats.map(\.key).filter { $0 != signer.nodeID }
+        // In a large committee few of six drawn from all would be peers.
+        var peers = others.filter(self.peers.contains)
+        if peers.isEmpty { peers = others }
         chance.shuffle(&peers)
         let summary = summary()
         let wanted = missingHeader()

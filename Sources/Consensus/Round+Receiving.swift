@@ -21,6 +21,7 @@ extension Round {
             judgements[digest] = .answered(judgement)
             lookForDivergence(from: digest, &out)
         case .gathered: isGathered = true
+        case .peers(let peers): self.peers = peers
         case .open, .woke: break
         }
     }

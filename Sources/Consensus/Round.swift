@@ -29,6 +29,8 @@ struct Round: Sendable {
     let delta: Duration
     let beginsAt: Instant
     var chance: Chance
+    /// Whom the host can say something to directly.
+    var peers: Set<NodeID> = []
 
     /// 0 before the epoch has begun.
     var view: View = 0

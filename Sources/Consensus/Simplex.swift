@@ -104,6 +104,8 @@ public struct Simplex: Sendable {
         case judged(epoch: Epoch, digest: Digest, Judgement)
         /// A reconciliation round after the window's end is complete with peers of more than a third.
         case gathered
+        /// Whom the host has a session with: what is said to others goes nowhere.
+        case peers(Set<NodeID>)
         case woke
     }
 
@@ -150,6 +152,7 @@ public struct Simplex: Sendable {
     private var restored: SafetyState?
     private var round: Round?
     private var pace: Pace
+    private var peers: Set<NodeID> = []
     /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
     public private(set) var deadline: Instant = .never
 
@@ -170,6 +173,7 @@ public struct Simplex: Sendable {
 
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         var outbox: [Action] = []
+        if case .peers(let peers) = event { self.peers = peers }
         if case .open(let instance, let windowEnds) = event {
             open(instance, windowEnds: windowEnds)
             round?.resume(at: now, &outbox)
@@ -198,6 +202,7 @@ public struct Simplex: Sendable {
         round = Round(
             instance: instance, settings: settings, signer: signer, isVoter: isVoter, chance: chance.split(),
             delta: pace.delta, windowEnds: windowEnds, lastFinal: lastFinal)
+        round?.peers = peers
         if let restored, restored.epoch == instance.epoch { round?.restore(restored) }
     }
 

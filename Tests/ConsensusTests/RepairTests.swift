@@ -39,6 +39,20 @@ import Wire
         #expect(solo.sent.isEmpty, "sooner than 0.8 Δ")
     }
 
+    @Test func `in a large committee a summary goes to six with whom there is a session`() {
+        var solo = Solo(seats: 30)
+        let peers = Set(solo.others.prefix(12).map { name(number(of: solo.members.seats[$0].key)) })
+        solo.give(.peers(peers))
+        solo.log = []
+        solo.give(.woke, after: .milliseconds(121))
+        let sentTo = Set(solo.sent.map(\.peer))
+        #expect(sentTo.count == 6 && sentTo.isSubset(of: peers))
+        solo.give(.peers([]))
+        solo.log = []
+        solo.give(.woke, after: .milliseconds(121))
+        #expect(Set(solo.sent.map(\.peer)).count == 6, "whoever is told of nobody tries all")
+    }
+
     @Test func `a peer is answered with what its summary lacks, once in half of Δ`() {
         var solo = Solo()
         solo.notarizeFirst()
