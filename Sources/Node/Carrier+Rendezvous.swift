@@ -7,9 +7,9 @@ public import Wire
 ///
 /// - Upon a call that was not answered for a second: ask up to three validators with whom there is a session, others the
 ///   next time, to introduce us.
-/// - Upon being asked for an introduction, by whoever has a session and not too often: tell each of the two where this
-///   node sees the other. That is a place from which the asker speaks in this very session, so nobody sends another to
-///   a place of his choice.
+/// - Upon being asked for an introduction to a peer or a validator, by whoever has a session and not too often: tell
+///   each of the two where this node sees the other. That is a place from which the asker speaks in this very session,
+///   so nobody sends another to a place of his choice. Where an edge node is no stranger learns so.
 /// - Upon being told where somebody is: whoever waits for that one calls at once, and so does a peer of who tells;
 ///   four at once and then twice a second at most, as a call takes a handshake of 1,200 octets. Translators let in what comes from where
 ///   something was sent to: of two calls at one time the later one gets through (RFC 5128, section 3.3).
@@ -148,8 +148,12 @@ extension Carrier {
     private func introduce(
         _ asker: NodeID, to node: NodeID, at now: Instant, _ actions: inout [Action]
     ) {
-        guard asker != node, let one = sessions.endpoint(of: asker), let other = sessions.endpoint(of: node),
-            !one.isRelayed, !other.isRelayed, desk.introduces(asker, to: node, at: now)
+        // Who knows an edge node's key alone must not learn from it where the node is (protocol §4).
+        let isOpenToAll = held.contains(node) || sessions.roles(of: node).contains(.validator)
+        guard asker != node, isOpenToAll,
+            let one = sessions.endpoint(of: asker), let other = sessions.endpoint(of: node),
+            !one.isRelayed, !other.isRelayed,
+            desk.introduces(asker, to: node, isHeld: held.contains(asker), at: now)
         else { return count(.droppedIntroduction) }
         count(.introductions)
         say(.meet(asker, one), to: node, at: now, &actions)
@@ -163,7 +167,7 @@ extension Carrier {
             held.contains(sender) || held.contains(node),
             sessions.endpoint(of: sender)?.isRelayed == false,
             sessions.endpoint(of: node)?.isRelayed == false,
-            desk.forwards(bytes.count, from: sender, to: node, at: now)
+            desk.forwards(bytes.count, from: sender, to: node, held: held, at: now)
         else { return count(.droppedForward) }
         count(.forwarded)
         say(.forwarded(bytes, from: sender), to: node, at: now, &actions)

@@ -14,6 +14,9 @@ struct Pace {
         clock = next
         return true
     }
+
+    /// Whether it is as if it had never been asked.
+    func isAtRest(at now: Instant) -> Bool { clock <= now.nanoseconds }
 }
 
 /// How much a node does so that others find ways to each other, and how often it lets itself be sent to strangers.
@@ -25,9 +28,16 @@ struct RendezvousDesk {
     static let octetsBurst = 131_072
     static let pairsMax = 32
     static let pairIdleMax: Duration = .seconds(60)
+    /// Pairs of which this node holds one only: the other half of them is for those of two peers.
+    static let strangersPairsMax = pairsMax / 2
+    /// Pairs of one node that is not held. Edge nodes are such, and have three uplinks, of which hardly all need a
+    /// relay, and this one.
+    static let pairsOfStrangerMax = 2
     /// Introductions, by who asks and by who is asked for: two a second, eight at once.
     static let period: Duration = .milliseconds(500)
     static let burst: Duration = .seconds(4)
+    /// Of these strangers get half at once, so that peers that ask for the same node are never without.
+    static let strangersBurst: Duration = .seconds(2)
     /// Calls of strangers that peers send us to: as often as those on behalf of a peer's suspicion, four at once.
     static let callPeriod: Duration = .milliseconds(500)
     static let callBurst: Duration = .seconds(2)
@@ -59,13 +69,14 @@ struct RendezvousDesk {
     var askerCount: Int { max(askers.count, asked.count) }
 
     /// Whether a node is told of another, and the other of it.
-    mutating func introduces(_ asker: NodeID, to node: NodeID, at now: Instant) -> Bool {
+    mutating func introduces(_ asker: NodeID, to node: NodeID, isHeld: Bool, at now: Instant) -> Bool {
         if isRemoved(.introductionLimits) { return true }
         // In this order: who asks too often must not use up what others may ask of the same node.
         guard askers[asker, default: Pace()].takes(Self.period, burst: Self.burst, at: now) else {
             return false
         }
-        return asked[node, default: Pace()].takes(Self.period, burst: Self.burst, at: now)
+        let burst = isHeld ? Self.burst : Self.strangersBurst
+        return asked[node, default: Pace()].takes(Self.period, burst: burst, at: now)
     }
 
     /// Whether to call somebody of whom only a peer has told: a call takes a handshake of 1,200 octets.
@@ -73,20 +84,44 @@ struct RendezvousDesk {
         isRemoved(.introductionLimits) || calls.takes(Self.callPeriod, burst: Self.callBurst, at: now)
     }
 
-    /// Whether a datagram of so many octets is handed on between two nodes.
-    mutating func forwards(_ count: Int, from sender: NodeID, to receiver: NodeID, at now: Instant) -> Bool {
+    /// Whether a datagram of so many octets is handed on between two nodes, one of them held at least.
+    mutating func forwards(
+        _ count: Int, from sender: NodeID, to receiver: NodeID, held: Set<NodeID>, at now: Instant
+    ) -> Bool {
         let pair = Pair(sender, receiver)
-        if lines[pair] == nil, lines.count >= Self.pairsMax {
-            let oldest = lines.min { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }!
-            guard now - oldest.value.usedAt >= Self.pairIdleMax else { return false }
-            lines[oldest.key] = nil
-        }
+        if lines[pair] == nil, !makesRoom(for: pair, held, at: now) { return false }
         let cost = Duration.nanoseconds(Int64(count) * 1_000_000_000 / Int64(Self.octetsPerSecond))
         let burst = Duration.seconds(Self.octetsBurst / Self.octetsPerSecond)
         var line = lines[pair] ?? Line(usedAt: now)
         guard line.pace.takes(cost, burst: burst, at: now) else { return false }
         line.usedAt = now
         lines[pair] = line
+        return true
+    }
+
+    /// Whether there is room for one more pair, if another gives way for it or not.
+    private mutating func makesRoom(for pair: Pair, _ held: Set<NodeID>, at now: Instant) -> Bool {
+        let idle = lines.filter { now - $0.value.usedAt >= Self.pairIdleMax }
+        if let stranger = [pair.low, pair.high].first(where: { !held.contains($0) }) {
+            let own = lines.filter { $0.key.has(stranger) }
+            if own.count >= Self.pairsOfStrangerMax {
+                // At once, but one at rest only: a new line has a burst again, and nobody shall gain one.
+                return giveWay(own.filter { $0.value.pace.isAtRest(at: now) })
+            }
+            func isStrangers(_ pair: Pair) -> Bool { !held.contains(pair.low) || !held.contains(pair.high) }
+            if lines.keys.count(where: isStrangers) >= Self.strangersPairsMax {
+                return giveWay(idle.filter { isStrangers($0.key) })
+            }
+        }
+        return lines.count < Self.pairsMax || giveWay(idle)
+    }
+
+    /// Takes away the one of these that was used longest ago; false if there is none.
+    private mutating func giveWay(_ spare: [Pair: Line]) -> Bool {
+        guard let oldest = spare.min(by: { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }) else {
+            return false
+        }
+        lines[oldest.key] = nil
         return true
     }
 

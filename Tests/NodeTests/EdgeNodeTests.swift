@@ -329,14 +329,14 @@ import Wire
                 endpoints: [.loopback(port: port)], region: nil, version: 1
             ).signed(by: member.key, network: hand.followed.network)
         }
-        let good = card(members[1], port: 7_001)
+        let good = card(members[4], port: 7_001)
         let stranger = card(hand.followed.laterMembers[0], port: 7_002)
         hand.answer(.cards([good, stranger]), by: asked)
-        #expect(hand.node.uplinks.destination(of: members[1].key.nodeID)?.endpoint == .loopback(port: 7_001))
+        #expect(hand.node.uplinks.destination(of: members[4].key.nodeID)?.endpoint == .loopback(port: 7_001))
         #expect(!hand.node.uplinks.isKnown(hand.followed.laterMembers[0].key.nodeID))
         #expect(hand.boot.peers == [good])
         var uplinks = hand.node.uplinks
-        let isNews = uplinks.learn(card(members[1], port: 7_003, sequence: 8))
+        let isNews = uplinks.learn(card(members[4], port: 7_003, sequence: 8))
         #expect(!isNews)
     }
 

@@ -61,6 +61,42 @@ import Wire
         #expect(Set(hand.handedIn.map(\.bundle)).count == 1)
     }
 
+    @Test func `validators that were silent for epochs get it when they are back in time`() throws {
+        var hand = try Hand()
+        hand.node.neighbours.learn(
+            (0..<3).map { Neighbour(node: NeighbourTests.key($0).nodeID, endpoint: .loopback(port: 6_000)) })
+        let validators = hand.followed.members.map(\.key.nodeID)
+        // So often that each is left alone for two minutes at least.
+        for validator in validators {
+            for _ in 0..<8 { hand.node.uplinks.failed(validator, at: hand.now) }
+        }
+        while hand.node.openEpoch < 3 {
+            let asked = hand.untilAsked()
+            guard hand.node.neighbours.isKnown(asked.of) else { continue }
+            hand.answer(truly: hand.followed.next(), by: asked.of)
+        }
+        #expect(hand.node.uplinks.chosen.isEmpty && hand.node.uplinks.ready(at: hand.now).isEmpty)
+        hand.run { $0.node.outbox != nil }
+        let opened = hand.node.openedAt
+        hand.pass(opened + .milliseconds(8_600) - hand.now)
+        hand.handedIn.removeAll()
+        hand.pass(opened + .seconds(10) - hand.now)
+        let sent = try #require(hand.handedIn.first { validators.contains($0.to) })
+        #expect(sent.bundle.epoch == 3)
+        hand.answer(.bundle(sent.bundle.id, .held), by: sent.to)
+        #expect(hand.node.outbox?.isConfirmed == true)
+    }
+
+    @Test func `who is named when the bundle is made already gets it at once`() throws {
+        var hand = try Hand(listed: 0)
+        hand.run { $0.node.outbox != nil }
+        hand.pass(.seconds(1))
+        #expect(hand.handedIn.isEmpty)
+        let validator = hand.followed.members[0].key.nodeID
+        hand.handle(.bootstrap([(validator, .loopback(port: 4_000))]))
+        #expect(hand.handedIn.map(\.to) == [validator])
+    }
+
     @Test func `validators that kept it to themselves are named, and two more get it`() throws {
         var hand = try ready(Followed(validators: 7, epochMilliseconds: 600_000))
         let id = hand.node.outbox!.id

@@ -31,15 +31,16 @@ private final class Valley {
     private(set) var sent: [Int] = []
     private(set) var calls: [Int] = []
 
-    init(_ kinds: [Kind]) {
+    /// - Parameter edges: Who is no validator.
+    init(_ kinds: [Kind], edges: Set<Int> = []) {
         var chance = Chance(seed: 5)
         self.kinds = kinds
-        for _ in kinds {
+        for index in kinds.indices {
+            let roles: Roles = edges.contains(index) ? .hotspot : [.hotspot, .validator]
             let seed = SecretSeed(octets: chance.octets(32).octetBytes)
             let key = seed.signingKey
             let card = NodeRecord(
-                node: key.nodeID, sequence: 1, roles: [.hotspot, .validator], endpoints: [], region: nil,
-                version: 1
+                node: key.nodeID, sequence: 1, roles: roles, endpoints: [], region: nil, version: 1
             ).signed(by: key, network: Self.network)
             ids.append(key.nodeID)
             carriers.append(
@@ -227,8 +228,8 @@ private final class Valley {
 }
 
 @Suite struct `Introductions and relays are bounded` {
-    private func joined(_ kinds: [Valley.Kind]) -> Valley {
-        let valley = Valley(kinds)
+    private func joined(_ kinds: [Valley.Kind], edges: Set<Int> = []) -> Valley {
+        let valley = Valley(kinds, edges: edges)
         for index in kinds.indices.dropFirst() { valley.join(index) }
         return valley
     }
@@ -249,6 +250,26 @@ private final class Valley {
         valley.run(for: .seconds(2))
         for _ in 0..<100 { say(.introduce(valley.ids[2]), from: 1, to: 0, in: valley) }
         #expect(valley.carriers[0][.introductions] == 12)
+    }
+
+    @Test func `a stranger that asks for a node without end leaves peers their introductions to it`() {
+        let valley = joined([.open, .open, .open, .open])
+        valley.carry(.release(valley.ids[1]), by: 0)
+        for _ in 0..<100 { say(.introduce(valley.ids[2]), from: 1, to: 0, in: valley) }
+        #expect(valley.carriers[0][.introductions] == 4)
+        say(.introduce(valley.ids[2]), from: 3, to: 0, in: valley)
+        #expect(valley.carriers[0][.introductions] == 5)
+    }
+
+    @Test func `where an edge node is no stranger learns, and it is itself introduced to validators`() {
+        let valley = joined([.open, .open, .open, .open], edges: [2])
+        valley.carry(.release(valley.ids[2]), by: 0)
+        valley.carry(.release(valley.ids[3]), by: 0)
+        say(.introduce(valley.ids[2]), from: 1, to: 0, in: valley)
+        #expect(valley.carriers[0][.introductions] == 0)
+        #expect(valley.carriers[0][.droppedIntroduction] == 1)
+        say(.introduce(valley.ids[3]), from: 2, to: 0, in: valley)
+        #expect(valley.carriers[0][.introductions] == 1)
     }
 
     @Test
@@ -297,6 +318,38 @@ private final class Valley {
         valley.carry(.release(valley.ids[2]), by: 0)
         say(.forward([9], to: valley.ids[2]), from: 1, to: 0, in: valley)
         #expect(valley.carriers[0][.forwarded] == 0)
+    }
+
+    private func pairs(_ valley: Valley) -> Int? {
+        valley.carriers[0].gauges.first { $0.name == "relayedPairs" }?.value
+    }
+
+    @Test func `strangers leave two peers a relay, whoever they forward to`() {
+        let valley = joined([Valley.Kind](repeating: .open, count: 18))
+        for stranger in 1...3 {
+            valley.carry(.release(valley.ids[stranger]), by: 0)
+            for peer in 4...15 { say(.forward([9], to: valley.ids[peer]), from: stranger, to: 0, in: valley) }
+        }
+        #expect(pairs(valley) == 6 && valley.carriers[0][.forwarded] == 6)
+        say(.forward([9], to: valley.ids[17]), from: 16, to: 0, in: valley)
+        #expect(pairs(valley) == 7 && valley.carriers[0][.forwarded] == 7)
+        // What a stranger's line carried is paid for: another may take its place.
+        valley.run(for: .milliseconds(50))
+        say(.forward([9], to: valley.ids[15]), from: 1, to: 0, in: valley)
+        #expect(pairs(valley) == 7 && valley.carriers[0][.forwarded] == 8)
+    }
+
+    @Test func `half of the pairs are for two peers, however many strangers there are`() {
+        let valley = joined([Valley.Kind](repeating: .open, count: 14))
+        for stranger in 1...10 {
+            valley.carry(.release(valley.ids[stranger]), by: 0)
+            for peer in 11...12 {
+                say(.forward([9], to: valley.ids[peer]), from: stranger, to: 0, in: valley)
+            }
+        }
+        #expect(pairs(valley) == 16 && valley.carriers[0][.forwarded] == 16)
+        say(.forward([9], to: valley.ids[13]), from: 12, to: 0, in: valley)
+        #expect(valley.carriers[0][.forwarded] == 17)
     }
 
     @Test func `one relay takes a part of the ways at most`() {

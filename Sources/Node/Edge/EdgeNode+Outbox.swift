@@ -48,7 +48,8 @@ struct Outbox {
 
 /// Handing in the bundle.
 ///
-/// - Upon the bundle at 75 %: durable, then to three uplinks, each some 3 % of the window later by chance.
+/// - Upon the bundle at 75 %: durable, then to three uplinks, each some 3 % of the window later by chance; to three
+///   validators also if all were silent and are left alone now, as they may be back before the window ends.
 /// - Upon no receipt: again after 1 s, 2 s, … a 16th of the window, and after two in vain to one more validator.
 /// - At 80 %: a validator that it was not given to is asked for it. It has it: done. It has not: it gets it, and so does
 ///   one more; who kept it to itself is noted and left alone. Looked at again a 16th of the window later.
@@ -86,9 +87,8 @@ extension EdgeNode {
     }
 
     func startOutbox(_ bundle: Bundle, at now: Instant) {
-        uplinks.fill(at: now)
         let spread = window * 3 / 100
-        let pushes = uplinks.chosen.map {
+        let pushes = uplinks.recipients(at: now).map {
             Outbox.Push(node: $0, nextAt: now + chance.duration(in: .zero...spread))
         }
         let check = max(openedAt + window * 80 / 100, now + spread + patience / 4)
@@ -103,6 +103,8 @@ extension EdgeNode {
         if outbox == nil, let ownBundle, ownBundle.epoch == chain.openEpoch {
             startOutbox(ownBundle, at: now)
         }
+        // Nobody was known when it was made: whoever is by now gets it at once.
+        if outbox?.pushes.isEmpty == true { giveToOneMore(at: now) }
         guard let deadline = outbox?.deadline, deadline <= now else { return }
         for place in outbox!.pushes.indices {
             var push = outbox!.pushes[place]
@@ -134,7 +136,6 @@ extension EdgeNode {
         } else if outbox!.checkAt <= now {
             askForOwn(at: now, &actions)
         }
-        if outbox!.pushes.isEmpty { giveToOneMore(at: now) }
     }
 
     /// All of the bundle, or what of it is missing there, or the question what is.

@@ -7,10 +7,12 @@ import Wire
 ///
 /// - Known are the nodes of the bootstrap list for ever, and those of whom a signed card came, up to `contactsMax`; of
 ///   these, only who has a seat is used, as long as anybody with a seat is known.
+/// - Each is called where it last answered, or where its card or the list has it: upon no answer, at the next of these
+///   places, as a node with IPv4 alone reaches none of the others.
 /// - Three of them are uplinks, drawn by the node's own chance; with every epoch one is drawn anew, so that nobody stands
 ///   between a node and the network for long.
 /// - Who does not answer, or lies, is left alone for 2 s, 4 s, … 5 min, half of it jitter, and gives way to another;
-///   if all are, the one whose time comes first is asked, for ever.
+///   if all are, the one whose time comes first is asked, for ever. A bundle goes to three in any case: it cannot wait.
 struct Uplinks {
     static let count = 3
     /// Cards of 200 octets: more validators than any node needs, so that whoever comes first is no rule.
@@ -18,11 +20,34 @@ struct Uplinks {
 
     struct Contact {
         let node: NodeID
+        /// Where it is called.
         var endpoint: Endpoint
         var record: NodeRecord?
-        /// Of the bootstrap list.
-        let isListed: Bool
+        /// Its place in the bootstrap list, if it is there.
+        var listed: Endpoint?
         var pause = Pause()
+
+        /// Where it says that it is, and where the list has it.
+        private var places: [Endpoint] {
+            let told = record?.endpoints ?? []
+            guard let listed, !told.contains(listed) else { return told }
+            return told + [listed]
+        }
+
+        /// It may be elsewhere, or this node does not reach that kind of address: the next of its places, one after
+        /// another, for as long as it takes. By where it was called last and not by failures, whose count ends.
+        mutating func turnToNextPlace() {
+            let places = places
+            guard !places.isEmpty else { return }
+            endpoint = places[((places.firstIndex(of: endpoint) ?? -1) + 1) % places.count]
+        }
+
+        /// A newer card. A place that it still names is as good as before, and that of the list until it fails.
+        mutating func take(_ card: NodeRecord) {
+            record = card
+            let isGood = card.endpoints.contains(endpoint) || endpoint == listed && pause.failures == 0
+            if !isGood, let first = card.endpoints.first { endpoint = first }
+        }
     }
 
     /// Ascending by key.
@@ -35,7 +60,7 @@ struct Uplinks {
     init(own: NodeID, bootstrap: [(NodeID, Endpoint)], remembered: [NodeRecord], chance: Chance) {
         self.chance = chance
         for (node, endpoint) in bootstrap.prefix(Self.contactsMax) where node != own {
-            insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
+            insert(Contact(node: node, endpoint: endpoint, listed: endpoint))
         }
         for record in remembered where record.node != own { _ = learn(record, isSeated: true) }
     }
@@ -45,9 +70,10 @@ struct Uplinks {
         for (node, endpoint) in list.prefix(Self.contactsMax) where node != own {
             if let index = place(of: node) {
                 contacts[index].endpoint = endpoint
+                contacts[index].listed = endpoint
                 contacts[index].pause.until = .origin
             } else if contacts.count < Self.contactsMax {
-                insert(Contact(node: node, endpoint: endpoint, record: nil, isListed: true))
+                insert(Contact(node: node, endpoint: endpoint, listed: endpoint))
             }
         }
     }
@@ -90,6 +116,15 @@ struct Uplinks {
         }
     }
 
+    /// Who is given a bundle: the uplinks, and where these are fewer than three, of those that are left alone the ones
+    /// whose time comes first.
+    mutating func recipients(at now: Instant) -> [NodeID] {
+        fill(at: now)
+        let others = useful.filter { !chosen.contains(contacts[$0].node) }
+            .sorted { (contacts[$0].pause.until, $0) < (contacts[$1].pause.until, $1) }
+        return chosen + others.prefix(Self.count - chosen.count).map { contacts[$0].node }
+    }
+
     /// Whom to ask next: the uplinks in turn, else anybody, `excluded` only if there is nobody else.
     mutating func pick(excluding excluded: [NodeID] = [], at now: Instant) -> Destination? {
         fill(at: now)
@@ -120,8 +155,7 @@ struct Uplinks {
     mutating func failed(_ node: NodeID, at now: Instant) {
         guard let index = place(of: node) else { return }
         contacts[index].pause.failed(at: now, &chance)
-        // It may be elsewhere now: the card or the list knows.
-        if let home = contacts[index].record?.endpoints.first { contacts[index].endpoint = home }
+        contacts[index].turnToNextPlace()
         guard !ready(at: now).isEmpty else { return }
         chosen.removeAll { $0 == node }
         fill(at: now)
@@ -136,14 +170,13 @@ struct Uplinks {
         else { return false }
         if let index = place(of: record.node) {
             if let known = contacts[index].record, known.sequence >= record.sequence { return false }
-            contacts[index].record = record
-            contacts[index].endpoint = endpoint
+            contacts[index].take(record)
             return true
         }
         if contacts.count >= Self.contactsMax {
             // Whoever lost its seat or fails most gives way, if anybody does.
             let spare = contacts.indices.filter {
-                !contacts[$0].isListed && !chosen.contains(contacts[$0].node)
+                contacts[$0].listed == nil && !chosen.contains(contacts[$0].node)
                     && (!committee.contains(contacts[$0].node) || contacts[$0].pause.failures > 2)
             }
             guard let worst = spare.max(by: { contacts[$0].pause.failures < contacts[$1].pause.failures })
@@ -152,13 +185,17 @@ struct Uplinks {
             }
             contacts.remove(at: worst)
         }
-        insert(Contact(node: record.node, endpoint: endpoint, record: record, isListed: false))
+        insert(Contact(node: record.node, endpoint: endpoint, record: record))
         return true
     }
 
     private mutating func insert(_ contact: Contact) {
         let index = contacts.firstIndex { contact.node < $0.node } ?? contacts.count
-        if let known = place(of: contact.node) { return contacts[known].endpoint = contact.endpoint }
+        if let known = place(of: contact.node) {
+            contacts[known].endpoint = contact.endpoint
+            contacts[known].listed = contact.listed
+            return
+        }
         contacts.insert(contact, at: index)
     }
 
