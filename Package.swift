@@ -27,7 +27,8 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 let scenarios = [
     "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe",
     "edge-without-uplinks", "evidence-fraud",
-    "flood-by-a-peer", "join-by-snapshot", "leader-only-partition", "lying-uplinks", "nondeterminism",
+    "flood-by-a-peer", "hand-over", "hostile-lists", "join-by-snapshot", "leader-only-partition",
+    "lying-uplinks", "nondeterminism",
     "oversized-block",
     "retry-storm", "rolling-upgrade",
     "sessions-for-hours", "slow-disk", "third-gone-and-back",

@@ -20,6 +20,8 @@ extension Node {
     public var firstLeader: NodeID { chain.committee.seats[leaders[0]].key }
     public func account(_ id: NodeID) -> Account { chain.ledger.account(id) }
 
+    public func validator(_ id: NodeID) -> Validator? { chain.ledger.validator(id) }
+
     /// Moves one unit between two accounts in memory, and tells nobody, as a broken machine would: for simulations
     /// of nodes that compute what no other does. False if there are no two such accounts, or while a block is here
     /// that was executed before.

@@ -100,6 +100,8 @@
     case conflictSuspends
     /// "Transactions, by (account, nonce), accounts ordered by BLAKE2b(R(e) ‖ account)."
     case transactionOrder
+    /// One entry an author, in their order: an item that a leader names twice is no evidence.
+    case ascendingAuthors
     /// "The books balance to the unit every epoch."
     case balancedBooks
     /// "A node whose roots differ from a finalised header stops voting and serving."

@@ -51,7 +51,8 @@ package struct Hunt: Sendable {
         case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits,
             .nearPlaces:
             admitted(rule)
-        case .registryDelay, .conflictSuspends, .transactionOrder, .balancedBooks, .divergenceHalts:
+        case .registryDelay, .conflictSuspends, .transactionOrder, .ascendingAuthors, .balancedBooks,
+            .divergenceHalts:
             executed(rule)
         case .edgeQuorum, .edgeVoteSignatures, .edgeVotesOfHeader, .edgeCommittees, .edgeInclusion,
             .edgeRegistry, .edgeCards, .edgeAsksOthers:
@@ -253,6 +254,8 @@ package struct Hunt: Sendable {
             }
         case .conflictSuspends:
             Hunt(rule, "an equivocator") { $0.byzantine = [Byzantine(host: 0, .equivocator)] }
+        case .ascendingAuthors:
+            Hunt(rule, "a forger of lists") { $0.byzantine = [Byzantine(host: 0, .listForger)] }
         case .divergenceHalts:
             Hunt(rule, "a host with a broken memory") { plan in
                 plan.epochs = 8

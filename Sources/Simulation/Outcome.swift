@@ -5,6 +5,8 @@ public struct Outcome: Codable, Sendable {
     /// Hash of all events: equal plans give equal hashes.
     public var audit: UInt64 = 0
     public var epochsFinal = 0
+    /// Of them those after the network had healed, which may take few views only.
+    public var epochsHealed = 0
     public var virtualMilliseconds: Int64 = 0
     public var events: UInt64 = 0
     public var deliveries: UInt64 = 0

@@ -15,6 +15,9 @@ public struct Plan: Codable, Equatable, Sendable {
     public var edges = 0
     /// The run succeeds when every honest host that is up has this epoch final.
     public var epochs = 6
+    /// And so many epochs beyond the one in which all were level again after `healsAt` are final: else a run in which much is
+    /// decided early ends before anything shows that the network has healed.
+    public var epochsAfterHealing = 0
     public var epochMilliseconds = 2_000
     public var deltaMilliseconds = 300
     /// Of a thousand hotspots, how many beacon in an epoch.
@@ -213,13 +216,21 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case sketchForger
         /// Makes its bundle so that it stands in hardly any cell of a sketch, if the keys were known to all.
         case itemGrinder
+        /// Two blocks of one view: the second names evidence twice, of strangers, of other epochs, or that nobody has.
+        case listForger
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
-        static let swarm = allCases.filter {
-            $0 != .lyingUplink && $0 != .hoardingUplink && $0 != .introducer && $0 != .snapshotLiar
-                && $0 != .torrent && $0 != .floodingNeighbour && $0 != .chunkForger && $0 != .sketchForger
-                && $0 != .itemGrinder
-        }
+        static let swarm = allCases.filter { !swarmLater.contains($0) && !ofOtherWorlds.contains($0) }
+
+        /// Those that it adds by chances of their own.
+        static let swarmLater: [Behaviour] = [
+            .chunkForger, .sketchForger, .itemGrinder, .listForger, .snapshotLiar,
+        ]
+
+        /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.
+        private static let ofOtherWorlds: [Behaviour] = [
+            .lyingUplink, .hoardingUplink, .introducer, .floodingNeighbour, .torrent,
+        ]
     }
 
     public var host: Int
@@ -242,6 +253,10 @@ public struct Clients: Codable, Equatable, Sendable {
     public var conflictsPercent = 0
     /// Of a hundred transfers, how many change a stake or a device's facts instead.
     public var changesPercent = 0
+    /// Among these changes: so many of the first hotspots become validators, and so many of the last validators give up
+    /// their stakes.
+    public var joiners = 0
+    public var leavers = 0
 
     public init() {}
 }
@@ -257,6 +272,8 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var counted: [String] = []
     /// So many transfers are in final blocks.
     public var transfersAtLeast = 0
+    /// So many different committees decided something.
+    public var committeesAtLeast = 0
     /// Hosts that must have stopped themselves, as what they compute is not what the others agreed on.
     public var halted: [Int] = []
     /// Every bundle that an honest host signed is in the block of its epoch.

@@ -97,6 +97,9 @@ extension Plan {
             epochs > 0 && epochMilliseconds >= 500 && deltaMilliseconds > 0,
             "epochs, their length or Δ is too small")
         try require(stakes.isEmpty || stakes.count == validators, "as many stakes as validators, or none")
+        try require(
+            epochsAfterHealing >= 0 && clients.joiners >= 0 && (0..<validators).contains(clients.leavers),
+            "epochs after healing, joiners and leavers are not negative, and one validator stays")
         let range = 0..<hosts
         for fault in faults {
             try require(

@@ -3,6 +3,8 @@ public struct Reach: Codable, Equatable, Sendable {
     public var seeds = 0
     public var epochs = 0
     public var epochsMin = Int.max
+    /// Epochs after the network had healed, in the seed that has the fewest.
+    public var epochsHealedMin = Int.max
     public var events: UInt64 = 0
     public var deliveries: UInt64 = 0
     /// Seeds with a view of 3 or more.
@@ -20,6 +22,7 @@ public struct Reach: Codable, Equatable, Sendable {
         seeds += 1
         epochs += outcome.epochsFinal
         epochsMin = min(epochsMin, outcome.epochsFinal)
+        epochsHealedMin = min(epochsHealedMin, outcome.epochsHealed)
         events += outcome.events
         deliveries += outcome.deliveries
         if outcome.views.contains(where: { $0 >= 3 }) { laterViews += 1 }
@@ -32,6 +35,7 @@ public struct Reach: Codable, Equatable, Sendable {
         seeds += other.seeds
         epochs += other.epochs
         epochsMin = min(epochsMin, other.epochsMin)
+        epochsHealedMin = min(epochsHealedMin, other.epochsHealedMin)
         events += other.events
         deliveries += other.deliveries
         laterViews += other.laterViews
@@ -40,19 +44,24 @@ public struct Reach: Codable, Equatable, Sendable {
         audit ^= other.audit
     }
 
-    /// Kinds of faults that a sweep must meet.
+    /// Kinds of faults that a sweep must meet; of those that may come to nothing, what they did.
     public static var kinds: [String] {
-        Fault.Kind.swarm.map(\.rawValue)
-            + Byzantine.Behaviour.swarm.map { "byzantine.\($0.rawValue)" }
+        Fault.Kind.swarm.map { effects[$0] ?? $0.rawValue }
+            + (Byzantine.Behaviour.swarm + Byzantine.Behaviour.swarmLater).map { "byzantine.\($0.rawValue)" }
             + ["lost", "duplicated", "reordered", "corrupted", "truncated"]
             + ["radio.loss", "radio.silent", "radio.farm"]
     }
 
-    /// What is missing: five epochs in every seed, each kind of fault in a fifth of them, a third view in three
+    private static let effects: [Fault.Kind: String] = [.oddState: "disturbed", .fullDisk: "commitRefused"]
+
+    /// What is missing: five epochs in every seed, two of them after it had healed, each kind of fault in a fifth of them, a third view in three
     /// tenths, a split in a twentieth. Empty: the sweep means something.
     public var shortfalls: [String] {
         var missing: [String] = []
         if epochsMin < 5 { missing.append("a seed with \(epochsMin) epochs of 5") }
+        if epochsHealedMin < 2 {
+            missing.append("a seed with \(epochsHealedMin) epochs of 2 after the network had healed")
+        }
         for kind in Self.kinds {
             let count = withFault[kind] ?? 0
             if count * 5 < seeds { missing.append("\(kind) in \(count) of \(seeds) seeds, not in a fifth") }

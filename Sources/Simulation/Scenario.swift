@@ -21,6 +21,8 @@ public enum Scenario {
         ("edge-without-uplinks", PackageResources.edge_without_uplinks_toml),
         ("evidence-fraud", PackageResources.evidence_fraud_toml),
         ("flood-by-a-peer", PackageResources.flood_by_a_peer_toml),
+        ("hand-over", PackageResources.hand_over_toml),
+        ("hostile-lists", PackageResources.hostile_lists_toml),
         ("join-by-snapshot", PackageResources.join_by_snapshot_toml),
         ("leader-only-partition", PackageResources.leader_only_partition_toml),
         ("lying-uplinks", PackageResources.lying_uplinks_toml),

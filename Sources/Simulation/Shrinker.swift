@@ -6,7 +6,7 @@ public struct Shrinker {
     /// The smallest plan found, and what its run gave.
     public private(set) var plan: Plan
     public private(set) var outcome: Outcome
-    private let checker: String
+    private let violation: Violation
     private let run: (Plan) -> Outcome
 
     /// - Parameters:
@@ -20,7 +20,7 @@ public struct Shrinker {
         self.plan = plan
         self.outcome = outcome
         self.runsMax = runsMax
-        checker = outcome.violations[0].checker
+        violation = outcome.violations[0]
         self.run = run
     }
 
@@ -47,7 +47,9 @@ public struct Shrinker {
     private mutating func accepts(_ smaller: Plan) -> Bool {
         runs += 1
         let outcome = run(smaller)
-        guard outcome.violations.first?.checker == checker else { return false }
+        guard let first = outcome.violations.first, first.checker == violation.checker else { return false }
+        // A plan without its faults misses other things that it expects.
+        guard first.checker != "expectation" || first.what == violation.what else { return false }
         plan = smaller
         self.outcome = outcome
         return true
@@ -67,6 +69,8 @@ public struct Shrinker {
         for place in plan.faults.indices { step { $0.faults.remove(at: place) } }
         for place in plan.byzantine.indices { step { $0.byzantine.remove(at: place) } }
         step { $0.radio = RadioPlan() }
+        step { $0.stakes = [] }
+        step { $0.epochsAfterHealing = 0 }
         step { $0.clients = Clients() }
         step { $0.dropLastHost() }
         step { $0.epochs = max(1, $0.epochs / 2) }
@@ -112,6 +116,8 @@ extension Plan {
         radio.silent.removeAll { $0 >= hosts }
         radio.farm.removeAll { $0 >= hosts }
         stakes = Array(stakes.prefix(validators))
+        expects.halted.removeAll { $0 >= hosts }
+        expects.ignored.removeAll { $0 >= hosts }
         for place in faults.indices {
             faults[place].hosts.removeAll { $0 >= hosts }
             faults[place].others.removeAll { $0 >= hosts }

@@ -17,11 +17,12 @@ extension Plan {
         plan.sensors = chance.below(3)
         plan.observers = chance.below(2)
         plan.epochs = 5
+        plan.epochsAfterHealing = 3
         plan.epochMilliseconds = 1_000 + chance.below(1_000)
         plan.deltaMilliseconds = 100 + chance.below(200)
         // By chances of its own: the rest of a seed's plan is the same, sealed or not.
         var seals = Chance(seed: seed &+ 0x5345_414C)
-        plan.sealed = seals.happens(1, in: 4)
+        plan.sealed = seals.happens(1, in: 3)
         guard !chance.happens(1, in: 20) else { return plan }
         plan.healsAt = 5_000 + chance.below(10_000)
         var rough = Links()
@@ -42,10 +43,25 @@ extension Plan {
             let used = habits.isEmpty ? [chance.pick(Byzantine.Behaviour.swarm)!] : habits
             plan.byzantine += used.map { Byzantine(host: host, $0) }
         }
+        // By chances of their own too: unequal stakes, of which those that may be bad have the least; and what else they do.
+        var later = Chance(seed: seed &+ 0x4C41_5445)
+        if later.happens(1, in: 3) {
+            plan.stakes = (0..<plan.validators).map { bad.contains($0) ? 3 : 3 + later.below(3) }
+        }
+        for host in byzantine {
+            plan.byzantine += Byzantine.Behaviour.swarmLater.filter { _ in later.happens(1, in: 3) }
+                .map { Byzantine(host: host, $0) }
+        }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
         for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {
             for _ in 0...chance.below(3) {
                 if let fault = fault(kind, plan, forgetful: forgetful, &chance) { plan.faults.append(fault) }
+            }
+        }
+        // What strangers send is dropped unread where nothing is sealed.
+        if plan.sealed {
+            for kind in [Fault.Kind.garbage, .spoof] where later.happens(7, in: 10) {
+                if let fault = fault(kind, plan, forgetful: forgetful, &later) { plan.faults.append(fault) }
             }
         }
         if chance.happens(1, in: 3) {

@@ -57,6 +57,24 @@ extension Witness {
         report("justified", "notarizes in view \(view) \(reason)", at: now, host: host)
     }
 
+    /// What the chain says of honest hosts is no accusation, whatever left these; and of an honest builder's block, once the
+    /// network has healed, that nobody is missing.
+    mutating func checkEvidence(
+        of block: Block, honest: [NodeID: Int], mustBeWhole: Bool, at now: Instant, host: Int
+    ) {
+        let epoch = block.header.epoch
+        for case .conflict(let bundle, _) in block.evidence {
+            guard let author = honest[bundle.author] else { continue }
+            report("neverAccusable", "host \(author) is void in epoch \(epoch)", at: now, host: host)
+        }
+        guard mustBeWhole, honest[block.header.builder] != nil else { return }
+        let items = Set(block.evidence.map(\.item))
+        for (_, author) in honest.sorted(by: { $0.value < $1.value }) {
+            guard let bundle = bundle(of: author, epoch: epoch), !items.contains(bundle) else { continue }
+            report("missed", "the bundle of host \(author) is not in epoch \(epoch)", at: now, host: host)
+        }
+    }
+
     /// Whatever the registry holds came into it by a transaction four blocks before it took effect.
     mutating func checkRegistry(of disk: Disk, at now: Instant, host: Int) {
         var changes: [NodeID: Set<Epoch>] = [:]

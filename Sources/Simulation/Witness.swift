@@ -34,6 +34,8 @@ struct Witness {
     private var seen: Set<Certificate> = []
     private(set) var certificatesChecked = 0
     private var signed: [Epoch: Set<Digest>] = [:]
+    /// Of each epoch, as an honest host had it when the epoch was open there.
+    private var committees: [Epoch: Committee] = [:]
     private var chunks = Chunks()
     private let genesis: Genesis
     private(set) var violations: [Violation] = []
@@ -54,6 +56,14 @@ struct Witness {
             return sum + block.block.evidence.count { ours.contains($0.item) }
         }
     }
+
+    /// The bundle of an epoch that left this host.
+    func bundle(of host: Int, epoch: Epoch) -> Digest? { bundles[Turn(host: host, epoch: epoch, view: 0)] }
+
+    /// Different ones of the epochs that were open at an honest host.
+    var committeeCount: Int { Set(committees.values.map(\.digest)).count }
+
+    func isDecided(_ epoch: Epoch) -> Bool { decided[epoch] != nil }
 
     mutating func report(_ checker: String, _ what: String, at now: Instant, host: Int?) {
         guard violations.count < Self.violationsMax else { return }
@@ -94,6 +104,9 @@ struct Witness {
         _ frames: [Frame], by id: NodeID, host: Int, of machine: Host, at now: Instant,
         verify: (Check) -> Bool
     ) {
+        if let node = machine.node, committees[node.openEpoch] == nil {
+            committees[node.openEpoch] = node.committee
+        }
         for frame in frames {
             let octets: [UInt8]
             switch frame {
@@ -103,7 +116,9 @@ struct Witness {
                 octets = whole
             default: continue
             }
-            guard let tag = octets.first, tag == 0 || tag == 2 || tag == 3 || tag == 4 || tag == 18,
+            guard let tag = octets.first,
+                tag == 0 || tag == 2 || tag == 3 || tag == 4 || tag == 7
+                    || tag == 18,
                 let message = try? Message(decoding: octets)
             else { continue }
             let disk = machine.disk
@@ -119,6 +134,10 @@ struct Witness {
                 checkReveals(of: bundle, disk: disk, at: now, host: host)
             case .certificate(let certificate):
                 note(certificate, host: host, node: machine.node, at: now, verify: verify)
+            case .finality(let finals):
+                for final in finals {
+                    note(final.certificate, host: host, node: machine.node, at: now, verify: verify)
+                }
             default: break
             }
         }
@@ -128,10 +147,10 @@ struct Witness {
     private mutating func note(
         _ certificate: Certificate, host: Int, node: Node?, at now: Instant, verify: (Check) -> Bool
     ) {
-        guard let node, certificate.ballot.epoch == node.openEpoch else { return }
+        guard let node, let committee = committees[certificate.ballot.epoch] else { return }
         let seat = Seat(epoch: certificate.ballot.epoch, view: certificate.ballot.view)
         let turn = Turn(host: host, epoch: seat.epoch, view: seat.view)
-        if firstCertificates[turn] == nil {
+        if firstCertificates[turn] == nil, seat.epoch == node.openEpoch {
             switch certificate.ballot {
             case .notarize:
                 firstCertificates[turn] = true
@@ -146,8 +165,8 @@ struct Witness {
         if seen.count > Self.seenMax { seen.removeAll(keepingCapacity: true) }
         seen.insert(certificate)
         certificatesChecked += 1
-        guard certificate.hasQuorum(in: node.committee),
-            let checks = certificate.checks(in: node.committee, network: node.network),
+        guard certificate.hasQuorum(in: committee),
+            let checks = certificate.checks(in: committee, network: node.network),
             checks.allSatisfy({ verify(.signature($0.key, preimage: $0.preimage, $0.signature)) })
         else {
             return report("certificates", "\(certificate.ballot) does not hold", at: now, host: host)

@@ -42,10 +42,33 @@ extension World {
             return nil
         }
         let id = population.ids[host]
+        if let change = seatChange(by: host) { return change }
         if host < plan.validators { return .stake(id, UInt64(1 + chance.below(1_000))) }
         guard !population.roles[host].isEmpty else { return nil }
         return .updateDevice(id, RadioProfile(region: .eu868, gain: Int16(chance.below(60))), owner: nil)
     }
+
+    /// A hotspot that takes a seat, or a validator that gives its one up, each once.
+    private func seatChange(by host: Int) -> TransactionKind? {
+        guard let node = hosts[host].node else { return nil }
+        let id = population.ids[host]
+        let validator = node.validator(id)
+        let newcomers = plan.validators..<plan.validators + min(plan.clients.joiners, plan.hotspots)
+        if newcomers.contains(host), validator == nil {
+            let consent = Consent(
+                device: population.keys[host], owner: id, vrfKey: population.vrfKeys[host].publicKey,
+                network: network)
+            return .registerValidator(consent, stake: Self.newcomersStake)
+        }
+        if (plan.validators - plan.clients.leavers..<plan.validators).contains(host),
+            let stake = validator?.versions.last?.stake, stake > 0
+        {
+            return .unstake(id, stake)
+        }
+        return nil
+    }
+
+    private static let newcomersStake: Amount = 5_000 * 100_000_000
 
     private static let walletID: NodeID = {
         let seed = [UInt8](repeating: 0x57, count: SigningKey.seedByteCount)
@@ -79,6 +102,9 @@ extension World {
         }
         expect(
             transfers >= expects.transfersAtLeast, "\(transfers) transfers, not \(expects.transfersAtLeast)")
+        expect(
+            witness.committeeCount >= expects.committeesAtLeast,
+            "\(witness.committeeCount) committees, not \(expects.committeesAtLeast)")
         expect(
             !expects.everyBundle || outcome.bundlesIncluded == outcome.bundlesSigned,
             "\(outcome.bundlesIncluded) of \(outcome.bundlesSigned) bundles are in blocks")

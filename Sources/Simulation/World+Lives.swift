@@ -80,9 +80,11 @@ extension World {
     }
 
     func begin(_ fault: Fault) {
-        injected[fault.kind.rawValue, default: 0] += 1
+        let isOfStrangers = fault.kind == .garbage || fault.kind == .spoof
+        // Where nothing is sealed their octets are no datagrams.
+        if !isOfStrangers || plan.sealed { injected[fault.kind.rawValue, default: 0] += 1 }
         links.begin(fault)
-        if fault.kind == .garbage || fault.kind == .spoof { spoof(fault) }
+        if isOfStrangers { spoof(fault) }
         for index in fault.hosts where index < plan.hosts {
             let host = hosts[index]
             trace(index) { .init("begin", fault.kind.rawValue) }

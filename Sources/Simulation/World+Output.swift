@@ -90,6 +90,11 @@ extension World {
             trace(index) {
                 .init("final", "epoch \(final.final.header.epoch) \(final.final.header.digest)")
             }
+            if !witness.isDecided(final.final.header.epoch) {
+                let isHealed = healedEpoch.map { final.final.header.epoch > $0 + 1 } ?? false
+                witness.checkEvidence(
+                    of: final.block, honest: blameless, mustBeWhole: isHealed, at: now, host: index)
+            }
             witness.final(final.final, at: now, host: index)
             let view = final.final.certificate.ballot.view
             if let healedEpoch, final.final.header.epoch > healedEpoch + 1, view > viewsMax {
@@ -136,11 +141,26 @@ extension World {
             witness.report("believes", "that the registry does not know it", at: now, host: index)
         }
         if case .ignored(let node, _) = notice { noteIgnoring(of: node, by: index) }
+        // That a voter contradicts itself is so; whatever else a node is alarmed by must not be.
+        if case .alarm(let what) = notice, isBlameless(index), !what.hasPrefix("contradiction") {
+            witness.report("alarm", what, at: now, host: index)
+        }
         guard hosts[index].isHonest, case .diverged(let epoch, _, _) = notice else { return }
         hosts[index].isHalted = true
         trace(index) { .init("halted", "epoch \(epoch)") }
         guard !hosts[index].isOdd else { return injected["halted", default: 0] += 1 }
         witness.report("stateRoots", "computes another state in epoch \(epoch)", at: now, host: index)
+    }
+
+    /// Full nodes that do nothing wrong, with no disturbed memory and no second machine.
+    private var blameless: [NodeID: Int] {
+        var list: [NodeID: Int] = [:]
+        for index in 0..<plan.fullHosts where isBlameless(index) { list[population.ids[index]] = index }
+        return list
+    }
+
+    private func isBlameless(_ index: Int) -> Bool {
+        hosts[index].isHonest && !hosts[index].isOdd && !population.twinned.contains(index)
     }
 
     /// An honest host is never ignored: its own faults are nobody's but a bug's.
@@ -152,8 +172,7 @@ extension World {
             let at = (now - .origin).milliseconds
             ignored.append(Ignoring(host: number, by: index, atMilliseconds: at))
         }
-        let isHonest = hosts[number].isHonest && !hosts[number].isOdd && !population.twinned.contains(number)
-        guard isHonest else { return }
+        guard isBlameless(number) else { return }
         witness.report("scores", "ignores host \(number), which did nothing wrong", at: now, host: index)
     }
 

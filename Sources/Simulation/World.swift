@@ -129,7 +129,9 @@ public final class World {
     public func run(progress: (Progress) -> Void = { _ in }) -> Outcome {
         let healsAt = Instant.origin + .milliseconds(plan.healsAt)
         var epoch = 0
-        while witness.violations.isEmpty, epoch < plan.epochs || now < healsAt, let next = agenda.next() {
+        while witness.violations.isEmpty, epoch < plan.epochs || now < healsAt || !hasShownHealing(epoch),
+            let next = agenda.next()
+        {
             now = max(now, next.at)
             if max(lastProgress, healsAt) + .milliseconds(plan.patience) < now {
                 witness.report(
@@ -146,6 +148,10 @@ public final class World {
                 healedEpoch = newestFinal
             }
             defer { epoch = common }
+            if healedEpoch == nil, now >= healsAt, UInt64(common) > unhealedEpoch + Self.epochsToLevel {
+                witness.report(
+                    "liveness", "never level after epoch \(unhealedEpoch): \(standing)", at: now, host: nil)
+            }
             if common > epoch {
                 lastProgress = now
                 progress(
@@ -174,6 +180,14 @@ public final class World {
     /// The newest epoch when all had caught up, after all faults had ended.
     var healedEpoch: UInt64?
 
+    /// Epochs in which the others must have been found again.
+    private static let epochsToLevel: UInt64 = 20
+
+    private func hasShownHealing(_ epoch: Int) -> Bool {
+        guard plan.epochsAfterHealing > 0 else { return true }
+        return healedEpoch.map { epoch >= Int($0) + plan.epochsAfterHealing } ?? false
+    }
+
     /// Views that an epoch may take once everything is well: each dishonest leader costs one, and so may whoever is
     /// late.
     var viewsMax: Int { (plan.validators - 1) / 3 + 2 }
@@ -200,6 +214,7 @@ public final class World {
         outcome.violations = witness.violations
         outcome.audit = audit
         outcome.epochsFinal = commonEpoch
+        outcome.epochsHealed = healedEpoch.map { max(0, commonEpoch - Int($0) - 1) } ?? 0
         outcome.virtualMilliseconds = (now - .origin).milliseconds
         outcome.events = events
         outcome.deliveries = deliveries

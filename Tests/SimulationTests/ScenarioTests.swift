@@ -11,7 +11,9 @@ import Testing
         #expect(outcome.epochsFinal >= plan.epochs)
     }
 
-    @Test(arguments: ["leader-only-partition", "nondeterminism", "oversized-block", "retry-storm"])
+    @Test(arguments: [
+        "hostile-lists", "leader-only-partition", "nondeterminism", "oversized-block", "retry-storm",
+    ])
     func `without its fault a scenario misses what it expects`(_ name: String) throws {
         var plan = try Scenario.plan(named: name)
         plan.faults = []

@@ -151,6 +151,7 @@ import Testing
         var reach = Reach()
         var outcome = Outcome()
         outcome.epochsFinal = 5
+        outcome.epochsHealed = 2
         outcome.views = [1, 3]
         outcome.splitViews = 1
         for kind in Reach.kinds { outcome.injected[kind] = 1 }
@@ -158,8 +159,9 @@ import Testing
         #expect(reach.shortfalls == [])
         outcome.injected["crash"] = nil
         outcome.epochsFinal = 4
+        outcome.epochsHealed = 1
         for seed in 2..<11 { reach.add(outcome, seed: UInt64(seed)) }
-        #expect(reach.shortfalls.count == 2)
+        #expect(reach.shortfalls.count == 3)
         #expect(reach.shortfalls.contains { $0.hasPrefix("crash in 1 of 10") })
     }
 

@@ -40,6 +40,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .chunkForger: ChunkForger(chance: chance)
     case .sketchForger: SketchForger(chance: chance)
     case .itemGrinder: ItemGrinder(chance: chance)
+    case .listForger: ListForger(chance: chance)
     }
 }
 

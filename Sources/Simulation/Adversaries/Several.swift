@@ -40,6 +40,7 @@ struct Several: Adversary {
 
     private mutating func pass(_ own: Scene, after place: Int, _ scene: inout Scene) {
         for transmission in own.transmissions { scene.transmit(transmission) }
+        for introduction in own.introductions { scene.say(introduction.0, to: introduction.to) }
         pass(own.outbox, after: place, &scene)
     }
 
