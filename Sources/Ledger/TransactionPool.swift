@@ -98,6 +98,7 @@ public struct TransactionPool: Sendable {
             self.offers(of: account, after: ledger.account(account).nonce)
         }
         offers.sort()
+        offers = executable(of: offers, ledger: ledger, epoch: epoch)
         var selected: [Transaction] = []
         for _ in 0..<Self.selectionRoundsMax {
             let chosen = offers.prefix(Swift.max(0, max)).map(\.transaction)
@@ -120,6 +121,23 @@ public struct TransactionPool: Sendable {
             }
         }
         return selected
+    }
+
+    /// Those that can be executed in the order of what they pay; of an account those before its first that cannot. Else chains
+    /// whose first transaction was replaced by one that leaves nothing for the rest would take everybody's room.
+    private func executable(of offers: [Offer], ledger: Ledger, epoch: Epoch) -> [Offer] {
+        var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
+        var spoilt: Set<NodeID> = []
+        return offers.filter { offer in
+            guard !spoilt.contains(offer.transaction.account) else { return false }
+            do {
+                try draft.execute(offer.transaction, at: epoch)
+                return true
+            } catch {
+                spoilt.insert(offer.transaction.account)
+                return false
+            }
+        }
     }
 
     /// After a final block is applied: forgets what the ledger has executed, or what cannot stand in its next

@@ -44,8 +44,10 @@ struct Chain {
     var executions: SharedWork?
     /// Verifications that they share.
     var verifications: SharedWork?
-    /// Memo of VRF checks made by workers, dropped when an epoch closes.
+    /// Memo of VRF checks made by workers, of the open epoch.
     var vrfOutputs: [VRFCheckKey: VRFOutput?] = [:]
+    /// Those of the epoch before: the next block's verdicts read its reveals once more.
+    private(set) var earlierOutputs: [VRFCheckKey: VRFOutput?] = [:]
 
     struct VRFCheckKey: Hashable {
         let key: VRFPublicKey
@@ -67,7 +69,9 @@ struct Chain {
     var nextCommittee: Committee { ledger.nextFixedCommittee }
 
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
-        if let known = vrfOutputs[VRFCheckKey(key: key, proof: proof, alpha: alpha)] { return known }
+        let check = VRFCheckKey(key: key, proof: proof, alpha: alpha)
+        if let known = vrfOutputs[check] { return known }
+        if let known = earlierOutputs[check] { return known }
         if let verifications { return verifications.verify(.vrf(key, alpha: alpha, proof)).outputs[0] }
         return key.verify(proof, alpha: alpha.octetBytes)
     }
@@ -191,6 +195,7 @@ struct Chain {
         previousRandomness = randomness
         randomness = executed.nextRandomness
         last = FinalHeader(header: block.header, certificate: certificate)
+        swap(&earlierOutputs, &vrfOutputs)
         vrfOutputs.removeAll(keepingCapacity: true)
         let digest = block.header.digest
         let recentCount = min(2, recent.count + 1)

@@ -81,6 +81,7 @@ extension Node {
             ("node.candidates", candidates.list.count, Candidates.max + finals),
             ("node.recentBlocks", chain.recent.count, 2),
             ("node.vrfOutputs", chain.vrfOutputs.count, vrfMax),
+            ("node.earlierOutputs", chain.earlierOutputs.count, vrfMax),
             ("evidence.authors", pool.count, authorsMax),
             ("evidence.asked", pool.askedCount, EvidencePool.askedMax),
             ("transactions", transactions.count, TransactionPool.countMax),

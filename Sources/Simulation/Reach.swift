@@ -47,7 +47,7 @@ public struct Reach: Codable, Equatable, Sendable {
     /// Kinds of faults that a sweep must meet; of those that may come to nothing, what they did.
     public static var kinds: [String] {
         Fault.Kind.swarm.map { effects[$0] ?? $0.rawValue }
-            + (Byzantine.Behaviour.swarm + Byzantine.Behaviour.swarmLater).map { "byzantine.\($0.rawValue)" }
+            + Byzantine.Behaviour.swarm.map { "byzantine.\($0.rawValue)" }
             + ["lost", "duplicated", "reordered", "corrupted", "truncated"]
             + ["radio.loss", "radio.silent", "radio.farm"]
     }

@@ -48,9 +48,8 @@ extension Plan {
         if later.happens(1, in: 3) {
             plan.stakes = (0..<plan.validators).map { bad.contains($0) ? 3 : 3 + later.below(3) }
         }
-        for host in byzantine {
-            plan.byzantine += Byzantine.Behaviour.swarmLater.filter { _ in later.happens(1, in: 3) }
-                .map { Byzantine(host: host, $0) }
+        for host in byzantine where later.happens(1, in: 2) {
+            plan.byzantine.append(Byzantine(host: host, later.pick(Byzantine.Behaviour.swarmLater)!))
         }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
         for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {

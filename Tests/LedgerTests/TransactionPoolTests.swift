@@ -125,6 +125,25 @@ extension TransactionPool {
     #expect(selected.contains { $0.account == id(3) })
 }
 
+@Test func `accounts that spoil their own chains take nobody's room`() throws {
+    let balance = 100 * World.token
+    let world = World(accounts: 7, balance: balance)
+    var pool = TransactionPool()
+    // More accounts than a selection is tried again: each empties itself before the rest of what it sent.
+    for account: UInt64 in 1...5 {
+        for skip: UInt64 in 0..<6 {
+            pool.add(world.transaction(account, kind, fee: 8_000, skip: skip), world)
+        }
+        let everything = TransactionKind.transfer(to: id(9), balance - 12_000)
+        pool.add(world.transaction(account, everything, fee: 12_000), world)
+    }
+    let honest = world.transaction(6, kind, fee: 2_000)
+    pool.add(honest, world)
+    let selected = select(pool, world, max: 6)
+    #expect(selected.contains(honest))
+    #expect(selected.count == 6)
+}
+
 @Test func `after a block the pool forgets the executed, the expired and the impossible`() throws {
     var world = World()
     var pool = TransactionPool()

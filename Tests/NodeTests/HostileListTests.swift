@@ -65,6 +65,21 @@ import Wire
         #expect(EvidenceEntry.conflict(one, other).byteCount >= one.encoded().count + large.encoded().count)
     }
 
+    @Test func `reveals beacons is judged twice, and their proofs are verified once`() throws {
+        let world = try world()
+        func reveals() -> [Reveal] {
+            world.nodes[0]!.chain.recent.last!.evidence.flatMap(\.bundles).flatMap(\.reveals)
+        }
+        #expect(world.run(for: .seconds(120)) { reveals().count > 1 })
+        let chain = world.nodes[0]!.chain
+        let own = world.key(0).nodeID
+        // Its own it made itself.
+        let others = chain.recent.last!.evidence.flatMap(\.bundles).filter { $0.author != own }
+        for reveal in others.flatMap(\.reveals) {
+            #expect(chain.earlierOutputs.keys.contains { $0.proof == reveal.proof })
+        }
+    }
+
     @Test func `is longer than any is not looked for`() throws {
         let node = try world().nodes[0]!
         let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
