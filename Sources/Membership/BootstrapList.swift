@@ -16,7 +16,8 @@ public struct BootstrapEntry: Hashable, Sendable {
 /// The node id is `ear1…` (Bech32m) or 64 hexadecimal digits. Every bad line is told, not only the first, so
 /// that a person mends a list in one go; the good lines stand in `entries` all the same.
 public struct BootstrapList: Sendable {
-    /// A list is written and read by people; a thousand entry points are plenty for any network.
+    /// A list is written and read by people; a thousand entry points are plenty for any network. A node uses the first
+    /// half (`Membership.listedMax`).
     public static let entriesMax = 1_024
     /// Scheme, id, the longest DNS name and port take 340 octets; the rest is for a comment.
     public static let lineByteCountMax = 512

@@ -56,24 +56,41 @@ extension Membership {
 
     /// Whoever is on the list no longer is a stranger like any other; whoever is on it now is tried at once.
     mutating func replaceListed(by list: [Listed], at now: Instant) {
-        var places: [NodeID: Endpoint] = [:]
-        for entry in list.prefix(Self.contactsMax / 2) where entry.node != own.node {
-            places[entry.node] = entry.endpoint
+        // A node of two addresses, an IPv4 and an IPv6 one, has two lines.
+        var places: [NodeID: [Endpoint]] = [:]
+        var nodes: [NodeID] = []
+        for entry in list.prefix(Self.listedMax) where entry.node != own.node {
+            let known = places[entry.node] ?? []
+            if known.isEmpty { nodes.append(entry.node) }
+            guard known.count < NodeRecord.endpointsMax, !known.contains(entry.endpoint) else { continue }
+            places[entry.node] = known + [entry.endpoint]
         }
         contacts.set(listed: places)
-        for entry in list where places[entry.node] == entry.endpoint {
-            if contacts[entry.node] == nil, contacts.list.count < Self.contactsMax {
-                contacts.insert(
-                    Contact(node: entry.node, record: nil, listed: entry.endpoint, retryAt: now))
-            } else if let index = contacts.index(of: entry.node), !contacts.list[index].isActive {
+        for node in nodes {
+            if let index = contacts.index(of: node) {
+                guard !contacts.list[index].isActive else { continue }
                 contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+            } else if contacts.list.count < Self.contactsMax {
+                contacts.insert(Contact(node: node, record: nil, listed: places[node] ?? [], retryAt: now))
             }
         }
         // Of whom nothing but the old list told.
         for index in contacts.list.indices.reversed()
-        where contacts.list[index].record == nil && contacts.list[index].listed == nil {
+        where contacts.list[index].record == nil && contacts.list[index].listed.isEmpty {
             if !contacts.list[index].isActive { contacts.remove(at: index) }
         }
+    }
+
+    /// Whether it takes the place of the card that is known of its node. An owner that signs two of one sequence
+    /// tells one of them here and the other there: unless all keep the same one, what they share is never equal.
+    private func supersedes(_ record: NodeRecord, at index: Int) -> Bool {
+        guard let known = contacts.list[index].record, let saying = contacts.list[index].saying else {
+            return true
+        }
+        guard known.sequence == record.sequence else {
+            return known.sequence < record.sequence || isRemoved(.recordSequence)
+        }
+        return known != record && saying < record.saying
     }
 
     /// Takes a card if it is newer than what is known.
@@ -88,11 +105,7 @@ extension Membership {
         guard record.node != own.node else { return }
         if let index = contacts.index(of: record.node) {
             if !isHearsay { contacts.setHearsay(false, at: index) }
-            if let known = contacts.list[index].record, known.sequence >= record.sequence,
-                !isRemoved(.recordSequence) || known.sequence == record.sequence
-            {
-                return noteTold(record.node, at: teller)
-            }
+            guard supersedes(record, at: index) else { return noteTold(record.node, at: teller) }
             let known = contacts.list[index].record
             guard contacts.set(record: record, at: index) else {
                 // Renewed, and no news.
@@ -112,30 +125,62 @@ extension Membership {
         contact.teller = settings.prefix(of: teller)
         contact.isHearsay = isHearsay
         guard isOwn || teller == nil || !hasExpired(record) else { return }
-        guard contacts.list.count < Self.contactsMax, hasPassiveRoom(for: contact) else {
-            hasTurnedAway = true
+        let full = fullPrefixes(for: contact)
+        let squatter = isOwn ? givingWay(in: full, to: contact) : nil
+        guard contacts.list.count < Self.contactsMax, full.isEmpty || squatter != nil else {
+            if isOfUse(record, isOfCommittee: contact.isOfCommittee) { hasTurnedAway = true }
             return
         }
+        if let squatter { contacts.remove(at: squatter) }
         contacts.insert(contact)
         trim()
-        guard contacts.index(of: record.node) != nil else { return }
+        // Who took another's place is no news before it is a peer: keys cost nothing, the next would follow at once.
+        guard contacts.index(of: record.node) != nil, squatter == nil else { return }
         spread(record.node, toldAt: teller, at: now)
         noteNews(record.node, at: now)
     }
 
-    private func hasPassiveRoom(for contact: Contact) -> Bool {
-        guard !contact.isOfCommittee else { return true }
-        let prefixes = settings.prefixes(of: contact)
-        guard !prefixes.isEmpty else { return true }
+    /// Of the prefixes that bound it in the passive view, those that have no place left.
+    private func fullPrefixes(for contact: Contact) -> [Prefix] {
+        guard !contact.isOfCommittee else { return [] }
+        let prefixes = passivePrefixes(of: contact)
+        guard !prefixes.isEmpty else { return [] }
         var counts = [Int](repeating: 0, count: prefixes.count)
         for index in contacts.list.indices where !contacts.list[index].isActive {
             // Hearsay takes no room from what is told by whom we chose to ask.
             if contacts.list[index].isHearsay, !contact.isHearsay { continue }
-            for prefix in settings.prefixes(of: contacts.list[index]) {
+            for prefix in passivePrefixes(of: contacts.list[index]) {
                 if let place = prefixes.firstIndex(of: prefix) { counts[place] += 1 }
             }
         }
-        return counts.allSatisfy { $0 < Self.passiveOfPrefixMax }
+        return prefixes.indices.filter { counts[$0] >= Self.passiveOfPrefixMax }.map { prefixes[$0] }
+    }
+
+    private func passivePrefixes(of contact: Contact) -> [Prefix] {
+        let prefixes = settings.prefixes(of: contact)
+        guard prefixes.isEmpty, settings.limitsPrefixes, !isRemoved(.prefixLimits) else { return prefixes }
+        // A loopback is a place for those who are on that machine too, but not for who is elsewhere.
+        let isElsewhere = own.endpoints.contains { !$0.isLoopback }
+        let hasPlace = contact.endpoints.contains { !$0.isLoopback || !isElsewhere }
+        return hasPlace ? [] : [.ofNoPlace]
+    }
+
+    /// Who gives way to one that dials from the only prefix that has no place left for it: of those that never
+    /// answered, who was dialled most often, and among equals one told from elsewhere. Whoever names a foreign prefix
+    /// displaces nobody there. A stranger without a place is no loss, even if it answered: it can only come by
+    /// itself, and is known again when it does.
+    private func givingWay(in full: [Prefix], to contact: Contact) -> Int? {
+        guard full.count == 1, full[0] == .ofNoPlace || full[0] == contact.teller else { return nil }
+        let may = contacts.list.indices.filter {
+            let other = contacts.list[$0]
+            return !other.isActive && !other.isTrusted && !other.isAnchor && !other.isHearsay
+                && (full[0] == .ofNoPlace || !other.isProven) && passivePrefixes(of: other).contains(full[0])
+        }
+        func order(_ index: Int) -> (Int, Int, Int, Int) {
+            let other = contacts.list[index]
+            return (other.isProven ? 0 : 1, other.attempts, other.teller == full[0] ? 0 : 1, index)
+        }
+        return may.max { order($0) < order($1) }
     }
 
     /// Forgets strangers beyond the passive view's size.

@@ -47,7 +47,7 @@ public struct ContactAccount: Equatable, Sendable {
         node = contact.node
         record = contact.record
         endpoint = contact.link?.endpoint ?? contact.home
-        isListed = contact.listed != nil
+        isListed = !contact.listed.isEmpty
         isOfCommittee = contact.isOfCommittee
         isAnchor = contact.isAnchor
         isProven = contact.isProven

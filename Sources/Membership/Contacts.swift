@@ -21,8 +21,8 @@ struct Contact: Equatable, Sendable {
     private(set) var saying: Digest?
     /// The middle of the region that the card names: asked for at every ranking, and dear to compute.
     private(set) var place: Position?
-    /// Where the bootstrap list says it is; such a contact is never forgotten.
-    var listed: Endpoint?
+    /// Where the bootstrap list says it is, in its order; such a contact is never forgotten.
+    var listed: [Endpoint]
     var phase: Phase
     /// Of the committee; kept here because it is asked for at every event.
     var isOfCommittee = false
@@ -45,7 +45,7 @@ struct Contact: Equatable, Sendable {
     /// When news of it are told on again, at the earliest.
     var spreadAt = Instant.origin
 
-    init(node: NodeID, record: NodeRecord?, listed: Endpoint? = nil, retryAt: Instant) {
+    init(node: NodeID, record: NodeRecord?, listed: [Endpoint] = [], retryAt: Instant) {
         self.node = node
         self.record = record
         saying = record?.saying
@@ -61,16 +61,23 @@ struct Contact: Equatable, Sendable {
     }
 
     /// More than a stranger.
-    var isTrusted: Bool { listed != nil || isOfCommittee }
+    var isTrusted: Bool { !listed.isEmpty || isOfCommittee }
 
-    /// Where to try it, the bootstrap list's place last: its own word is newer.
+    /// Where to try it, the bootstrap list's places last: its own word is newer.
     var endpoints: [Endpoint] {
         var endpoints = record?.endpoints ?? []
-        if let listed, !endpoints.contains(listed) { endpoints.append(listed) }
+        for place in listed where !endpoints.contains(place) { endpoints.append(place) }
         return endpoints
     }
 
-    var home: Endpoint? { link?.home ?? record?.endpoints.first ?? listed }
+    var home: Endpoint? { link?.home ?? record?.endpoints.first ?? listed.first }
+
+    /// Whether it can be dialled at all: fellows without a place are brought together by others, and anybody else
+    /// without one must come by itself.
+    var isReachable: Bool { isTrusted || record?.endpoints.isEmpty == false }
+
+    /// A peer, or one that can be dialled and has not left too many dials unanswered.
+    var isLive: Bool { isActive || isReachable && attempts < Membership.attemptsBeforeForgetting }
 
     /// Every place that counts for its prefixes: a peer's is known, anybody else may be at each that its card names.
     var homes: [Endpoint] { link.map { [$0.home] } ?? endpoints }
@@ -195,7 +202,7 @@ struct Contacts: Equatable, Sendable {
     private(set) var dialled: [Int] = []
     /// Peers of one's own choice, and not for where they are.
     private(set) var chosenCount = 0
-    /// Peers, and those that have not left too many dials unanswered.
+    /// Of those who are live.
     private(set) var liveCount = 0
     /// Strangers that are no peers: the passive view.
     private(set) var passiveCount = 0
@@ -251,7 +258,9 @@ struct Contacts: Equatable, Sendable {
     @discardableResult
     mutating func set(record: NodeRecord, at index: Int) -> Bool {
         let saying = list[index].saying
+        let wasLive = list[index].isLive
         list[index].set(record: record)
+        if list[index].isLive != wasLive { liveCount += wasLive ? -1 : 1 }
         guard list[index].saying != saying else { return false }
         noteChange()
         return true
@@ -270,15 +279,21 @@ struct Contacts: Equatable, Sendable {
 
     mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
 
-    mutating func set(listed places: [NodeID: Endpoint]) {
-        for index in list.indices { list[index].listed = places[list[index].node] }
-        passiveCount = list.count { !$0.isTrusted && !$0.isActive }
+    mutating func set(listed places: [NodeID: [Endpoint]]) {
+        for index in list.indices { list[index].listed = places[list[index].node] ?? [] }
+        recount()
     }
 
     mutating func set(committee: Set<NodeID>) {
         for index in list.indices { list[index].isOfCommittee = committee.contains(list[index].node) }
         noteChange()
+        recount()
+    }
+
+    /// Others are strangers now.
+    private mutating func recount() {
         passiveCount = list.count { !$0.isTrusted && !$0.isActive }
+        liveCount = list.count { $0.isLive }
     }
 
     mutating func set(_ phase: Contact.Phase, at index: Int) {
@@ -303,17 +318,14 @@ struct Contacts: Equatable, Sendable {
         list[index].phase = .active(link)
     }
 
-    /// Takes a contact in this phase into what is kept beside the list, or out of it.
+    /// Takes a contact, which is in this phase, into what is kept beside the list, or out of it.
     private mutating func count(_ phase: Contact.Phase, at index: Int, isThere: Bool) {
         let one = isThere ? 1 : -1
+        if list[index].isLive { liveCount += one }
         switch phase {
-        case .idle(_, let attempts):
-            if attempts < Membership.attemptsBeforeForgetting { liveCount += one }
-        case .dialled(_, _, _, let attempts):
-            if attempts < Membership.attemptsBeforeForgetting { liveCount += one }
-            Self.change(&dialled, index, isThere: isThere)
+        case .idle: break
+        case .dialled: Self.change(&dialled, index, isThere: isThere)
         case .active(let link):
-            liveCount += one
             if link.isChosen { chosenCount += one }
             Self.change(&active, index, isThere: isThere)
         }
@@ -333,7 +345,7 @@ struct Contacts: Equatable, Sendable {
                 == list.indices.filter {
                     if case .dialled = list[$0].phase { true } else { false }
                 })
-        precondition(liveCount == list.count { $0.attempts < Membership.attemptsBeforeForgetting })
+        precondition(liveCount == list.count { $0.isLive })
         precondition(passiveCount == list.count { !$0.isTrusted && !$0.isActive })
         precondition(zip(list, list.dropFirst()).allSatisfy { $0.node < $1.node })
     }

@@ -13,9 +13,11 @@ extension Membership {
         return final - record.epoch > lifetime
     }
 
-    /// Whether others are told of it. Who names an epoch far ahead would have its card told for ever, long after it is gone.
+    /// Whether others are told of it. A stranger that they could not dial helps nobody; and who names an epoch far
+    /// ahead would have its card told for ever, long after it is gone.
     func isTold(_ contact: Contact) -> Bool {
-        guard let record = contact.record, contact.attempts < 2, !contact.isHearsay, !hasExpired(record)
+        guard let record = contact.record, contact.isReachable, contact.attempts < 2, !contact.isHearsay,
+            !hasExpired(record)
         else { return false }
         return record.epoch <= final || record.epoch - final <= lifetime
     }

@@ -22,12 +22,15 @@ public import Wire
 ///   as they are behind translators of addresses, at none: whoever carries the dial has others introduce them.
 /// - Upon welcome by whom we dialled: it is a peer; if there is no room any more, say goodbye. Upon welcome by
 ///   anybody else: goodbye. Upon refusal or goodbye by a peer: it is none.
-/// - Upon a card: it supersedes one of a lower sequence. A peer's own card of a higher sequence, said by itself:
-///   it was started anew; disconnect and connect it. Cards of others are taken from peers and from whom we
-///   dialled, and no others.
+/// - Upon a card: it supersedes one of a lower sequence, and one of the same sequence if what it says has the greater
+///   digest, so that all end with the same. A peer's own card of a higher sequence, said by itself: it was started
+///   anew; disconnect and connect it. Cards of others are taken from peers and from whom we dialled, and no others.
 /// - The passive view holds 64 strangers, of a prefix at most 10. Beyond: who has been silent for four dials goes,
 ///   else one of the prefix that has most, and among equals one told from where most were told; and 32 of those that once answered are never displaced by those that
-///   never did. A host of few prefixes has a small part of it, however many keys and cards it makes up.
+///   never did. A host of few prefixes has a small part of it, however many keys and cards it makes up. Strangers
+///   that tell no place have ten places together, are not told of, and do not make the network a large one.
+/// - Upon a dial from a prefix that has no place left: of it somebody gives way who never answered, as cards that
+///   name foreign places keep out nobody who is there.
 /// - Upon finality: a card that names an epoch a lifetime ago, or as far ahead, is told no more. An expired one is dialled after
 ///   all others, gives way to whatever is fresh, and is forgotten once two dials were in vain; except for the
 ///   bootstrap list, the committee and the anchors.
@@ -51,6 +54,8 @@ public import Wire
 public struct Membership: Equatable, Sendable {
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
     public static let contactsMax = 1_024
+    /// Lines of the bootstrap list that are read: the rest of the contacts is for whom they tell of, and for who comes.
+    static let listedMax = contactsMax / 2
     /// Cards written to the store: enough to rejoin when most of them are gone.
     public static let rememberedMax = 128
     /// However long an epoch takes: a card is renewed each quarter.
@@ -60,7 +65,10 @@ public struct Membership: Equatable, Sendable {
     static let passiveOfPrefixMax = 10
 
     private(set) var own: NodeRecord
-    private var vantage = Vantage()
+    var vantage = Vantage()
+    /// When the next place of this node may be told to the host, and when one that waits for it is.
+    var nextLocation = Instant.origin
+    var locateAt = Instant.never
     let settings: Settings
     var chance: Chance
     var contacts = Contacts()
@@ -123,10 +131,7 @@ public struct Membership: Equatable, Sendable {
         self.chance = chance
         nearness = Nearness(chance: chance, now: now)
         deadline = now
-        for (node, endpoint) in bootstrap.prefix(Self.contactsMax)
-        where node != own.node && contacts[node] == nil {
-            contacts.insert(Contact(node: node, record: nil, listed: endpoint, retryAt: now))
-        }
+        replaceListed(by: bootstrap.map { Listed($0, $1) }, at: now)
         for (place, record) in remembered.prefix(Self.rememberedMax).enumerated() {
             learn(record, from: nil, at: now)
             guard place < Self.anchorsMax, let index = contacts.index(of: record.node) else { continue }
@@ -184,10 +189,7 @@ public struct Membership: Equatable, Sendable {
                 }
             }
         case .observed(let seen, let node, let place):
-            guard let agreed = vantage.note(seen, by: node, in: settings.prefix(of: place)),
-                !own.endpoints.contains(agreed)
-            else { return }
-            return actions.append(.located(agreed))
+            return observe(seen, by: node, place, at: now, &actions)
         case .card(let card):
             precondition(card.node == own.node && card.sequence > own.sequence)
             let isElsewhere = card.endpoints != own.endpoints
@@ -265,7 +267,7 @@ extension Membership {
     /// What is due next. By index: a copy of a contact for each costs more than the look at it; and those that only
     /// wait to be dialled are looked at while somebody is wanted.
     mutating func reckon(at now: Instant) {
-        var due = min(min(persistAt, renewOwnAt), min(nextRenewal, newsDue))
+        var due = min(min(min(persistAt, renewOwnAt), min(nextRenewal, newsDue)), locateAt)
         if contacts.activeCount > 0 { due = min(due, nextShuffle) }
         due = min(due, probeDue)
         let appetite = appetite(at: now)
@@ -297,6 +299,7 @@ extension Membership {
             renewOwnAt = .never
             actions.append(.renew)
         }
+        if locateAt <= now { locate(at: now, &actions) }
         if nextDial <= now { dialDue(at: now, &actions) }
         if newsDue <= now { tellNews(&actions) }
         if nextShuffle <= now { shuffle(at: now, &actions) }

@@ -33,10 +33,11 @@ extension Membership {
         contacts.noteChange()
     }
 
-    /// The cards to make equal with peers, in the order of their nodes, one's own among them. An id stands for what a card says: the
-    /// same one renewed has the same, as it is no news.
+    /// The cards to make equal with peers, in the order of their nodes, one's own first if it is of use. An id stands
+    /// for what a card says: the same one renewed has the same, as it is no news.
     public var sharedCards: [(id: Digest, card: NodeRecord)] {
-        var cards = [(id: own.saying, card: own)]
+        var cards: [(id: Digest, card: NodeRecord)] = []
+        if isOfUse(own, isOfCommittee: committee.contains(own.node)) { cards.append((own.saying, own)) }
         for index in contacts.list.indices where isShared(index) {
             cards.append((contacts.list[index].saying!, contacts.list[index].record!))
         }
@@ -45,10 +46,16 @@ extension Membership {
 
     /// By the clock that all share, and not by who answers here: else two sets would never be equal.
     private func isShared(_ index: Int) -> Bool {
-        guard let record = contacts.list[index].record, !isLarge || contacts.list[index].isOfCommittee else {
-            return false
-        }
+        guard let record = contacts.list[index].record, !isLarge || contacts.list[index].isOfCommittee,
+            isOfUse(record, isOfCommittee: contacts.list[index].isOfCommittee)
+        else { return false }
         return !hasExpired(record) && (record.epoch <= final || record.epoch - final <= lifetime)
+    }
+
+    /// Whether others could do anything with the card: a stranger without a place must come by itself. Of these one
+    /// holds a few only, so that they could not be made equal.
+    func isOfUse(_ record: NodeRecord, isOfCommittee: Bool) -> Bool {
+        isOfCommittee || !record.endpoints.isEmpty
     }
 
     /// A stranger that nobody was asked for, while the view is full: all that it could displace is another one like it.

@@ -9,8 +9,13 @@ public import Wire
 struct Prefix: Hashable, Comparable, Sendable {
     private let value: UInt64
 
+    /// Of all who name no place by which they could be bounded: together they have the share of one prefix.
+    static let ofNoPlace = Prefix(value: 0xFFFE << 48)
+
+    private init(value: UInt64) { self.value = value }
+
     init(_ endpoint: Endpoint) {
-        // The upper 16 bits of a /48 are never those of an IPv4 prefix: no such IPv6 network is routed.
+        // A /48 leaves the upper 16 bits empty.
         value = endpoint.ipv4.map { 0xFFFF << 48 | UInt64($0 >> 8) } ?? endpoint.high >> 16
     }
 

@@ -51,7 +51,7 @@ import Wire
         let elsewhere = Endpoint.loopback(port: 9_999)
         let first = World.record(5, sequence: 4)
         tell(&machine, [first])
-        for sequence: UInt64 in [1, 3, 4] {
+        for sequence: UInt64 in [1, 3] {
             tell(&machine, [World.record(5, sequence: sequence, endpoint: elsewhere)])
             #expect(machine.records.contains(first) && machine.records.count == 2)
         }
@@ -126,10 +126,11 @@ import Wire
     }
 
     func see(
-        _ machine: inout Membership, _ seen: Endpoint, by index: Int, prefix: UInt32
+        _ machine: inout Membership, _ seen: Endpoint, by index: Int, prefix: UInt32,
+        at now: Instant = .origin
     ) -> [Membership.Action] {
         let place = Endpoint(ipv4: 0x0A00_0001 + prefix << 8, port: 4_000)
-        return handle(&machine, .observed(seen: seen, by: World.id(index), place))
+        return handle(&machine, .observed(seen: seen, by: World.id(index), place), at: now)
     }
 
     @Test func `three in different prefixes who agree locate a node, and one with many keys does not`() {
@@ -143,8 +144,9 @@ import Wire
         let card = World.record(0, sequence: 2, endpoint: place)
         _ = handle(&machine, .card(card))
         #expect(see(&machine, place, by: 45, prefix: 6).isEmpty, "its card says so")
-        // It moves: the newest word of each prefix counts.
-        #expect(see(&machine, elsewhere, by: 41, prefix: 2) == [.located(elsewhere)])
+        // It moves, a minute later at the earliest: the newest word of each prefix counts.
+        let now = Instant.origin + .seconds(60)
+        #expect(see(&machine, elsewhere, by: 41, prefix: 2, at: now) == [.located(elsewhere)])
     }
 
     @Test func `a list that is read again adds, moves and takes away`() {
