@@ -222,7 +222,8 @@ public struct Byzantine: Codable, Equatable, Sendable {
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter { !swarmLater.contains($0) && !ofOtherWorlds.contains($0) }
 
-        /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard no more.
+        /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard
+        /// no more. So few of each that a sweep does not count them.
         static let swarmLater: [Behaviour] = [
             .chunkForger, .sketchForger, .itemGrinder, .listForger, .snapshotLiar,
         ]

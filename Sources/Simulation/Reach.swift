@@ -54,8 +54,8 @@ public struct Reach: Codable, Equatable, Sendable {
 
     private static let effects: [Fault.Kind: String] = [.oddState: "disturbed", .fullDisk: "commitRefused"]
 
-    /// What is missing: five epochs in every seed, two of them after it had healed, each kind of fault in a fifth of them, a third view in three
-    /// tenths, a split in a twentieth. Empty: the sweep means something.
+    /// What is missing: five epochs in every seed, two of them after it had healed, each kind of fault in a fifth of
+    /// them, a third view in three tenths, a split in a twentieth. Empty: the sweep means something.
     public var shortfalls: [String] {
         var missing: [String] = []
         if epochsMin < 5 { missing.append("a seed with \(epochsMin) epochs of 5") }

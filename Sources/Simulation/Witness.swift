@@ -117,8 +117,7 @@ struct Witness {
             default: continue
             }
             guard let tag = octets.first,
-                tag == 0 || tag == 2 || tag == 3 || tag == 4 || tag == 7
-                    || tag == 18,
+                tag == 0 || (2...4).contains(tag) || tag == 7 || tag == 18,
                 let message = try? Message(decoding: octets)
             else { continue }
             let disk = machine.disk

@@ -33,7 +33,7 @@ internal import Glibc
         public var readOnly = false
         /// The map at first, in bytes; only addresses are taken, not memory. A reader takes the writer's.
         public var mapByteCount = 1 << 30
-        /// How far the map may grow, by doubling: 64 GiB is beyond any node's state, not beyond its disk.
+        /// How far the map may grow, by doubling.
         public var mapByteCountMax = 1 << 36
         /// Read transactions open at once in all processes, LMDB's default. Whoever first opens the store
         /// decides; later openings may only raise it.
