@@ -142,7 +142,8 @@ public struct CoverageMachine: Sendable {
     }
 
     private mutating func plan(_ epoch: Epoch, _ randomness: Digest, _ region: Region, at now: Instant) {
-        let alpha = Randomness.beaconAlpha(network: settings.network, epoch: epoch, randomness: randomness)
+        let alpha = Randomness.beaconAlpha(
+            network: settings.network, epoch: epoch, randomness: randomness, device: node)
         let (output, proof) = vrfKey.evaluate(alpha.octetBytes)
         guard
             let beacon = Beacon.transmission(

@@ -93,7 +93,7 @@ struct Round {
     private let list: Roster.List
     private let input: JudgeInput
     private let evidence: [EvidenceEntry]
-    private let alpha: [UInt8]?
+    private let randomness: Digest?
     /// By member: what its bundle of this epoch declared.
     private var declared: [Int: Tag] = [:]
     private var declarers: [Tag: [Int]] = [:]
@@ -110,9 +110,7 @@ struct Round {
         self.list = list
         self.input = input
         evidence = list == .earlier ? input.earlierEvidence : input.previousEvidence
-        alpha = input.randomness(epoch).map {
-            Randomness.beaconAlpha(network: input.network, epoch: epoch, randomness: $0)
-        }
+        randomness = input.randomness(epoch)
     }
 
     private var isLast: Bool { list == .earlier }
@@ -219,6 +217,10 @@ struct Round {
             member: member, party: party)
         var output: VRFOutput?
         var derived: Transmission?
+        let alpha = randomness.map {
+            Randomness.beaconAlpha(
+                network: input.network, epoch: epoch, randomness: $0, device: roster.ids[member])
+        }
         if let party, let alpha, let proven = input.verifyVRF(party.version.vrfKey, reveal.proof, alpha) {
             let beacon = Beacon.derived(
                 output: proven, epoch: epoch, region: party.version.profile.region,

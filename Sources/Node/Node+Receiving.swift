@@ -266,7 +266,8 @@ extension Node {
                 let randomness = chain.recent.first(where: { $0.header.epoch == reveal.epoch })?.header
                     .randomness
             else { continue }
-            let alpha = Randomness.beaconAlpha(network: network, epoch: reveal.epoch, randomness: randomness)
+            let alpha = Randomness.beaconAlpha(
+                network: network, epoch: reveal.epoch, randomness: randomness, device: bundle.author)
             checks.append(.vrf(version.vrfKey, alpha: alpha, reveal.proof))
             keys.append(Chain.VRFCheckKey(key: version.vrfKey, proof: reveal.proof, alpha: alpha))
         }

@@ -9,14 +9,20 @@ public enum Randomness {
     }
 
     /// What a hotspot evaluates its VRF on to learn whether and how it beacons.
-    public static func beaconAlpha(network: Digest, epoch: Epoch, randomness: Digest) -> [UInt8] {
-        alpha("beacon", network, epoch, randomness)
+    ///
+    /// The device is part of it, since anybody can register anybody's public key: a proof is worth
+    /// nothing to a device that bears the key and not the secret, and one secret makes no two devices
+    /// send the same beacon. (Deviation: protocol §6 has the epoch and its randomness only.)
+    public static func beaconAlpha(
+        network: Digest, epoch: Epoch, randomness: Digest, device: NodeID
+    ) -> [UInt8] {
+        alpha("beacon", network, epoch, randomness) + device.octets
     }
 
     private static func alpha(_ label: String, _ network: Digest, _ epoch: Epoch, _ randomness: Digest)
         -> [UInt8]
     {
-        var writer = ByteWriter(capacity: 80)
+        var writer = ByteWriter(capacity: 88)
         writer.octets(Array(label.utf8))
         network.encode(to: &writer)
         writer.integer(epoch)

@@ -36,7 +36,8 @@ struct Scene {
 
     init() {
         parameters.beaconThreshold = .max
-        let alpha = Randomness.beaconAlpha(network: network, epoch: 2, randomness: Digest(of: [2]))
+        let alpha = Randomness.beaconAlpha(
+            network: network, epoch: 2, randomness: Digest(of: [2]), device: ids[0])
         (output, proof) = keys[0].evaluate(alpha.octetBytes)
         beacon = Beacon.transmission(output: output, epoch: 2, region: .eu868, parameters: parameters)!
         reveal = Reveal(

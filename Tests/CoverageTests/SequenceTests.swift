@@ -174,21 +174,36 @@ struct SequenceTests {
         #expect(world.step(4).reasons == [[.valid, .valid]])
     }
 
-    @Test func `one VRF key registered twice is paid once, in whichever blocks it reveals`() {
+    @Test(arguments: [(owner: 0, thief: 1), (owner: 1, thief: 0)])
+    func `who registers another's VRF key takes nothing from it`(owner: Int, thief: Int) {
         for blocks in [(Epoch(3), Epoch(3)), (3, 4), (4, 3), (4, 4)] {
             var world = World(3)
             world.welcome(0..<3)
-            world.place(1, key: world.keys[0])
-            world.exchange(0, heardBy: [2], 2)
-            world.say(1, 2, tag: world.beacon(0, 2).tag)
-            world.say(0, 3)
-            world.say(0, blocks.0, reveals: [world.reveal(0, 2)])
-            world.say(1, blocks.1, reveals: [world.reveal(0, 2)])
+            world.place(thief, key: world.keys[owner])
+            world.exchange(owner, heardBy: [2], 2)
+            world.say(thief, 2, tag: world.beacon(owner, 2).tag)
+            world.say(owner, 3)
+            world.say(owner, blocks.0, reveals: [world.reveal(owner, 2)])
+            world.say(thief, blocks.1, reveals: [world.reveal(owner, 2)])
             let verdicts = world.step(3).verdicts + world.step(4).verdicts
-            #expect(verdicts.map(\.reason) == [.valid, .valid])
-            #expect(verdicts.flatMap(\.reports).count == 1)
-            #expect(verdicts.map(\.units).sorted() == [0, 2_500])
+            let own = verdicts.filter { $0.beaconer == world.ids[owner] }
+            #expect(own.map(\.reason) == [.valid])
+            #expect(own.flatMap(\.reports).map(\.reason) == [.valid])
+            #expect(own.map(\.units) == [2_500])
+            #expect(verdicts.filter { $0.beaconer == world.ids[thief] }.map(\.reason) == [.badProof])
+            #expect(world.activities[world.ids[thief]]!.pausedUntil > 0)
         }
+    }
+
+    @Test func `two devices of one secret send two beacons`() {
+        var world = World(3)
+        world.welcome(0..<3)
+        world.keys[1] = world.keys[0]
+        world.place(1)
+        #expect(world.beacon(0, 2).tag != world.beacon(1, 2).tag)
+        for member in 0..<2 { world.exchange(member, heardBy: [2], 2) }
+        world.say(2, 2, reports: [world.report(by: 2, of: 0, 2), world.report(by: 2, of: 1, 2)])
+        #expect(world.step(3).reasons == [[.valid, .valid], [.valid, .valid]])
     }
 
     @Test(arguments: Seed.all)

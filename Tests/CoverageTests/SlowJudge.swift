@@ -143,7 +143,7 @@ struct SlowJudge {
         let device = input.device(author)
         let version = device?.version(at: epoch)
         let alpha = Randomness.beaconAlpha(
-            network: input.network, epoch: epoch, randomness: input.randomness(epoch)!)
+            network: input.network, epoch: epoch, randomness: input.randomness(epoch)!, device: author)
         let output = version.flatMap { input.verifyVRF($0.vrfKey, reveal.proof, alpha) }
         let derived = output.map {
             Beacon.derived(

@@ -10,7 +10,7 @@ struct World {
     var parameters = Parameters()
     let network = Digest(of: [1])
     let ids: [NodeID]
-    let keys: [VRFKey]
+    var keys: [VRFKey]
     var devices: [NodeID: Device] = [:]
     var activities: [NodeID: Activity] = [:]
     /// Where it is other than usual.
@@ -52,23 +52,23 @@ struct World {
         }
     }
 
-    func output(_ key: VRFKey, _ epoch: Epoch) -> (VRFOutput, VRFProof) {
+    func output(_ member: Int, _ epoch: Epoch) -> (VRFOutput, VRFProof) {
         let alpha = Randomness.beaconAlpha(
-            network: network, epoch: epoch, randomness: Self.randomness(epoch))
-        return key.evaluate(alpha.octetBytes)
+            network: network, epoch: epoch, randomness: Self.randomness(epoch), device: ids[member])
+        return keys[member].evaluate(alpha.octetBytes)
     }
 
     func beacon(_ member: Int, _ epoch: Epoch) -> Transmission {
         var generous = parameters
         generous.beaconThreshold = .max
         return Beacon.transmission(
-            output: output(keys[member], epoch).0, epoch: epoch, region: .eu868, parameters: generous)!
+            output: output(member, epoch).0, epoch: epoch, region: .eu868, parameters: generous)!
     }
 
     func reveal(_ member: Int, _ epoch: Epoch, louder: Int16 = 0, proof: VRFProof? = nil) -> Reveal {
         let beacon = beacon(member, epoch)
         return Reveal(
-            epoch: epoch, proof: proof ?? output(keys[member], epoch).1, frequency: beacon.frequency,
+            epoch: epoch, proof: proof ?? output(member, epoch).1, frequency: beacon.frequency,
             dataRate: beacon.dataRate, power: beacon.power + louder)
     }
 

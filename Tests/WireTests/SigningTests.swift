@@ -94,10 +94,14 @@ import WireSamples
         let randomness = Digest.any(from: &chance)
         let epoch: Epoch = chance.word()
         let builder = Randomness.alpha(network: network, epoch: epoch, randomness: randomness)
-        let beacon = Randomness.beaconAlpha(network: network, epoch: epoch, randomness: randomness)
+        let device = NodeID.any(from: &chance)
+        let beacon = Randomness.beaconAlpha(
+            network: network, epoch: epoch, randomness: randomness, device: device)
         var tail = ByteWriter()
         tail.integer(epoch)
         #expect(builder == [4] + Array("rand".utf8) + network.octets + tail.bytes + randomness.octets)
-        #expect(beacon == [6] + Array("beacon".utf8) + network.octets + tail.bytes + randomness.octets)
+        #expect(
+            beacon == [6] + Array("beacon".utf8) + network.octets + tail.bytes + randomness.octets
+                + device.octets)
     }
 }

@@ -112,7 +112,8 @@ struct BlockWorld {
 
         mutating func beacon(_ place: Int, _ hotspots: [Hotspot]) {
             let alpha = Randomness.beaconAlpha(
-                network: network, epoch: epoch, randomness: World.randomness(epoch))
+                network: network, epoch: epoch, randomness: World.randomness(epoch),
+                device: hotspots[place].id)
             let seed = hotspots[place].seed
             let key = VRFKey.derived(fromNodeSeed: seed.octetBytes)
             let (output, proof) = key.evaluate(alpha.octetBytes)
