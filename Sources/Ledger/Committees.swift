@@ -42,6 +42,14 @@ extension Ledger {
         return ended == 0 ? [0, 1] : [ended - 1, ended, ended + 1]
     }
 
+    /// The last epoch in which a committee weighs what a change that is effective at `effective` takes away.
+    ///
+    /// The next last block of a period sees the change first, and the period after that one is fixed already.
+    static func lastServed(before effective: Epoch, committeeEpochs: UInt32) -> Epoch {
+        let length = Epoch(committeeEpochs)
+        return (effective + length - 1) / length * length + length
+    }
+
     /// A committee from every validator with enough stake; keys distinct, in any order.
     ///
     /// Up to `everyoneMax` by stake. Above: systematic sampling. The candidates stand in a line, shuffled by

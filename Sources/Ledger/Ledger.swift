@@ -16,7 +16,8 @@ public import Wire
 /// - Facts are changed by who owns the device or validator by its *latest* version, effective or not: what
 ///   was handed over cannot be taken back in the epochs before it takes effect.
 /// - Only its owner stakes for a validator. The amount leaves the balance at once and weighs from r + 4;
-///   unstaked, it weighs until r + 4 and is the owner's again `unbondingEpochs` later.
+///   unstaked, it weighs in every committee that was fixed before r + 4, and is the owner's again
+///   `unbondingEpochs` after the last of these: what it voted for can be penalised all that time.
 /// - `Totals.minted` counts from genesis on; what genesis gives is in the supply alone.
 public struct Ledger: Sendable {
     /// A change in block r takes effect at r + 4, so that no key or fact can be chosen against known

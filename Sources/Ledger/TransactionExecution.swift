@@ -128,7 +128,9 @@ extension Draft {
             changeStake(of: id, effective: effective) { $0 -= amount }
             totals.staked -= amount
             totals.unbonding += amount
-            let due = effective + Epoch(parameters.unbondingEpochs)
+            let last = Ledger.lastServed(
+                before: effective, committeeEpochs: parameters.committeeEpochs)
+            let due = last + Epoch(parameters.unbondingEpochs)
             let key = UnbondingKey(due: due, owner: transaction.account)
             changes.unbondings[key] = unbonding(key) + amount
         }

@@ -44,6 +44,23 @@ import Wire
     try world.idle(until: 12)
 }
 
+@Test(arguments: 1...6 as ClosedRange<UInt32>, 3...9 as ClosedRange<Epoch>)
+func `stake is locked for the whole unbonding time after the last epoch that it decided`(
+    committeeEpochs: UInt32, epoch: Epoch
+) throws {
+    var world = World(parameters: { $0.committeeEpochs = committeeEpochs })
+    try world.run([world.transaction(1, .transfer(to: id(301), World.token))])
+    try world.idle(until: epoch - 1)
+    try world.run([world.transaction(301, .unstake(id(201), 1_000 * World.token))])
+    let due = world.ledger.unbonding(of: id(301)).map(\.due)
+    var last: Epoch = 0
+    while world.ledger.epoch < epoch + 30 {
+        if world.ledger.committee(for: world.next).index(of: id(201)) != nil { last = world.next }
+        try world.run()
+    }
+    #expect(due == [last + 5])
+}
+
 @Test func `a network that everyone left keeps its last committee`() throws {
     var world = World(validators: 1)
     try world.run([world.transaction(1, .transfer(to: id(301), World.token))])

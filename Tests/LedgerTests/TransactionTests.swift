@@ -105,7 +105,7 @@ private func fault(_ world: World, _ transaction: Transaction) -> TransactionFau
     #expect(fault(world, world.transaction(1, .stake(id(150), 1_000 * token))) == nil)
 }
 
-@Test func `unstaked stake weighs until r+4 and returns when the unbonding time is over`() throws {
+@Test func `unstaked stake weighs until r+4 and returns when its last committee is unbonded`() throws {
     var world = World(parameters: { $0.emissionPerEpoch = 0 })
     try world.run([
         world.transaction(1, .registerValidator(consent(150, owner: id(1)), stake: 1_500 * token))
@@ -119,9 +119,10 @@ private func fault(_ world: World, _ transaction: Transaction) -> TransactionFau
     #expect(held == 8_500 * token - 2_000)
     #expect(world.ledger.validator(id(150))!.version(at: 9)!.stake == 1_500 * token)
     #expect(world.ledger.validator(id(150))!.version(at: 10)!.stake == 1_000 * token)
-    #expect(world.ledger.unbonding(of: id(1)).map(\.due) == [15])
+    // The block that ends the period, 12, is the first to draw without it: 13, 14, 15 have their committee.
+    #expect(world.ledger.unbonding(of: id(1)).map(\.due) == [15 + 5])
     #expect(world.ledger.totals.unbonding == 500 * token)
-    try world.idle(until: 14)
+    try world.idle(until: 19)
     #expect(world.ledger.account(id(1)).balance == held)
     try world.run()
     #expect(world.ledger.account(id(1)).balance == held + 500 * token)
