@@ -14,8 +14,8 @@ internal import Wire
 ///   follows from it at once and would always hide it.
 /// - A suspension begins with the block of the offence and also voids what had not been judged by then.
 /// - Two authors declare one tag: the reveal whose VRF derives it has the reports. One that does not
-///   leaves them to the others until block b+2, and then the lower author has them. Of two that derive it
-///   (one VRF key, registered twice) the first has them.
+///   leaves them to the others until block b+2, and then the lower author has them. No two derive one (the
+///   author is part of what the VRF is evaluated on) but by a collision of tags, and then the first has them.
 /// - A reveal that derives another tag than its author declared is `undeclared`; the tag that was declared
 ///   then closes as `notRevealed`.
 /// - Who declared a beacon and then reveals one that is void by its own fault (`badProof`, `notEligible`,
