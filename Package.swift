@@ -28,7 +28,7 @@ let scenarios = [
     "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe",
     "edge-without-uplinks", "evidence-fraud",
     "flood-by-a-peer", "hand-over", "hostile-lists", "join-by-snapshot", "leader-only-partition",
-    "lying-uplinks", "nondeterminism",
+    "lying-uplinks", "mangled-words", "nondeterminism",
     "oversized-block",
     "retry-storm", "rolling-upgrade",
     "sessions-for-hours", "slow-disk", "third-gone-and-back",

@@ -39,7 +39,8 @@ struct SimulateRun: ParsableCommand {
             in all, as everybody here hears everybody.
             """)
     var beaconPermille: Int?
-    @Option(help: "What the run is drawn from.") var seed: UInt64 = 1
+    @Option(help: "What the run is drawn from; if not said, a scenario's or plan's own, else 1.") var seed:
+        UInt64?
     @Option(
         help: ArgumentHelp(
             "none; swarm, edge-swarm or translator-swarm: the seed draws hosts and faults too; or faults.",
@@ -97,13 +98,11 @@ struct SimulateRun: ParsableCommand {
     }
 
     private func drawn() throws -> Plan {
-        if let scenario { return try Scenario.plan(named: scenario) }
-        if let plan {
-            guard let text = try? String(contentsOfFile: plan, encoding: .utf8) else {
-                throw RuntimeError("\(plan) cannot be read; is it there?")
-            }
-            return try Plan(reading: text, name: plan)
+        if var plan = try written() {
+            plan.seed = seed ?? plan.seed
+            return plan
         }
+        let seed = seed ?? 1
         if faults == "swarm" { return Plan.swarm(seed: seed) }
         if faults == "edge-swarm" { return Plan.edgeSwarm(seed: seed) }
         if faults == "translator-swarm" { return Plan.translatorSwarm(seed: seed) }
@@ -121,14 +120,25 @@ struct SimulateRun: ParsableCommand {
         return plan
     }
 
+    private func written() throws -> Plan? {
+        if let scenario { return try Scenario.plan(named: scenario) }
+        guard let plan else { return nil }
+        guard let text = try? String(contentsOfFile: plan, encoding: .utf8) else {
+            throw RuntimeError("\(plan) cannot be read; is it there?")
+        }
+        return try Plan(reading: text, name: plan)
+    }
+
     private var replayLine: String {
         drawnLine + (quietMembership ? " --quiet-membership" : "")
             + (crypto.map { " --crypto \($0.rawValue)" } ?? "")
     }
 
     private var drawnLine: String {
-        if let scenario { return "earshot simulate --scenario \(scenario)" }
-        if let plan { return "earshot simulate --plan \(plan)" }
+        let own = seed.map { " --seed \($0)" } ?? ""
+        if let scenario { return "earshot simulate --scenario \(scenario)" + own }
+        if let plan { return "earshot simulate --plan \(plan)" + own }
+        let seed = seed ?? 1
         if faults.hasSuffix("swarm") { return "earshot simulate --faults \(faults) --seed \(seed)" }
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""

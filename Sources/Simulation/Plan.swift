@@ -218,6 +218,8 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case itemGrinder
         /// Two blocks of one view: the second names evidence twice, of strangers, of other epochs, or that nobody has.
         case listForger
+        /// What others say, with octets changed so that it can still be read, and signed anew as its own.
+        case mangler
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter { !swarmLater.contains($0) && !ofOtherWorlds.contains($0) }
@@ -225,7 +227,7 @@ public struct Byzantine: Codable, Equatable, Sendable {
         /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard
         /// no more. So few of each that a sweep does not count them.
         static let swarmLater: [Behaviour] = [
-            .chunkForger, .sketchForger, .itemGrinder, .listForger, .snapshotLiar,
+            .chunkForger, .sketchForger, .itemGrinder, .listForger, .snapshotLiar, .mangler,
         ]
 
         /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.

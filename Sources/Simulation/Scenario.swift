@@ -26,6 +26,7 @@ public enum Scenario {
         ("join-by-snapshot", PackageResources.join_by_snapshot_toml),
         ("leader-only-partition", PackageResources.leader_only_partition_toml),
         ("lying-uplinks", PackageResources.lying_uplinks_toml),
+        ("mangled-words", PackageResources.mangled_words_toml),
         ("nondeterminism", PackageResources.nondeterminism_toml),
         ("oversized-block", PackageResources.oversized_block_toml),
         ("retry-storm", PackageResources.retry_storm_toml),

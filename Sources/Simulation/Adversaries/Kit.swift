@@ -41,6 +41,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .sketchForger: SketchForger(chance: chance)
     case .itemGrinder: ItemGrinder(chance: chance)
     case .listForger: ListForger(chance: chance)
+    case .mangler: Mangler(chance: chance)
     }
 }
 
