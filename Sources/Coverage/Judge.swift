@@ -20,7 +20,8 @@ internal import Wire
 ///   then closes as `notRevealed`.
 /// - Who declared a beacon and then reveals one that is void by its own fault (`badProof`, `notEligible`,
 ///   `wrongParameters`) pays what silence costs (`notRevealed`): it loses its reciprocity credit and pauses
-///   for `reciprocityEpochs`. Else nonsense would be a free way to void what the witnesses heard.
+///   for `reciprocityEpochs`. Else nonsense would be a free way to void what the witnesses heard. Silence is nobody's
+///   fault whom one of the two blocks left out because it was full.
 /// - Reciprocity: events of the whole block are taken in first, then all its beacons are judged.
 /// - Density is as of the block's start: hotspots located at b with an independent beacon in the window.
 public enum Judge {
@@ -73,6 +74,25 @@ struct Trial {
     struct Reporter {
         let member: Int32
         let isExempt: Bool
+    }
+}
+
+/// A full block's authors: who ranks after all of them had no place in it.
+private struct Crowd {
+    private let authors: Set<NodeID>
+    private let randomness: Digest
+    private let last: Digest
+
+    /// Nil for a block that had room for everybody.
+    init?(_ evidence: [EvidenceEntry], randomness: Digest?, _ parameters: Parameters) {
+        guard let randomness, evidence.isFull(parameters),
+            let last = evidence.map({ Randomness.rank(of: $0.author, randomness: randomness) }).max()
+        else { return nil }
+        (authors, self.randomness, self.last) = (Set(evidence.map(\.author)), randomness, last)
+    }
+
+    func leavesOut(_ author: NodeID) -> Bool {
+        !authors.contains(author) && last < Randomness.rank(of: author, randomness: randomness)
     }
 }
 
@@ -194,15 +214,27 @@ struct Round {
 
     /// Block b+2: what was declared and never revealed.
     private mutating func close(_ answered: Set<Int>, _ roster: inout Roster) {
+        var crowds: [Crowd]?
         for place in evidence.indices {
             let member = roster.member(place, of: list)
             guard let tag = declared[member], !answered.contains(member) else { continue }
             let party = roster.party(member, at: epoch)
-            if party != nil { punish(member, &roster) }
+            if party != nil {
+                let full = crowds ?? fullBlocks()
+                crowds = full
+                if !full.contains(where: { $0.leavesOut(roster.ids[member]) }) { punish(member, &roster) }
+            }
             let reason = roster.standing(member, party, at: epoch) ?? .notRevealed
             let verdict = BeaconVerdict(
                 epoch: epoch, tag: tag, beaconer: roster.ids[member], reason: reason, reports: [])
             add(Trial(verdict: verdict, member: member, party: party), takesReports: true)
+        }
+    }
+
+    /// Those of the two blocks for this epoch's reveals that had no room for everybody.
+    private func fullBlocks() -> [Crowd] {
+        [(input.previousEvidence, epoch + 1), (input.evidence, epoch + 2)].compactMap {
+            Crowd($0.0, randomness: input.randomness($0.1), input.parameters)
         }
     }
 

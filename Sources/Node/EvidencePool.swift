@@ -139,9 +139,10 @@ struct EvidencePool {
         guard
             all.count > Int(parameters.bundlesMax) || all.byteCount > Int(parameters.evidenceBytesMax)
         else { return all }
-        let ranked = all.map { (rank: Self.rank($0.author, randomness), entry: $0) }.sorted {
-            $0.rank < $1.rank
-        }
+        let ranked = all.map { (rank: Randomness.rank(of: $0.author, randomness: randomness), entry: $0) }
+            .sorted {
+                $0.rank < $1.rank
+            }
         var chosen: [EvidenceEntry] = []
         var room = Int(parameters.evidenceBytesMax)
         for (_, entry) in ranked.prefix(Int(parameters.bundlesMax)) {
@@ -153,11 +154,6 @@ struct EvidencePool {
         return chosen.sorted { $0.author < $1.author }
     }
 
-    /// Whoever ranks last is left out of a block that is full.
-    static func rank(_ author: NodeID, _ randomness: Digest) -> Digest {
-        Digest(of: randomness.octets + author.octets)
-    }
-
     /// Authors of whom a bundle was held at `instant`, ascending.
     func authors(heldBy instant: Instant) -> [NodeID] {
         slots.filter { $0.value.heldSince <= instant }.keys.sorted()
@@ -166,20 +162,4 @@ struct EvidencePool {
     var bundles: [Bundle] {
         slots.keys.sorted().flatMap { entry(of: $0)!.bundles }
     }
-}
-
-extension EvidenceEntry {
-    /// What it counts for in a block: a bundle as it is encoded, a conflict as the two largest. Which two of an author's bundles
-    /// a node holds is its own affair, and no rule of a block may depend on it.
-    var byteCount: Int {
-        switch self {
-        case .bundle(let bundle): bundle.encoded().count
-        case .conflict: 2 * Bundle.byteCountMax
-        }
-    }
-}
-
-extension [EvidenceEntry] {
-    /// What a block's limit is about.
-    var byteCount: Int { reduce(0) { $0 + $1.byteCount } }
 }

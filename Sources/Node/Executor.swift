@@ -82,6 +82,12 @@ struct Chain {
         return committee.index(of: author) != nil
     }
 
+    /// Whether its evidence has a place in the open epoch's block. Who is suspended is not heard: two bundles in an epoch cost
+    /// nothing else, and would fill block after block with those who have nothing to lose.
+    func mayAuthor(_ author: NodeID) -> Bool {
+        isRegistered(author) && openEpoch >= ledger.activity(author).suspendedUntil
+    }
+
     /// R(b) for the epochs that verdicts of the open epoch need.
     private func randomness(of epoch: Epoch, next: Digest) -> Digest? {
         if epoch == openEpoch + 1 { return next }
@@ -158,7 +164,7 @@ struct Chain {
             isRemoved(.ascendingAuthors)
                 || zip(evidence, evidence.dropFirst()).allSatisfy({ $0.author < $1.author }),
             evidence.byteCount <= Int(parameters.evidenceBytesMax),
-            evidence.allSatisfy({ $0.epoch == header.epoch && isRegistered($0.author) })
+            evidence.allSatisfy({ $0.epoch == header.epoch && mayAuthor($0.author) })
         else { throw .badEvidence }
         guard body.root == header.transactionsRoot, body.transactions.count <= Int(parameters.transactionsMax)
         else { throw .badTransactions }

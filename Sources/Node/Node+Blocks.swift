@@ -139,8 +139,8 @@ extension Node {
     /// Rule 2's subjective reasons: the block leaves out an author whose bundle was here in good time, or holds
     /// a location that this machine finds geometrically wrong.
     ///
-    /// A block that is full leaves out those that rank last. Its leader may know of authors that are not known here, so that it counts as
-    /// full when the largest entry would not fit.
+    /// A block that is full leaves out those that rank last. Its leader may know of authors that are not known here, and their
+    /// entries may be the largest.
     private func isUnfair(_ block: Block) -> Bool {
         let grace = Duration.milliseconds(Int64(genesis.parameters.epochMilliseconds)) / 8
         let latest = Instant(nanoseconds: windowEnds.nanoseconds - grace.nanoseconds)
@@ -151,12 +151,10 @@ extension Node {
             return place == included.count || included[place] != author
         }
         if !missing.isEmpty {
-            let parameters = genesis.parameters
-            let hasRoom =
-                included.count < Int(parameters.bundlesMax)
-                && block.evidence.byteCount + 2 * Bundle.byteCountMax <= Int(parameters.evidenceBytesMax)
-            if hasRoom { return true }
-            func rank(_ author: NodeID) -> Digest { EvidencePool.rank(author, chain.randomness) }
+            if !block.evidence.isFull(genesis.parameters) { return true }
+            func rank(_ author: NodeID) -> Digest {
+                Randomness.rank(of: author, randomness: chain.randomness)
+            }
             if let last = included.map(rank).max(), missing.contains(where: { rank($0) < last }) {
                 return true
             }

@@ -224,8 +224,8 @@ extension Node {
             if isOwn { noteNear(sender) }
             return say(.bundle(id, .held), to: sender, &actions)
         }
-        guard chain.isRegistered(bundle.author), pool.hasRoom(for: bundle.author) else {
-            count(chain.isRegistered(bundle.author) ? .thirdBundle : .unregisteredAuthor)
+        guard chain.mayAuthor(bundle.author), pool.hasRoom(for: bundle.author) else {
+            count(chain.mayAuthor(bundle.author) ? .thirdBundle : .unregisteredAuthor)
             return say(.bundle(id, .refused), to: sender, &actions)
         }
         guard edges.tickets.count < EdgeDesk.ticketsMax, tickets.count < Self.ticketsMax else {

@@ -234,7 +234,7 @@ extension Node {
             if !take(bundle: bundle, from: peer, at: now, &actions) { count(.wrongEpoch) }
             return run(dissemination: .refused(short), at: now, &actions)
         }
-        guard isRemoved(.registeredAuthors) || chain.isRegistered(bundle.author) else {
+        guard isRemoved(.registeredAuthors) || chain.mayAuthor(bundle.author) else {
             count(.unregisteredAuthor)
             decline(bundle, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)

@@ -123,3 +123,26 @@ public struct EvidenceItem: Canonical, Hashable, Sendable {
         item.encode(to: &writer)
     }
 }
+
+extension EvidenceEntry {
+    /// What it counts for in a block: a bundle as it is encoded, a conflict as the two largest. Which two of an author's bundles
+    /// a node holds is its own affair, and no rule of a block may depend on it.
+    public var byteCount: Int {
+        switch self {
+        case .bundle(let bundle): bundle.encoded().count
+        case .conflict: 2 * Bundle.byteCountMax
+        }
+    }
+}
+
+extension [EvidenceEntry] {
+    /// What a block's limit is about.
+    public var byteCount: Int { reduce(0) { $0 + $1.byteCount } }
+
+    /// Whether a block with these may leave out whoever ranks after all of them: it holds so many, or so many octets that
+    /// the largest entry would not fit.
+    public func isFull(_ parameters: Parameters) -> Bool {
+        count >= Int(parameters.bundlesMax)
+            || byteCount + 2 * Bundle.byteCountMax > Int(parameters.evidenceBytesMax)
+    }
+}

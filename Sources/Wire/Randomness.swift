@@ -19,6 +19,11 @@ public enum Randomness {
         alpha("beacon", network, epoch, randomness) + device.octets
     }
 
+    /// Where an author stands in the order by which full blocks are filled: who ranks last is left out.
+    public static func rank(of author: NodeID, randomness: Digest) -> Digest {
+        Digest(of: randomness.octets + author.octets)
+    }
+
     private static func alpha(_ label: String, _ network: Digest, _ epoch: Epoch, _ randomness: Digest)
         -> [UInt8]
     {

@@ -16,6 +16,11 @@ struct PropertyTests {
         var world = World(members)
         world.parameters.reciprocityEpochs = UInt32(1 + chance.below(4))
         world.parameters.suspensionEpochs = UInt32(chance.below(3))
+        // Some blocks are full, by number or by octets.
+        if chance.happens(1, in: 3) { world.parameters.bundlesMax = UInt32(members - chance.below(3)) }
+        if chance.happens(1, in: 3) {
+            world.parameters.evidenceBytesMax = UInt32(2 * Bundle.byteCountMax + chance.below(8_000))
+        }
         world.parameters.beaconThreshold = chance.happens(1, in: 2) ? .max : .max / 4 * 3
         for member in 0..<members {
             let spread = chance.happens(1, in: 6) ? 9_000_000 : 200_000

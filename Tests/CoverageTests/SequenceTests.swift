@@ -174,6 +174,25 @@ struct SequenceTests {
         #expect(world.step(4).reasons == [[.valid, .valid]])
     }
 
+    @Test(arguments: [Epoch(3), 4], [true, false])
+    func `silence is no fault of whom a full block left out`(block: Epoch, isLast: Bool) {
+        var world = World(6)
+        world.parameters.bundlesMax = 2
+        world.welcome(0..<6)
+        // The beaconer is the one of the six that ranks last in the block, or first.
+        let ranked = world.ids.indices.sorted {
+            Randomness.rank(of: world.ids[$0], randomness: World.randomness(block))
+                < Randomness.rank(of: world.ids[$1], randomness: World.randomness(block))
+        }
+        let beaconer = isLast ? ranked[5] : ranked[0]
+        world.say(beaconer, 2, tag: world.beacon(beaconer, 2).tag)
+        for member in ranked[1..<3] { world.say(member, block) }
+        world.step(3)
+        let verdicts = world.step(4).verdicts.filter { $0.epoch == 2 }
+        #expect(verdicts.map(\.reason) == [.notRevealed])
+        #expect((world.activities[world.ids[beaconer]]!.pausedUntil == 0) == isLast)
+    }
+
     @Test(arguments: [(owner: 0, thief: 1), (owner: 1, thief: 0)])
     func `who registers another's VRF key takes nothing from it`(owner: Int, thief: Int) {
         for blocks in [(Epoch(3), Epoch(3)), (3, 4), (4, 3), (4, 4)] {

@@ -1,3 +1,4 @@
+import Bytes
 import Chance
 import Geo
 import Identity
@@ -65,6 +66,20 @@ struct SlowJudge {
 
     // MARK: Beacons
 
+    func isCrowdedOut(_ author: NodeID, of block: [EvidenceEntry], _ epoch: Epoch) -> Bool {
+        func rank(_ author: NodeID) -> String {
+            Digest(of: input.randomness(epoch)!.octets + author.octets).hex
+        }
+        let octets = block.map { entry -> Int in
+            if case .bundle(let bundle) = entry { return bundle.encoded().count }
+            return 2 * 8_192
+        }.reduce(0, +)
+        let isFull =
+            block.count >= Int(input.parameters.bundlesMax)
+            || octets + 2 * 8_192 > Int(input.parameters.evidenceBytesMax)
+        return isFull && !block.isEmpty && block.allSatisfy { rank($0.author) < rank(author) }
+    }
+
     mutating func round(_ epoch: Epoch, _ evidence: [EvidenceEntry]) -> [(BeaconVerdict, VRFOutput?)] {
         let isLast = epoch + 2 == input.epoch
         func reveals(_ evidence: [EvidenceEntry]) -> [Candidate] {
@@ -97,7 +112,12 @@ struct SlowJudge {
                 guard let tag = bundle.ownTag,
                     !(earlier + now).contains(where: { $0.author == bundle.author && !$0.isAstray })
                 else { continue }
-                if input.device(bundle.author)?.version(at: epoch) != nil { punish(bundle.author) }
+                if input.device(bundle.author)?.version(at: epoch) != nil,
+                    !isCrowdedOut(bundle.author, of: input.previousEvidence, input.epoch - 1),
+                    !isCrowdedOut(bundle.author, of: input.evidence, input.epoch)
+                {
+                    punish(bundle.author)
+                }
                 let reason = standing(bundle.author, epoch) ?? .notRevealed
                 let silent = Candidate(author: bundle.author, tag: tag, reason: reason)
                 all.append(silent)

@@ -80,6 +80,42 @@ import Wire
         }
     }
 
+    @Test func `is by who is suspended is none, and no node takes it in`() throws {
+        let world = try world()
+        let author = world.key(3)
+        world.crash(3)
+        func bundle(_ epoch: Epoch, _ value: Int64) -> Bundle {
+            Bundle(
+                author: author.nodeID, epoch: epoch, ownTag: nil, reports: [],
+                readings: [Reading(sequence: 1, kind: 0, value: value)]
+            ).signed(by: author, network: world.genesis.network)
+        }
+        func tell(_ bundle: Bundle) {
+            let payload = Payload(frames: [.message(Message.bundle(bundle).encoded())]).encoded()
+            for host in 0..<3 {
+                world.handle(.payload(payload, from: author.nodeID, world.endpoint(3)), at: host)
+            }
+        }
+        func isOpen(_ epoch: Epoch) -> Bool {
+            (0..<3).allSatisfy { world.nodes[$0]!.chain.openEpoch == epoch }
+        }
+        let epoch = world.disks[0].lastEpoch + 2
+        #expect(world.run(for: .seconds(60)) { isOpen(epoch) })
+        for value in 0..<2 { tell(bundle(epoch, Int64(value))) }
+        #expect(world.run(for: .seconds(60)) { isOpen(epoch + 1) })
+        #expect(
+            world.disks[0].blocks[epoch]!.block.evidence.contains { entry in
+                if case .conflict = entry { entry.author == author.nodeID } else { false }
+            })
+        let node = world.nodes[0]!
+        let own = bundle(epoch + 1, 3)
+        #expect(node.chain.isRegistered(author.nodeID))
+        #expect(fault(node, [.bundle(own)]) == .badEvidence)
+        tell(own)
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch > epoch })
+        #expect(!world.disks[0].blocks[epoch + 1]!.block.evidence.contains { $0.author == author.nodeID })
+    }
+
     @Test func `is longer than any is not looked for`() throws {
         let node = try world().nodes[0]!
         let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
