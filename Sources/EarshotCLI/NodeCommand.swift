@@ -86,7 +86,7 @@ struct NodeCommand: AsyncParsableCommand {
             "A header that you know to be the network's, from a source you trust.",
             discussion:
                 "Needed by who was away for longer than stakes are bound, unless three nodes of the bootstrap "
-                + "list agree.", valueName: "epoch:digest"))
+                + "list, or all of a shorter one, agree.", valueName: "epoch:digest"))
     var checkpoint: String?
 
     @Option(help: "Log level: trace, debug, info, notice, warning, error, critical.")

@@ -26,6 +26,7 @@ extension Node {
 
     private var waitsFor: String {
         if isHalted { return "an operator: this node's state differs from the network's" }
+        if let sync = snapshots.sync, let waits = sync.waitsFor(needed: listed.needed) { return waits }
         if let candidate = candidates.list.first(where: \.isWaiting) {
             return "what stands behind header \(candidate.digest)"
         }

@@ -117,6 +117,7 @@ extension Node {
                 id, chain.ledger.account(id), lastFinal: chain.openEpoch - 1)
             send([.message(answer.encoded())], to: source, &actions)
         case .question(let question): answer(question, to: source, at: now, &actions)
+        case .answer(let answer): hear(answer, from: source.node, at: now, &actions)
         case .handIn(let bundle): receive(bundleOfEdge: bundle, from: source, at: now, &actions)
         default: count(.strangersFrame)
         }
@@ -187,7 +188,12 @@ extension Node {
             run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
         case .transactionStatusRequest(let id):
             answer(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
-        case .accountRequest, .account, .transactionStatus, .question, .answer, .handIn:
+        case .question(let question):
+            // Of who asks whether its chain is this node's, and is a peer by chance.
+            guard let place = endpoints[peer] else { return }
+            answer(question, to: Destination(peer, place), at: now, &actions)
+        case .answer(let answer): hear(answer, from: peer, at: now, &actions)
+        case .accountRequest, .account, .transactionStatus, .handIn:
             count(.unasked)
         }
     }

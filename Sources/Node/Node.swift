@@ -123,6 +123,8 @@ public final class Node {
     var edges: EdgeDesk
     /// Recent states, for others and for itself.
     var snapshots = Snapshots()
+    /// Whose word is asked for where certificates alone are not believed.
+    var listed: Listed
     var hasFinalised = false
     public private(set) var isHalted = false
     /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
@@ -141,6 +143,7 @@ public final class Node {
         self.key = key
         self.vrfKey = vrfKey
         self.settings = settings
+        listed = Listed(settings.bootstrap, all: settings.listed, own: key.nodeID)
         self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot, shared: sharedWork)
@@ -212,7 +215,8 @@ public final class Node {
         case .lost(let peer): run(membership: .goodbye(from: peer), at: now, &actions)
         case .observed(let seen, let node, let place):
             run(membership: .observed(seen: seen, by: node, place), at: now, &actions)
-        case .bootstrap(let list):
+        case .bootstrap(let list, let all):
+            listed = Listed(list, all: all, own: id)
             run(membership: .bootstrap(list.map { Membership.Listed($0, $1) }), at: now, &actions)
         case .served(let messages, let peer):
             if answerDesk.endRead(for: peer) {

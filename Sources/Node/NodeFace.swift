@@ -14,8 +14,8 @@ public enum NodeEvent: Sendable {
     case lost(NodeID)
     /// A node sees this one come from the first place; it is itself at the second.
     case observed(Endpoint, by: NodeID, Endpoint)
-    /// The bootstrap list, read again.
-    case bootstrap([(NodeID, Endpoint)])
+    /// The bootstrap list, read or looked up again: those with a place, and everybody that it names.
+    case bootstrap([(NodeID, Endpoint)], all: [NodeID])
     /// A radio frame that the packet forwarder received.
     case radioHeard(payload: [UInt8], Measurement)
     /// What the packet forwarder did with the last transmission: the power it used, in 0.1 dBm EIRP, or nil if
@@ -90,6 +90,8 @@ public enum Persisted: Sendable {
     case followed(FollowedHeaders)
     /// What differs between the state that the store holds and the one that is fetched, found so far.
     case fetched([(key: StateKey, value: [UInt8]?)])
+    /// Headers followed from this epoch on are another chain's: neither gone on from nor told to anybody.
+    case unfollowed(from: Epoch)
     case adopted(AdoptedState)
 }
 
@@ -214,6 +216,8 @@ public struct NodeSettings: Sendable {
     /// Whether it also tells the place that others agree to see it at.
     public var learnsEndpoint = false
     public var bootstrap: [(NodeID, Endpoint)]
+    /// Also those on the bootstrap list whose place is not known yet.
+    public var listed: [NodeID] = []
     /// An H3 cell of resolution 5 for the contact card, where the registry has no place for the node.
     public var region: Cell?
     /// Consensus Δ: an upper bound of a message's delay among validators.

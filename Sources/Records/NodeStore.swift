@@ -123,6 +123,8 @@ public enum RecordWrite: Sendable {
     /// Verified headers of blocks that are not here, the committees that they made known, and what to go on from.
     case followed([FinalHeader], [Committee], record: [UInt8])
     case fetched([(key: StateKey, value: [UInt8]?)])
+    /// Headers from this epoch on whose blocks are not here are not the network's.
+    case unfollowed(from: Epoch)
     /// The last two blocks, or the first one, and what makes the state after them of the one stored.
     case adopted([(block: BlockRecord, bundles: [Bundle])], changes: [(key: StateKey, value: [UInt8]?)])
 }
@@ -193,6 +195,9 @@ extension NodeStore {
         case .followed(let headers, let newCommittees, let record):
             try self.write(followed: headers, newCommittees, record: record, &transaction)
         case .fetched(let rows): try self.write(fetched: rows, &transaction)
+        case .unfollowed(let epoch):
+            try transaction.delete(.from(Self.key(epoch)), in: finals)
+            try transaction.delete(Array(Single.snapshot.rawValue.utf8).octetBytes, in: node)
         case .adopted(let blocks, let changes): try adopt(blocks, changes: changes, &transaction)
         }
     }

@@ -21,8 +21,9 @@ struct BootstrapWatch: Sendable {
         case time
     }
 
-    /// Until the task is cancelled. Hands a list over whenever it says something new.
-    func run(_ handOver: @escaping @Sendable ([(NodeID, Endpoint)]) -> Void) async {
+    /// Until the task is cancelled. Hands a list over whenever it says something new: those that have places, and
+    /// everybody that it names.
+    func run(_ handOver: @escaping @Sendable ([(NodeID, Endpoint)], [NodeID]) -> Void) async {
         let (occasions, occasion) = AsyncStream.makeStream(
             of: Occasion.self, bufferingPolicy: .bufferingNewest(1))
         let signals = Task {
@@ -32,6 +33,7 @@ struct BootstrapWatch: Sendable {
         var entries = file.flatMap { try? PeersFile.read($0) } ?? []
         // The node began with those that have addresses.
         var known = entries.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }
+        var knownNodes = entries.map(\.node)
         var names = FoundNames()
         var next = occasions.makeAsyncIterator()
         while !Task.isCancelled {
@@ -44,9 +46,11 @@ struct BootstrapWatch: Sendable {
                     "a name of the bootstrap list has no address; it is looked up again later",
                     metadata: ["name": "\(entry.host)", "node": "\(entry.node)"])
             }
-            if !places.elementsEqual(known, by: ==) {
+            let nodes = entries.map(\.node)
+            if !places.elementsEqual(known, by: ==) || nodes != knownNodes {
                 known = places
-                handOver(places)
+                knownNodes = nodes
+                handOver(places, nodes)
             }
             let hasNames = entries.contains { $0.endpoint == nil }
             let timer = Task {

@@ -176,8 +176,8 @@ public final class NodeService: Service {
         defer { resolvers.shutdownGracefully { _ in } }
         let list = BootstrapWatch(file: config.bootstrapFile, resolvers: resolvers, logger: logger)
         let watching = Task {
-            await list.run { entries in
-                eventLoop.execute { box.value?.handle(.bootstrap(entries)) }
+            await list.run { entries, all in
+                eventLoop.execute { box.value?.handle(.bootstrap(entries, all: all)) }
             }
         }
         let fault = await Self.firstFailure(failures)
@@ -235,6 +235,8 @@ public final class NodeService: Service {
         settings.learnsEndpoint = config.announce == nil && !config.listen.isLoopback
         settings.delta = .milliseconds(config.deltaMilliseconds)
         settings.votesFrom = votesFrom
+        settings.listed = bootstrap.map(\.node)
+        if let checkpoint { try store.compare(checkpoint: checkpoint.epoch, checkpoint.header) }
         settings.checkpoint = checkpoint
         return settings
     }

@@ -20,6 +20,7 @@ extension RecordWrite {
         case .followed(let headers):
             self = .followed(headers.finals, headers.committees, record: headers.record)
         case .fetched(let rows): self = .fetched(rows)
+        case .unfollowed(let epoch): self = .unfollowed(from: epoch)
         case .adopted(let adopted):
             self = .adopted(
                 adopted.blocks.map { block, certificate in
@@ -41,6 +42,16 @@ extension RecordWrite {
 }
 
 extension NodeStore {
+    /// Refuses a checkpoint that this store's own chain contradicts: either of the two is another network's, or forged.
+    func compare(checkpoint epoch: Epoch, _ header: Digest) throws {
+        guard try lastEpoch() >= epoch, let digest = try final(epoch)?.header.digest, digest != header else {
+            return
+        }
+        throw RuntimeError(
+            "the checkpoint of epoch \(epoch) is \(header.hex), but the header in the store is \(digest.hex): "
+                + "if the checkpoint is right, move the store away and start the node again")
+    }
+
     /// Reads what a peer asked for.
     func answer(_ request: StoreRequest) throws(StoreError) -> [Message] {
         switch request {

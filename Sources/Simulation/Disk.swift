@@ -74,6 +74,9 @@ struct Disk {
             for committee in headers.committees { committees[committee.digest] = committee }
             snapshotRecord = headers.record
         case .fetched(let rows): for (key, value) in rows { fetched[key] = .some(value) }
+        case .unfollowed(let epoch):
+            finals = finals.filter { $0.key < epoch }
+            snapshotRecord = nil
         case .adopted(let adopted):
             blocks = adopted.blocks.map { ($0.block, $0.certificate) }
             changes.append(adopted.changes)

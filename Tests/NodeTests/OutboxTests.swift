@@ -93,7 +93,7 @@ import Wire
         hand.pass(.seconds(1))
         #expect(hand.handedIn.isEmpty)
         let validator = hand.followed.members[0].key.nodeID
-        hand.handle(.bootstrap([(validator, .loopback(port: 4_000))]))
+        hand.handle(.bootstrap([(validator, .loopback(port: 4_000))], all: []))
         #expect(hand.handedIn.map(\.to) == [validator])
     }
 

@@ -65,6 +65,9 @@ struct Disk {
             for committee in headers.committees { committees[committee.digest] = committee }
             snapshotRecord = headers.record
         case .fetched(let rows): for (key, value) in rows { fetched[key] = .some(value) }
+        case .unfollowed(let epoch):
+            finals = finals.filter { $0.key < epoch }
+            snapshotRecord = nil
         case .adopted(let adopted):
             for (block, certificate) in adopted.blocks {
                 blocks[block.header.epoch] = (block, certificate)
@@ -160,6 +163,9 @@ final class World {
     var cardLifetime: Duration = .seconds(3_600)
     /// What a host's operator knows, from its next start on.
     var checkpoints: [Int: Checkpoint] = [:]
+    /// The hosts on a host's bootstrap list, and those of them whose names nobody has looked up; else host 0 is.
+    var lists: [Int: [Int]] = [:]
+    var unplaced: [Int: Set<Int>] = [:]
 
     init(
         count: Int, chance: Chance, beaconPermille: UInt64 = 500,
@@ -200,12 +206,15 @@ final class World {
 
     func start(_ host: Int) throws {
         disks[host].starts += 1
-        let bootstrap = host == 0 ? [] : [(key(0).nodeID, endpoint(0))]
+        let list = lists[host] ?? (host == 0 ? [] : [0])
+        let placed = list.filter { unplaced[host]?.contains($0) != true }
+        let bootstrap = placed.map { (key($0).nodeID, endpoint($0)) }
         var settings = NodeSettings(
             roles: [.hotspot, .validator], endpoints: [endpoint(host)], bootstrap: bootstrap, region: nil,
             recordSequence: disks[host].starts)
         settings.membership.lifetime = cardLifetime
         settings.checkpoint = checkpoints[host]
+        settings.listed = list.map { key($0).nodeID }
         var actions: [NodeAction] = []
         nodes[host] = try Node(
             genesis: genesis, key: key(host),
@@ -220,7 +229,7 @@ final class World {
         return SigningKey(seed: seed.span.octetBytes)
     }
 
-    private func vrfKey(_ host: Int) -> VRFKey {
+    func vrfKey(_ host: Int) -> VRFKey {
         let seed = seeds[host]
         return VRFKey.derived(fromNodeSeed: seed.span.octetBytes)
     }
@@ -313,7 +322,7 @@ final class World {
         return frames == read.frames ? payload : Payload(frames: frames).encoded()
     }
 
-    private func deliver(_ event: NodeEvent, to host: Int, in milliseconds: ClosedRange<Int>) {
+    func deliver(_ event: NodeEvent, to host: Int, in milliseconds: ClosedRange<Int>) {
         serial += 1
         let delay = milliseconds.lowerBound + chance.below(milliseconds.count)
         queue.append(

@@ -39,6 +39,24 @@ import WireSamples
         #expect(try store.summaries(last: 0).isEmpty)
     }
 
+    @Test func `headers of another chain are neither told nor gone on from, those before them are`() throws {
+        var chance = Chance(seed: 11)
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let finals = (Epoch(1)...6).map { epoch in
+            let header = Header.any(from: &chance, epoch: epoch)
+            return FinalHeader(
+                header: header,
+                certificate: .any(from: &chance, ballot: .finalize(epoch, 1, header.digest)))
+        }
+        try store.write([.followed(finals, [], record: [7])])
+        #expect(try store.life().snapshotRecord == [7])
+        try store.write([.unfollowed(from: 4)])
+        let told = try (Epoch(1)...6).compactMap { try store.final($0) }
+        #expect(told == Array(finals.prefix(3)))
+        #expect(try store.life().snapshotRecord == nil)
+    }
+
     @Test
     func
         `what stands behind headers of the open epoch is there at the next start, and gone once it is final`()

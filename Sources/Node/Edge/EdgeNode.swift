@@ -192,7 +192,7 @@ public final class EdgeNode {
             run(coverage: .heard(payload: payload, measurement), at: now, &actions)
         case .radioTransmitted(let power): run(coverage: .transmitted(power: power), at: now, &actions)
         case .verified(let ticket, let verification): verified(ticket, verification, at: now, &actions)
-        case .bootstrap(let list): uplinks.relist(list, own: id)
+        case .bootstrap(let list, _): uplinks.relist(list, own: id)
         // Nobody calls an edge node: where it is does not matter.
         case .observed, .lost, .served, .woke: break
         }

@@ -10,8 +10,11 @@ import Wire
 ///
 /// 1. *Following*: every header from the last known one on, with its certificate, each verified by the committee that
 ///    the headers before it name. Whatever peers say else is a hint, no more.
+///    While the operator's checkpoint lies ahead, one peer at a time is asked: whoever's headers do not lead there
+///    lied, and all of them are forgotten.
 /// 2. *Vouching*, only without a checkpoint and from a block older than stakes are bound: three nodes of the bootstrap
-///    list must name the same newest header, as keys that sold their stake could sign another history.
+///    list, or all of a shorter one, must name the same newest header, as keys that sold their stake could sign another
+///    history. If as many name another, what was followed is forgotten.
 /// 3. *Fetching*: the state after the last header, part by part from all peers at once, each part checked by its hash
 ///    when it comes. What is here already, be it of an older state, of genesis or of a fetch that a crash cut off, is
 ///    compared by hash and not fetched again. Who sends a wrong part is asked for nothing more. When peers have moved
@@ -42,9 +45,9 @@ extension Node {
         }
         guard isFar, now >= snapshots.notBefore, !isHalted, var light = lightChain() else { return false }
         var recent = chain.last.map { [$0] } ?? []
-        // Headers that were followed before, unless the checkpoint's is among them: that one has to be looked at.
+        // Headers that were followed before, unless a checkpoint lies ahead: nobody knows whether those lead there.
         if let known = snapshots.remembered, known.light.openEpoch > light.openEpoch,
-            settings.checkpoint.map({ $0.epoch >= known.light.openEpoch }) ?? true
+            settings.checkpoint.map({ $0.epoch < light.openEpoch }) ?? true
         {
             light = known.light
             recent = known.recent
@@ -54,7 +57,7 @@ extension Node {
             state: snapshots.remembered?.state ?? chain.ledger.state, at: now)
         snapshots.remembered = nil
         actions.append(.notice(.snapshot(.began(from: chain.openEpoch, to: knownFinal))))
-        step(.sources(peers), at: now, &actions)
+        chooseSources(at: now, &actions)
         goOnFollowing(at: now, &actions)
         return true
     }
@@ -91,9 +94,11 @@ extension Node {
     /// After every event of the node.
     func continueSnapshot(at now: Instant, _ actions: inout [NodeAction]) {
         guard let sync = snapshots.sync else { return }
-        if case .vouching(_, let askAgainAt) = sync.stage {
+        if case .vouching(let vouching) = sync.stage {
             // Without them it does not go on: whoever sold a stake could have signed what was followed.
-            if askAgainAt <= now { askVouchers(at: now, &actions) }
+            guard vouching.askAgainAt <= now else { return }
+            let asked = ask(vouching, at: now, &actions)
+            snapshots.sync!.stage = .vouching(asked)
             return
         }
         if sync.progressAt + Snapshots.patience <= now {
@@ -108,7 +113,7 @@ extension Node {
         guard snapshots.sync != nil else { return }
         snapshots.sync!.givers.formIntersection(peers)
         snapshots.sync!.leavers.formIntersection(peers)
-        step(.sources(peers), at: now, &actions)
+        chooseSources(at: now, &actions)
     }
 
     func abandon(_ why: String?, at now: Instant, _ actions: inout [NodeAction]) {
@@ -163,6 +168,9 @@ extension Node {
         guard let sync = snapshots.sync else { return }
         if case .headers(let from) = item {
             guard case .following = sync.stage else { return }
+            if sync.guide != nil, let checkpoint = settings.checkpoint, from <= checkpoint.epoch {
+                return followNextGuide(at: now, &actions)
+            }
             // There is no such epoch yet, whatever somebody claimed.
             snapshots.sync!.claimed = min(sync.claimed, max(from, 1) - 1)
             snapshots.sync!.nextRange = min(sync.nextRange, from)

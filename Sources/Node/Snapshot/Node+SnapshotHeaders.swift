@@ -29,7 +29,6 @@ extension Node {
         -> Bool
     {
         guard let sync = snapshots.sync, let first = headers.first?.header.epoch else { return false }
-        if case .vouching = sync.stage { return vouch(headers[0], by: peer, at: now, &actions) }
         guard case .following = sync.stage, sync.fetch.awaits(.headers(first), from: peer) else {
             return false
         }
@@ -110,14 +109,21 @@ extension Node {
             return refute(peer, "votes for epoch \(final.header.epoch)", at: now, &actions)
         }
         if sync.light.contradicts(final.header) {
+            guard sync.guide == nil else {
+                return followAnew(without: peer, "headers that contradict each other", at: now, &actions)
+            }
             return contradiction(final, at: now, &actions)
         }
         if let checkpoint = settings.checkpoint, checkpoint.epoch == final.header.epoch {
             guard checkpoint.header == final.header.digest else {
-                return contradiction(final, at: now, &actions)
+                return followAnew(
+                    without: peer, "a chain without the checkpoint of epoch \(checkpoint.epoch)", at: now,
+                    &actions)
             }
-            snapshots.sync!.isTrustedByCheckpoint = true
+            snapshots.sync!.vouched = checkpoint.epoch
+            chooseSources(at: now, &actions)
         }
+        snapshots.sync!.lastGiver = peer
         snapshots.sync!.headers[final.header.epoch] = nil
         snapshots.sync!.light.advance(to: final.header, committee, output: output)
         snapshots.sync!.recent = sync.recent.suffix(1) + [final]
@@ -136,9 +142,63 @@ extension Node {
             .notice(
                 .alarm(
                     "two histories are certified: \(mine?.digest.hex ?? network.hex) of epoch \(mine?.epoch ?? 0) "
-                        + "is not what \(final.header.digest.hex) of epoch \(final.header.epoch) follows, or that is "
-                        + "not the checkpoint's; this node stops until its operator decides")))
+                        + "is not what \(final.header.digest.hex) of epoch \(final.header.epoch) follows; this node "
+                        + "stops until its operator decides")))
     }
+
+    // MARK: With a checkpoint ahead
+
+    /// Whom to ask: everybody, or, while the checkpoint is not reached, one.
+    func chooseSources(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync else { return }
+        guard case .following = sync.stage, sync.vouched == nil, let checkpoint = settings.checkpoint,
+            checkpoint.epoch >= sync.light.openEpoch
+        else {
+            snapshots.sync!.guide = nil
+            return step(.sources(peers), at: now, &actions)
+        }
+        if let guide = sync.guide {
+            if !peers.contains(guide) { followNextGuide(at: now, &actions) }
+        } else if let guide = peers.first(where: { !sync.fetch.isRefuted($0) }) {
+            snapshots.sync!.guide = guide
+            step(.sources([guide]), at: now, &actions)
+        }
+    }
+
+    /// The peer that was asked is gone or has no more: the next is followed from the beginning, as its chain may be another.
+    func followNextGuide(at now: Instant, _ actions: inout [NodeAction]) {
+        guard let sync = snapshots.sync, let guide = sync.guide else { return }
+        snapshots.sync!.guidesBefore.insert(guide)
+        followAnew(without: nil, "", at: now, &actions)
+    }
+
+    /// What was followed is not the network's chain, or may not be: all of it is forgotten, here and in the store.
+    /// - Parameter liar: Whose it was: asked for nothing more.
+    func followAnew(
+        without liar: NodeID?, _ what: String, at now: Instant, _ actions: inout [NodeAction]
+    ) {
+        guard let sync = snapshots.sync, let light = lightChain() else { return }
+        step(.forget, at: now, &actions)
+        // What workers still check of it is of no use.
+        for (ticket, purpose) in tickets { if case .snapshotHeader = purpose { tickets[ticket] = nil } }
+        if let liar {
+            snapshots.sync!.strays += 1
+            lied(liar, what, at: now, &actions)
+        }
+        actions.append(.persist(.unfollowed(from: chain.openEpoch)))
+        snapshots.sync!.followAnew(light, recent: chain.last.map { [$0] } ?? [], at: now)
+        guard sync.guide != nil else { return goOnFollowing(at: now, &actions) }
+        let next = peers.first { !sync.guidesBefore.contains($0) && $0 != sync.guide && !isRefuted($0) }
+        guard let next else {
+            return abandon("no peer has a chain with the checkpoint", at: now, &actions)
+        }
+        snapshots.sync!.guidesBefore.insert(next)
+        snapshots.sync!.guide = next
+        step(.sources([next]), at: now, &actions)
+        goOnFollowing(at: now, &actions)
+    }
+
+    private func isRefuted(_ peer: NodeID) -> Bool { snapshots.sync?.fetch.isRefuted(peer) ?? false }
 
     func take(committee: Committee, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
         let digest = committee.digest
@@ -165,57 +225,25 @@ extension Node {
         guard target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 else {
             return abandon(nil, at: now, &actions)
         }
-        if let checkpoint = settings.checkpoint, !sync.isTrustedByCheckpoint, checkpoint.epoch > target.epoch
-        {
+        if let checkpoint = settings.checkpoint, sync.vouched == nil, checkpoint.epoch > target.epoch {
             return abandon(
                 "the network has not reached the checkpoint's epoch \(checkpoint.epoch)", at: now, &actions)
         }
-        let isTooOld = target.epoch - (chain.openEpoch - 1) > Epoch(genesis.parameters.unbondingEpochs)
-        guard isTooOld, !sync.isTrustedByCheckpoint else { return fetchState(at: now, &actions) }
+        let known = max(chain.openEpoch - 1, sync.vouched ?? 0)
+        guard target.epoch - known > Epoch(genesis.parameters.unbondingEpochs) else {
+            return fetchState(at: now, &actions)
+        }
+        let who =
+            listed.needed == 0
+            ? "there is no bootstrap list whose nodes could be asked about epoch \(target.epoch)"
+            : "waiting until \(listed.needed) nodes of the bootstrap list agree about epoch \(target.epoch)"
         actions.append(
             .notice(
                 .snapshot(
                     .failed(
-                        "the last block here is older than stakes are bound; waiting until three nodes of the "
-                            + "bootstrap list agree about epoch \(target.epoch), or for a start with --checkpoint"
-                    ))))
-        snapshots.sync!.stage = .vouching(by: [], askAgainAt: now)
-        askVouchers(at: now, &actions)
-    }
-
-    // MARK: Vouching
-
-    /// Of the bootstrap list.
-    static let vouchersMin = 3
-
-    func askVouchers(at now: Instant, _ actions: inout [NodeAction]) {
-        guard let sync = snapshots.sync, case .vouching(let who, _) = sync.stage, let target = sync.target
-        else {
-            return
-        }
-        snapshots.sync!.stage = .vouching(by: who, askAgainAt: now + .seconds(1))
-        for (node, _) in settings.bootstrap where !who.contains(node) {
-            sendDirect(.finalityRequest(from: target.epoch, count: 1), to: node, at: now, &actions)
-        }
-    }
-
-    func vouch(
-        _ final: FinalHeader, by peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
-    ) -> Bool {
-        guard let sync = snapshots.sync, case .vouching(var who, let askAgainAt) = sync.stage,
-            let target = sync.target, final.header.epoch == target.epoch
-        else { return false }
-        guard settings.bootstrap.contains(where: { $0.0 == peer }), final.header.digest == target.digest
-        else {
-            return true
-        }
-        who.insert(peer)
-        guard who.count >= Self.vouchersMin else {
-            snapshots.sync!.stage = .vouching(by: who, askAgainAt: askAgainAt)
-            return true
-        }
-        actions.append(.notice(.snapshot(.trustsBootstrap(who.count))))
-        fetchState(at: now, &actions)
-        return true
+                        "the last block here is older than stakes are bound; \(who), or for a start with "
+                            + "--checkpoint"))))
+        let asked = ask(Vouching(target, at: now), at: now, &actions)
+        snapshots.sync!.stage = .vouching(asked)
     }
 }

@@ -49,7 +49,7 @@ struct SnapshotSync {
         /// Headers, each verified by the committee that those before it name.
         case following
         /// Far behind and without a checkpoint: who of the bootstrap list vouches for the newest header.
-        case vouching(by: Set<NodeID>, askAgainAt: Instant)
+        case vouching(Vouching)
         /// Parts of the state after the last header: the hashes of the places that are asked for.
         case fetching([StatePlace: Digest])
         /// What stands behind the last two headers.
@@ -95,7 +95,16 @@ struct SnapshotSync {
     var byteCount = 0
     /// The last time that something became known.
     var progressAt: Instant
-    var isTrustedByCheckpoint = false
+    /// The last header that the operator's checkpoint or the bootstrap list says to be the network's.
+    var vouched: Epoch?
+    /// Who gave the last header that is verified; nil if that was in another life.
+    var lastGiver: NodeID?
+    /// While a checkpoint lies ahead: the one peer that is asked, so that it is known whose chain does not lead there; and
+    /// those whose turn is over.
+    var guide: NodeID?
+    var guidesBefore: Set<NodeID> = []
+    /// Chains that did not lead there.
+    var strays = 0
 
     init(
         light: LightChain, openEpoch: Epoch, claimed: Epoch, recent: [FinalHeader], state: StateTrie,
@@ -109,6 +118,34 @@ struct SnapshotSync {
         nextRange = light.openEpoch
         began = now
         progressAt = now
+    }
+
+    /// From a chain's last block again: nothing that was followed is left, and who lied stays known.
+    mutating func followAnew(_ light: LightChain, recent: [FinalHeader], at now: Instant) {
+        self.light = light
+        self.recent = recent
+        stage = .following
+        nextRange = light.openEpoch
+        headers = [:]
+        isVerifying = false
+        committeeWanted = nil
+        unsaved = []
+        newCommittees = []
+        lastGiver = nil
+        vouched = nil
+        progressAt = now
+    }
+
+    /// What an operator can help with; nil where time alone does.
+    func waitsFor(needed: Int) -> String? {
+        if case .vouching(let vouching) = stage {
+            return needed == 0
+                ? "a start with --checkpoint: the last block here is older than stakes are bound, and nobody is listed"
+                : "\(needed) nodes of the bootstrap list to know block \(vouching.epoch): \(vouching.agreeing.count) do, "
+                    + "\(vouching.denying.count) have another"
+        }
+        guard guide != nil else { return nil }
+        return "a chain with the operator's checkpoint: \(strays) peers gave another"
     }
 
     /// What the state must come to.
@@ -152,7 +189,7 @@ struct Snapshots {
 
     var deadline: Instant {
         guard let sync else { return .never }
-        if case .vouching(_, let askAgainAt) = sync.stage { return askAgainAt }
+        if case .vouching(let vouching) = sync.stage { return vouching.askAgainAt }
         return min(sync.fetch.deadline, sync.progressAt + Self.patience)
     }
 

@@ -59,7 +59,8 @@ struct NodeWatch {
             if arrivals.count == LiveStatus.arrivalsMax { arrivals.removeFirst() }
             arrivals.append(.init(bundle: bundle.id.prefix, at: wallMicroseconds()))
         case .final(let block): note(block)
-        case .safety, .coverage, .candidate, .peers, .droppedOpen, .following, .followed, .fetched, .adopted:
+        case .safety, .coverage, .candidate, .peers, .droppedOpen, .following, .followed, .fetched,
+            .unfollowed, .adopted:
             break
         }
     }
