@@ -1,4 +1,5 @@
 internal import Chance
+internal import Coverage
 internal import Identity
 internal import Node
 internal import Wire
@@ -21,6 +22,9 @@ final class Host {
     /// What the disk was when a fault that brings it back began.
     var backup: Disk?
     var outputs = OutputQueue<Persisted>()
+    /// What is to be sent by radio, and at which of its commits: as in the real driver, nothing is said there either before
+    /// it is durable. A node transmits once an epoch at most.
+    var transmissions: [(transmission: Transmission, commits: Int)] = []
     /// Of whom it held which card when it last wrote them down.
     var held: [NodeID: UInt64] = [:]
     /// How many calls of strangers it had worked on when the present second began.
@@ -80,6 +84,7 @@ final class Host {
         held = [:]
         life += 1
         outputs = OutputQueue()
+        transmissions = []
         committing = []
         missed = []
     }

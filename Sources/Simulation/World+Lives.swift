@@ -8,6 +8,7 @@ extension World {
         let host = hosts[index]
         host.life += 1
         host.outputs = OutputQueue()
+        host.transmissions = []
         host.committing = []
         host.isOdd = false
         hasFinal = true

@@ -19,7 +19,8 @@ extension World {
                 add(
                     .event(answer, life: life), to: index,
                     at: host.soon(after: now, plan.workerMillisecondsMax))
-            case .transmit(let transmission): transmit(transmission, by: index)
+            case .transmit(let transmission):
+                host.transmissions.append((transmission, host.commits + host.outputs.commitsAhead))
             case .serve(let request, let peer):
                 let answer = NodeEvent.served(host.disk.answer(request), to: peer)
                 add(
@@ -40,6 +41,10 @@ extension World {
         var leaving: [(payload: [UInt8], to: Destination)] = []
         let batch = host.outputs.pump { leaving.append(($0, $1)) }
         for (payload, destination) in leaving { leave(payload, to: destination, from: index) }
+        while let next = host.transmissions.first, next.commits <= host.commits {
+            host.transmissions.removeFirst()
+            transmit(next.transmission, by: index)
+        }
         guard let batch else { return }
         host.committing = batch
         let slow = fault(.slowDisk, at: index)?.amount
@@ -118,6 +123,7 @@ extension World {
 
     private func transmit(_ transmission: Transmission, by index: Int) {
         let host = hosts[index]
+        trace(index) { .init("transmit", "\(transmission.payload.count) octets") }
         add(
             .event(.radioTransmitted(power: transmission.power), life: host.life), to: index,
             at: host.soon(after: now, 2))

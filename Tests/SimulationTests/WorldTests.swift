@@ -1,7 +1,10 @@
+import Coverage
 import Foundation
-import Simulation
+import Node
+@testable import Simulation
 import TestKit
 import Testing
+import Wire
 
 @Suite struct WorldTests {
     @Test func `a calm world decides every epoch in the first view and pays its witnesses`() {
@@ -62,6 +65,52 @@ import Testing
         let outcome = World(plan: plan).run()
         #expect(outcome.violations.map(\.what) == [])
         #expect(outcome.epochsFinal >= plan.epochs)
+    }
+
+    /// Host 0 of a world that has only been made, and how often it has transmitted.
+    private final class Antenna {
+        let world: World
+        private let seen: Seen
+
+        private final class Seen { var count = 0 }
+
+        var transmissions: Int { seen.count }
+
+        init() {
+            let seen = Seen()
+            self.seen = seen
+            world = World(plan: Plan(), fates: []) {
+                if $0.host == 0, $0.kind == "transmit" { seen.count += 1 }
+            }
+        }
+
+        func say() {
+            let transmission = Transmission(
+                payload: [1], frequency: 868_100_000,
+                dataRate: DataRate(spreadingFactor: 9, bandwidthKilohertz: 125)!, power: 140,
+                offsetMilliseconds: 0)
+            world.carryOut([.persist(.coverage([1])), .transmit(transmission)], of: 0)
+        }
+    }
+
+    @Test func `a host transmits only once what it wrote before is durable`() {
+        let antenna = Antenna()
+        let host = antenna.world.hosts[0]
+        antenna.say()
+        while host.outputs.isCommitting {
+            #expect(antenna.transmissions == 0)
+            antenna.world.committed(0)
+        }
+        #expect(antenna.transmissions == 1)
+    }
+
+    @Test func `a power cut before the commit takes the transmission with it`() {
+        let antenna = Antenna()
+        antenna.say()
+        antenna.world.hosts[0].cut()
+        antenna.world.start(0)
+        while antenna.world.hosts[0].outputs.isCommitting { antenna.world.committed(0) }
+        #expect(antenna.transmissions == 0)
     }
 
     @Test func `without two thirds nothing is decided, and the stall is seen`() {
