@@ -126,6 +126,46 @@ import Wire
         #expect(deaf() == victims)
     }
 
+    @Test func `a snapshot liar tells one kind of lie for the whole run`() throws {
+        var kinds: Set<[String]> = []
+        for seed: UInt64 in 0..<48 {
+            var stage = Stage(.snapshotLiar, seed: seed)
+            let headers = (0..<3).map { builder in
+                let header = stage.proposal(by: builder).header
+                let ballot = Ballot.finalize(1, 1, header.digest)
+                return FinalHeader(
+                    header: header, certificate: Certificate(ballot: ballot, voters: [], signatures: []))
+            }
+            let part = StatePart(nodes: [.inner, .leaf(.totals, [1, 2, 3]), .stub(Digest(of: [1]))])
+            let answer = Message.snapshotAnswer(.part(5, StatePlace.root, part))
+            for _ in 0..<12 {
+                stage.say(.finality(headers), to: 1)
+                stage.say(answer, to: 1)
+            }
+            let told = try stage.heard().compactMap { said -> String? in
+                switch said.message {
+                case .finality(let lie) where lie == [headers[0]]: "few headers"
+                case .finality(let lie) where lie == headers.reversed(): "another order"
+                case .finality: "another state"
+                case .snapshotAnswer(.part(6, _, part)): "another epoch"
+                case .snapshotAnswer(.part(5, _, let lie)) where lie.nodes == [.empty]: "nothing there"
+                case .snapshotAnswer(.part(5, _, let lie)):
+                    lie.nodes[2] == part.nodes[2] && lie.nodes[1] != part.nodes[1] && isLeaf(lie.nodes[1])
+                        ? "another value" : "another hash"
+                default: nil
+                }
+            }
+            let own = Set(told)
+            #expect(own.count <= 2, "\(own)")
+            kinds.insert(own.sorted())
+        }
+        // Five lies about parts, one of them silence, and three about headers.
+        #expect(Set(kinds.joined()).count == 7)
+        #expect(kinds.contains { $0.count == 1 })
+    }
+
+    private func isLeaf(_ node: StatePart.Node) -> Bool { if case .leaf = node { true } else { false } }
+
     @Test func `a flood is well formed, well signed, of every kind, and of a fixed size`() throws {
         var stage = Stage(.flooder)
         _ = stage.hear(.bundle(stage.bundle(by: 1)), from: 1)
