@@ -202,7 +202,7 @@ extension Reach {
             table.add(name, "\(count)", "\(count * 100 / max(1, seeds))")
         }
         return """
-            \(seeds) seeds, \(epochs) epochs (at least \(seeds == 0 ? 0 : epochsMin) a seed), \(events) events, \
+            \(seeds) seeds, \(epochs) epochs (at least \(epochsMin ?? 0) a seed), \(events) events, \
             \(deliveries) datagrams: no violation
             a view of 3 or more in \(laterViews) seeds, a certificate split in \(splits)
             audit of all \(String(audit, radix: 16))

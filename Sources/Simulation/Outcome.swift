@@ -3,7 +3,7 @@ public struct Outcome: Codable, Sendable {
     /// Empty: all held.
     public var violations: [Violation] = []
     /// Hash of all events: equal plans give equal hashes.
-    public var audit: UInt64 = 0
+    @Hexadecimal public var audit: UInt64 = 0
     public var epochsFinal = 0
     /// Of them those after the network had healed, which may take few views only.
     public var epochsHealed = 0

@@ -2,9 +2,10 @@
 public struct Reach: Codable, Equatable, Sendable {
     public var seeds = 0
     public var epochs = 0
-    public var epochsMin = Int.max
-    /// Epochs after the network had healed, in the seed that has the fewest.
-    public var epochsHealedMin = Int.max
+    /// Of the seed that has the fewest; nil before the first seed.
+    public var epochsMin: Int?
+    /// Epochs after the network had healed, in the seed that has the fewest; nil before the first seed.
+    public var epochsHealedMin: Int?
     public var events: UInt64 = 0
     public var deliveries: UInt64 = 0
     /// Seeds with a view of 3 or more.
@@ -14,15 +15,15 @@ public struct Reach: Codable, Equatable, Sendable {
     /// Seeds in which each kind of fault was.
     public var withFault: [String: Int] = [:]
     /// Of all runs together, in any order.
-    public var audit: UInt64 = 0
+    @Hexadecimal public var audit: UInt64 = 0
 
     public init() {}
 
     public mutating func add(_ outcome: Outcome, seed: UInt64) {
         seeds += 1
         epochs += outcome.epochsFinal
-        epochsMin = min(epochsMin, outcome.epochsFinal)
-        epochsHealedMin = min(epochsHealedMin, outcome.epochsHealed)
+        epochsMin = min(epochsMin ?? .max, outcome.epochsFinal)
+        epochsHealedMin = min(epochsHealedMin ?? .max, outcome.epochsHealed)
         events += outcome.events
         deliveries += outcome.deliveries
         if outcome.views.contains(where: { $0 >= 3 }) { laterViews += 1 }
@@ -34,8 +35,9 @@ public struct Reach: Codable, Equatable, Sendable {
     public mutating func add(_ other: Reach) {
         seeds += other.seeds
         epochs += other.epochs
-        epochsMin = min(epochsMin, other.epochsMin)
-        epochsHealedMin = min(epochsHealedMin, other.epochsHealedMin)
+        // Of a part without a seed there is no least.
+        epochsMin = [epochsMin, other.epochsMin].compactMap(\.self).min()
+        epochsHealedMin = [epochsHealedMin, other.epochsHealedMin].compactMap(\.self).min()
         events += other.events
         deliveries += other.deliveries
         laterViews += other.laterViews
@@ -58,8 +60,8 @@ public struct Reach: Codable, Equatable, Sendable {
     /// them, a third view in three tenths, a split in a twentieth. Empty: the sweep means something.
     public var shortfalls: [String] {
         var missing: [String] = []
-        if epochsMin < 5 { missing.append("a seed with \(epochsMin) epochs of 5") }
-        if epochsHealedMin < 2 {
+        if let epochsMin, epochsMin < 5 { missing.append("a seed with \(epochsMin) epochs of 5") }
+        if let epochsHealedMin, epochsHealedMin < 2 {
             missing.append("a seed with \(epochsHealedMin) epochs of 2 after the network had healed")
         }
         for kind in Self.kinds {

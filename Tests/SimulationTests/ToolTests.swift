@@ -178,4 +178,29 @@ import Testing
         #expect(total(parts) == total(parts.reversed()))
         #expect(total(parts) != total(Array(parts.dropLast())))
     }
+
+    @Test func `JSON carries an audit as hexadecimal text, which is read back whole`() throws {
+        var outcome = Outcome()
+        outcome.audit = 0xFEDC_BA98_7654_3211
+        var reach = Reach()
+        reach.audit = 0x8000_0000_0000_0001
+        let texts = try [JSONEncoder().encode(outcome), JSONEncoder().encode(reach)]
+        #expect(String(decoding: texts[0], as: UTF8.self).contains("\"audit\":\"fedcba9876543211\""))
+        #expect(String(decoding: texts[1], as: UTF8.self).contains("\"audit\":\"8000000000000001\""))
+        #expect(try JSONDecoder().decode(Outcome.self, from: texts[0]).audit == outcome.audit)
+        #expect(try JSONDecoder().decode(Reach.self, from: texts[1]) == reach)
+    }
+
+    @Test func `a sweep without a seed tells no least number of epochs, and adds nothing to another`() throws
+    {
+        let text = String(decoding: try JSONEncoder().encode(Reach()), as: UTF8.self)
+        #expect(!text.contains("epochsMin") && !text.contains("epochsHealedMin"))
+        var outcome = Outcome()
+        outcome.epochsFinal = 7
+        outcome.epochsHealed = 3
+        var reach = Reach()
+        reach.add(outcome, seed: 1)
+        reach.add(Reach())
+        #expect(reach.epochsMin == 7 && reach.epochsHealedMin == 3)
+    }
 }
