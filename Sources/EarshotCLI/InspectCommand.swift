@@ -277,11 +277,16 @@ struct Inspector {
     }
 
     func rewards(_ epoch: Epoch) throws {
-        guard try store.summary(epoch) != nil else {
+        guard let rewards = try store.recordedRewards(epoch) else {
+            let last = try store.lastEpoch()
+            guard epoch > 0, epoch <= last else {
+                throw RuntimeError("what block \(epoch) pays is not here; the last is \(last)")
+            }
+            let range = try store.keptBlocks().map { "\($0.lowerBound) to \($0.upperBound)" } ?? "none"
             throw RuntimeError(
-                "what block \(epoch) pays is not here; the last is \(try store.lastEpoch())")
+                "what block \(epoch) pays is not here: this node has forgotten it, or took over the state after "
+                    + "it without executing it; blocks are here of epochs \(range)")
         }
-        let rewards = try store.rewards(epoch)
         let documents = rewards.map {
             RewardDocument(
                 node: $0.node.text, account: $0.account.text, kind: "\($0.kind)", amount: tokens($0.amount))

@@ -23,14 +23,19 @@ extension NodeStore {
         }
     }
 
-    /// The epochs whose blocks are here, with evidence and verdicts; nil before block 1.
+    /// The epochs through the last whose blocks are here with their evidence, none missing; nil before block 1.
+    ///
+    /// Where a state was adopted they begin with the two blocks that came with it, without verdicts and rewards: what
+    /// the node had executed before lies beyond a gap.
     public func keptBlocks() throws(StoreError) -> ClosedRange<Epoch>? {
         try store.read { transaction throws(StoreError) -> ClosedRange<Epoch>? in
             guard let first = try transaction.first(in: blocks), let last = try transaction.last(in: blocks)
             else {
                 return nil
             }
-            return Self.epoch([UInt8](copying: first.key))...Self.epoch([UInt8](copying: last.key))
+            let base = try single(.base, transaction).map { Self.epoch($0) } ?? 0
+            let oldest = Self.epoch([UInt8](copying: first.key))
+            return max(oldest, base > 0 ? base - 1 : 0)...Self.epoch([UInt8](copying: last.key))
         }
     }
 

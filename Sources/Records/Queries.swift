@@ -168,10 +168,13 @@ extension NodeStore {
         }
     }
 
-    public func rewards(_ epoch: Epoch) throws(StoreError) -> [Reward] {
-        try store.read { transaction throws(StoreError) -> [Reward] in
+    public func rewards(_ epoch: Epoch) throws(StoreError) -> [Reward] { try recordedRewards(epoch) ?? [] }
+
+    /// What a block pays; nil where that is not here: not executed here, or forgotten. Empty: it pays nothing.
+    public func recordedRewards(_ epoch: Epoch) throws(StoreError) -> [Reward]? {
+        try store.read { transaction throws(StoreError) -> [Reward]? in
             guard let bytes = try transaction.value(of: Self.key(epoch).octetBytes, in: rewards) else {
-                return []
+                return nil
             }
             do throws(DecodeError) {
                 var reader = ByteReader(bytes)

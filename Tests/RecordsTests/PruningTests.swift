@@ -62,4 +62,35 @@ import WireSamples
         #expect(try store.keptBlocks() == 1...12)
         #expect(try store.baseEpoch() == 0)
     }
+
+    @Test func `tells a block that pays nothing from one whose payments are forgotten`() throws {
+        var chance = Chance(seed: 5)
+        let scratch = try Scratch()
+        let store = try NodeStore(at: scratch.path + "/store", readOnly: false, mapByteCount: 1 << 26)
+        try store.setKeptEpochs(3)
+        for epoch in Epoch(1)...6 {
+            let final = Final(epoch: epoch, from: &chance)
+            let bundles = final.block.evidence.flatMap(\.bundles)
+            try store.write([
+                .final(
+                    final.record, bundles: bundles, changes: [], verdicts: [], rewards: [], final.summary)
+            ])
+        }
+        #expect(try store.recordedRewards(6) == [])
+        #expect(try store.recordedRewards(1) == nil)
+        #expect(try store.recordedRewards(7) == nil)
+    }
+
+    @Test func `counts no blocks from before the gap that an adopted state leaves`() throws {
+        var chance = Chance(seed: 7)
+        let scratch = try Scratch()
+        let store = try NodeStore(at: scratch.path + "/store", readOnly: false, mapByteCount: 1 << 26)
+        for epoch in Epoch(1)...3 { try store.write([Final(epoch: epoch, from: &chance).write]) }
+        let adopted = [Final(epoch: 9, from: &chance), Final(epoch: 10, from: &chance)]
+        let blocks = adopted.map { (block: $0.record, bundles: $0.block.evidence.flatMap(\.bundles)) }
+        try store.write([.adopted(blocks, changes: [])])
+        #expect(try store.keptBlocks() == 9...10)
+        try store.write([Final(epoch: 11, from: &chance).write])
+        #expect(try store.keptBlocks() == 9...11)
+    }
 }
