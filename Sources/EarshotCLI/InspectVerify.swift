@@ -13,6 +13,15 @@ extension Inspector {
             throw RuntimeError("the store is empty: there is nothing to verify")
         }
         let last = try store.lastEpoch()
+        guard last > 0 else {
+            // Without a block there is no state beside it either: nothing here is damaged.
+            let followed = try store.followedEpoch()
+            throw RuntimeError(
+                followed > 0
+                    ? "this is the store of an edge node, which followed network \(genesis.name) to epoch "
+                        + "\(followed) and keeps no blocks: there is nothing to execute again; verify a full node's"
+                    : "no block of network \(genesis.name) is here yet: there is nothing to verify")
+        }
         let base = try store.baseEpoch()
         var headerSignatures = 0
         var replay: Replay
