@@ -30,6 +30,7 @@ struct PeersCommand: ParsableCommand {
             guard !entries.isEmpty else {
                 throw RuntimeError("\(file) names nobody: add a line earshot://<node id>@host:port")
             }
+            if let notice = PeersFile.unusedNotice(entries: entries.count) { complain(notice) }
             if output.json {
                 try printJSON(
                     Document(

@@ -55,7 +55,7 @@ public struct Membership: Equatable, Sendable {
     /// Contacts known at one time: strangers, the bootstrap list and the committee, at some 250 octets each.
     public static let contactsMax = 1_024
     /// Lines of the bootstrap list that are read: the rest of the contacts is for whom they tell of, and for who comes.
-    static let listedMax = contactsMax / 2
+    public static let listedMax = contactsMax / 2
     /// Cards written to the store: enough to rejoin when most of them are gone.
     public static let rememberedMax = 128
     /// However long an epoch takes: a card is renewed each quarter.

@@ -31,6 +31,7 @@ struct BootstrapWatch: Sendable {
         }
         defer { signals.cancel() }
         var entries = file.flatMap { try? PeersFile.read($0) } ?? []
+        if let notice = PeersFile.unusedNotice(entries: entries.count) { logger.warning("\(notice)") }
         // The node began with those that have addresses.
         var known = entries.compactMap { entry in entry.endpoint.map { (entry.node, $0) } }
         var knownNodes = entries.map(\.node)
@@ -74,6 +75,7 @@ struct BootstrapWatch: Sendable {
         do {
             let entries = try PeersFile.read(file)
             logger.notice("read the bootstrap list again", metadata: ["entries": "\(entries.count)"])
+            if let notice = PeersFile.unusedNotice(entries: entries.count) { logger.warning("\(notice)") }
             return entries
         } catch {
             logger.error("the bootstrap list stays as it was: \(error)")

@@ -71,6 +71,14 @@ public enum PeersFile {
         return entries
     }
 
+    /// What to tell whoever made a list that is longer than a node reads; nil where it reads all.
+    public static func unusedNotice(entries count: Int) -> String? {
+        let used = Membership.listedMax
+        guard count > used else { return nil }
+        return
+            "of the list's \(count) entries a node uses the first \(used); the last \(count - used) are not used"
+    }
+
     /// The good entries of a list, and what is wrong with each bad line.
     public static func scan(_ path: String) throws(RuntimeError) -> (entries: [Entry], faults: [String]) {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {

@@ -61,3 +61,12 @@ import Wire
         #expect(fault("log_format = \"xml\"").contains("log_format is xml; there are text and json"))
     }
 }
+
+@Suite struct `A bootstrap list that is longer than a node reads` {
+    @Test func `is told with the number of entries that are not used`() {
+        #expect(PeersFile.unusedNotice(entries: 512) == nil)
+        #expect(
+            PeersFile.unusedNotice(entries: 600)
+                == "of the list's 600 entries a node uses the first 512; the last 88 are not used")
+    }
+}
