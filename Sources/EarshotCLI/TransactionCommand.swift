@@ -394,8 +394,10 @@ private func profile(region: String, gain: Double) throws -> RadioProfile {
         throw RuntimeError(
             "\(region) is no region; there are \(Region.allCases.map(\.name).joined(separator: ", "))")
     }
-    guard (-20...30).contains(gain) else { throw RuntimeError("--gain must be -20 to 30 dBi") }
-    return RadioProfile(region: region, gain: Int16((gain * 10).rounded()))
+    guard let tenths = Int16(exactly: (gain * 10).rounded()), RadioProfile.gains.contains(tenths) else {
+        throw RuntimeError("--gain must be -20 to 30 dBi")
+    }
+    return RadioProfile(region: region, gain: tenths)
 }
 
 private func location(_ latitude: Double?, _ longitude: Double?) throws -> Location? {

@@ -70,10 +70,14 @@ public enum GenesisFile {
             }
             location = Location(position: position, cell: cell)
         }
+        let gain: Int16 = try table.integer("gain") ?? 0
+        guard RadioProfile.gains.contains(gain) else {
+            throw table.fault("gain", "must be -200 to 300: tenths of dBi")
+        }
         let device = GenesisDevice(
             device: id, kind: kind == "hotspot" ? .hotspot : .sensor, owner: try table.node("owner") ?? id,
             vrfKey: try table.vrfKey("vrf"),
-            profile: RadioProfile(region: region, gain: try table.integer("gain") ?? 0), location: location)
+            profile: RadioProfile(region: region, gain: gain), location: location)
         try table.finish()
         return device
     }

@@ -44,11 +44,16 @@ public enum DeviceKind: UInt8, Canonical, Sendable, CaseIterable {
 
 /// The radio facts of a device that an owner may change.
 public struct RadioProfile: Canonical, Hashable, Sendable {
+    /// Gains that an antenna on a roof can have. Whoever claimed any more could be heard as loud as it likes.
+    public static let gains: ClosedRange<Int16> = -200...300
+
     public let region: Region
     /// Antenna gain in 0.1 dBi.
     public let gain: Int16
 
+    /// - Parameter gain: One of `gains`.
     public init(region: Region, gain: Int16) {
+        precondition(Self.gains.contains(gain))
         self.region = region
         self.gain = gain
     }
@@ -56,6 +61,7 @@ public struct RadioProfile: Canonical, Hashable, Sendable {
     public init(from reader: inout ByteReader) throws(DecodeError) {
         region = try Region(from: &reader)
         gain = try reader.integer()
+        guard Self.gains.contains(gain) else { throw .unknown }
     }
 
     public func encode(to writer: inout ByteWriter) {

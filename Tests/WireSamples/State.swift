@@ -9,7 +9,7 @@ extension DeviceKind: Sample {
 
 extension RadioProfile: Sample {
     public static func any(from chance: inout Chance) -> RadioProfile {
-        RadioProfile(region: .any(from: &chance), gain: chance.signed())
+        RadioProfile(region: .any(from: &chance), gain: Int16(chance.below(501)) - 200)
     }
 }
 

@@ -121,6 +121,18 @@ struct Field: Sendable, CustomTestStringConvertible {
     }
 }
 
+@Suite struct GainTests {
+    @Test(arguments: [Int16(-201), -200, 300, 301, .max])
+    func `a gain that no antenna has is none`(gain: Int16) {
+        var writer = ByteWriter()
+        Region.eu868.encode(to: &writer)
+        writer.integer(gain)
+        let profile = try? RadioProfile(decoding: writer.bytes.octetBytes)
+        #expect(profile?.gain == (RadioProfile.gains.contains(gain) ? gain : nil))
+        #expect((-200...300).contains(gain) == (profile != nil))
+    }
+}
+
 /// A node must not take what the other side tells any wallet for a sign that it is a peer.
 @Suite struct AudienceTests {
     @Test(arguments: Message.tags)
