@@ -159,7 +159,7 @@ extension Node {
                 return true
             }
         }
-        return block.body.transactions.contains { implausibleLocation(in: $0) != nil }
+        return block.body.transactions.contains { implausibleLocation(in: $0, ofBlock: true) != nil }
     }
 
     /// What workers check of a body before it is executed.

@@ -140,10 +140,14 @@ extension Node {
     }
 
     /// The subjective check of protocol §8: do these coordinates lie in this cell, as far as this machine can tell?
-    func implausibleLocation(in transaction: Transaction) -> TransactionFault? {
+    ///
+    /// Others' blocks may be a metre further off than what is admitted here: machines differ in the last bits, and what
+    /// one of them has just admitted must not cost its leader the view.
+    func implausibleLocation(in transaction: Transaction, ofBlock: Bool = false) -> TransactionFault? {
         switch transaction.kind {
         case .registerDevice(_, _, _, let location?), .locate(_, let location):
-            location.position.lies(in: location.cell, toleranceMetres: 20) ? nil : .implausibleLocation
+            location.position.lies(in: location.cell, toleranceMetres: ofBlock ? 21 : 20)
+                ? nil : .implausibleLocation
         default: nil
         }
     }

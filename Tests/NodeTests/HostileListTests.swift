@@ -1,6 +1,7 @@
 import Bytes
 import Chance
 import Consensus
+import Geo
 import Identity
 import Ledger
 import TestKit
@@ -114,6 +115,20 @@ import Wire
         tell(own)
         #expect(world.run(for: .seconds(60)) { world.commonEpoch > epoch })
         #expect(!world.disks[0].blocks[epoch + 1]!.block.evidence.contains { $0.author == author.nodeID })
+    }
+
+    @Test func `holds a place that another machine has just admitted is not unfair`() throws {
+        let node = try world().nodes[0]!
+        let cell = Cell(
+            containing: Position(latitude: 470_000_000, longitude: 80_000_000)!, resolution: 12)
+        let beyond = try #require(
+            (0..<1_000).lazy.map { Position(latitude: 470_000_000 + Int32($0) * 5, longitude: 80_000_000)! }
+                .first { !$0.lies(in: cell) })
+        let transaction = Transaction(
+            account: node.id, nonce: 1, fee: 1_000, expiry: 9,
+            kind: .locate(node.id, Location(position: beyond, cell: cell)))
+        #expect(node.implausibleLocation(in: transaction) == .implausibleLocation)
+        #expect(node.implausibleLocation(in: transaction, ofBlock: true) == nil)
     }
 
     @Test func `is longer than any is not looked for`() throws {
