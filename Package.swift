@@ -165,8 +165,8 @@ let package = Package(
             "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests(
-            "RuntimeTests", "Bytes", "Chance", "Geo", "Identity", "Records", "Runtime", "Session", "Wire",
-            "WireSamples", nio("NIOCore"), nio("NIOPosix"),
+            "RuntimeTests", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Radio", "Records", "Runtime",
+            "Session", "Wire", "WireSamples", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),

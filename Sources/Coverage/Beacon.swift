@@ -12,15 +12,19 @@ public struct Transmission: Hashable, Sendable {
     public let power: Int16
     /// Milliseconds from the opening of the epoch.
     public let offsetMilliseconds: UInt32
+    /// What of `power` is the sender's antenna's, in 0.1 dBi, as the registry has it in that epoch: the radio does the rest.
+    public var gain: Int16
 
     public init(
-        payload: [UInt8], frequency: UInt32, dataRate: DataRate, power: Int16, offsetMilliseconds: UInt32
+        payload: [UInt8], frequency: UInt32, dataRate: DataRate, power: Int16, offsetMilliseconds: UInt32,
+        gain: Int16 = 0
     ) {
         self.payload = payload
         self.frequency = frequency
         self.dataRate = dataRate
         self.power = power
         self.offsetMilliseconds = offsetMilliseconds
+        self.gain = gain
     }
 
     public var tag: Tag { Tag(payload: payload) }

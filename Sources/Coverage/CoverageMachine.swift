@@ -135,20 +135,23 @@ public struct CoverageMachine: Sendable {
             if device.kind == .hotspot, device.version.location != nil, state.own == nil,
                 !state.pending.contains(where: { $0.epoch == epoch })
             {
-                plan(epoch, randomness, device.version.profile.region, at: now)
+                plan(epoch, randomness, device.version.profile, at: now)
             }
         }
         if !isReturn { actions.append(.persist(state)) }
     }
 
-    private mutating func plan(_ epoch: Epoch, _ randomness: Digest, _ region: Region, at now: Instant) {
+    private mutating func plan(
+        _ epoch: Epoch, _ randomness: Digest, _ profile: RadioProfile, at now: Instant
+    ) {
         let alpha = Randomness.beaconAlpha(
             network: settings.network, epoch: epoch, randomness: randomness, device: node)
         let (output, proof) = vrfKey.evaluate(alpha.octetBytes)
         guard
-            let beacon = Beacon.transmission(
-                output: output, epoch: epoch, region: region, parameters: settings.parameters)
+            var beacon = Beacon.transmission(
+                output: output, epoch: epoch, region: profile.region, parameters: settings.parameters)
         else { return }
+        beacon.gain = profile.gain
         let reveal = Reveal(
             epoch: epoch, proof: proof, frequency: beacon.frequency, dataRate: beacon.dataRate,
             power: beacon.power)

@@ -89,7 +89,7 @@ public struct TransmitPacket: Equatable, Sendable {
 
     /// What a LoRaWAN receiver expects; the forwarder's default.
     public static let standardPreambleSymbols = 8
-    static let powerRangeDBm = -50...50
+    public static let powerRangeDBm = -50...50
 
     public var payload: [UInt8]
     public var frequencyHz: UInt32

@@ -251,6 +251,13 @@ final class Driver {
             case .heard(let payload, let measurement): handle(.radioHeard(payload: payload, measurement))
             case .transmitted(let power): handle(.radioTransmitted(power: power))
             case .refused(let why): logger.warning("the packet forwarder did not transmit: \(why)")
+            case .exceeded(let asked, let used):
+                logger.warning(
+                    """
+                    the packet forwarder transmits with \(used) dBm where it was asked for \(asked) dBm: more than the region may \
+                    allow, and reports of the beacon may be found too loud. Give its gain table a row of \(asked) dBm or less, \
+                    and set its antenna_gain to 0
+                    """)
             }
         }
     }

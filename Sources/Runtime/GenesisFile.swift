@@ -72,7 +72,8 @@ public enum GenesisFile {
         }
         let gain: Int16 = try table.integer("gain") ?? 0
         guard RadioProfile.gains.contains(gain) else {
-            throw table.fault("gain", "must be -200 to 300: tenths of dBi")
+            let (least, most) = (RadioProfile.gains.lowerBound, RadioProfile.gains.upperBound)
+            throw table.fault("gain", "must be \(least) to \(most), in 0.1 dBi")
         }
         let device = GenesisDevice(
             device: id, kind: kind == "hotspot" ? .hotspot : .sensor, owner: try table.node("owner") ?? id,

@@ -103,7 +103,6 @@ public final class NodeService: Service {
         let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
         let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
-        let gain = genesis.devices.first { $0.device == keys.signing.nodeID }?.profile.gain ?? 0
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
@@ -118,8 +117,8 @@ public final class NodeService: Service {
         let (stampsAbove, _) = try store.lastStamp().addingReportingOverflow(Self.stampMargin)
         try await eventLoop.submit {
             var chance = Chance(seed: seed)
-            let port = radio.map {
-                RadioPort(socket: $0, gateway: gateway, gain: gain, chance: chance.split())
+            let port = radio.map { socket in
+                RadioPort(gateway: gateway, chance: chance.split()) { socket.send($1, to: $0) }
             }
             var actions: [NodeAction] = []
             var boot = BootRecords(

@@ -5,25 +5,47 @@ internal import Radio
 internal import Wire
 
 /// The node's side of the packet forwarder: translates between the node's transmissions and measurements and the
-/// forwarder's packets, and writes to the radio socket.
+/// forwarder's packets.
+///
+/// Upon a transmission: the forwarder is asked for its EIRP less the antenna's gain, in whole dBm and never more. Upon
+/// TX_POWER, with which forwarders before protocol 1.5 refuse a power that has no row in their gain table: for 1 dB
+/// less, until one is accepted; the next transmission begins with that. The power that is told is the one of the request
+/// that was accepted, and never above what was to be sent.
 final class RadioPort {
-    enum Result {
+    enum Result: Equatable {
         case heard(payload: [UInt8], Measurement)
         case transmitted(power: Int16?)
         case refused(String)
+        /// The forwarder sends with more than it was asked for; in dBm at the antenna's connector.
+        case exceeded(asked: Int, used: Int)
     }
 
-    private let socket: NodeSocket
+    /// How often one transmission is asked for with less: the rows of forwarders' gain tables are up to 4 dB apart, and end
+    /// at 27 dBm or some dB below, where the most that a region allows is 36.
+    static let loweringsMax = 12
+
+    /// What the forwarder has not answered yet.
+    private struct Request {
+        let transmission: Transmission
+        /// dBm at the antenna's connector.
+        var conducted: Int
+        var lowerings = 0
+
+        /// EIRP in 0.1 dBm.
+        func power(conducted: Int) -> Int16 { Int16(clamping: conducted * 10 + Int(transmission.gain)) }
+    }
+
+    private let send: (SocketAddress, [UInt8]) -> Void
     private var server: ForwarderServer<SocketAddress>
-    /// Antenna gain in 0.1 dBi: EIRP less conducted power.
-    private let gain: Int16
     private var nextID: UInt64 = 0
-    private var pending: [UInt64: Int16] = [:]
+    /// As many as are open at the server, which bounds them.
+    private var pending: [UInt64: Request] = [:]
+    /// What the forwarder took instead of a power that it refused, in dBm.
+    private var lowered: (asked: Int, accepted: Int)?
     private var unmodelled: UInt64 = 0
 
-    init(socket: NodeSocket, gateway: GatewayEUI?, gain: Int16, chance: Chance) {
-        self.socket = socket
-        self.gain = gain
+    init(gateway: GatewayEUI?, chance: Chance, send: @escaping (SocketAddress, [UInt8]) -> Void) {
+        self.send = send
         server = ForwarderServer(settings: .init(gateway: gateway), chance: chance)
     }
 
@@ -36,16 +58,38 @@ final class RadioPort {
     }
 
     func transmit(_ transmission: Transmission, at now: Instant) -> [Result] {
+        let range = TransmitPacket.powerRangeDBm
+        guard let most = Self.mostConducted(of: transmission) else {
+            return [
+                .refused(
+                    "with an antenna of \(Double(transmission.gain) / 10) dBi even \(range.lowerBound) dBm are more than "
+                        + "the \(Double(transmission.power) / 10) dBm EIRP of its region; if the antenna has another "
+                        + "gain, correct it with `earshot tx update`"),
+                .transmitted(power: nil),
+            ]
+        }
+        let accepted = lowered.flatMap { $0.asked == most ? $0.accepted : nil }
+        return ask(Request(transmission: transmission, conducted: accepted ?? most), at: now)
+    }
+
+    /// Whole dBm at the antenna's connector that radiate no more than was derived; nil if no radio can do so little.
+    private static func mostConducted(of transmission: Transmission) -> Int? {
+        let range = TransmitPacket.powerRangeDBm
+        let exact = Double(Int(transmission.power) - Int(transmission.gain)) / 10
+        let most = min(Int(exact.rounded(.down)), range.upperBound)
+        return range.contains(most) ? most : nil
+    }
+
+    private func ask(_ request: Request, at now: Instant) -> [Result] {
         nextID += 1
-        // Whole dBm of conducted power, never more than derived.
-        let conducted = Int((Double(transmission.power - gain) / 10).rounded(.down))
-        pending[nextID] = Int16(conducted * 10) + gain
+        pending[nextID] = request
+        let transmission = request.transmission
         let rate = Radio.DataRate(
             spreadingFactor: transmission.dataRate.spreadingFactor,
             bandwidthKHz: transmission.dataRate.bandwidthKilohertz)!
         let packet = TransmitPacket(
             payload: transmission.payload, frequencyHz: transmission.frequency, dataRate: rate,
-            powerDBm: conducted)
+            powerDBm: request.conducted)
         return handle(.transmit(packet, id: nextID), at: now)
     }
 
@@ -55,7 +99,7 @@ final class RadioPort {
         var results: [Result] = []
         for action in actions {
             switch action {
-            case .send(let address, let bytes): socket.send(bytes, to: address)
+            case .send(let address, let bytes): send(address, bytes)
             case .received(let frame):
                 guard
                     let rate = Wire.DataRate(
@@ -72,22 +116,55 @@ final class RadioPort {
                             rssi: frame.rssiDecidBm, snr: frame.snrDecidB, frequency: frame.frequencyHz,
                             dataRate: rate)))
             case .transmitted(let id, let outcome):
-                guard let power = pending.removeValue(forKey: id) else { continue }
-                switch outcome {
-                case .accepted: results.append(.transmitted(power: power))
-                case .acceptedWithPower(let conducted):
-                    let used = conducted.map { Int16(clamping: $0 * 10) + gain } ?? power
-                    results.append(.transmitted(power: min(power, used)))
-                // No answer: it may have been sent, and then it must be declared.
-                case .unacknowledged: results.append(.transmitted(power: power))
-                case .refused(let error):
-                    results += [.refused("\(error)"), .transmitted(power: nil)]
-                case .noGateway:
-                    results += [.refused("no packet forwarder is connected"), .transmitted(power: nil)]
-                case .busy: results += [.refused("too many requests wait"), .transmitted(power: nil)]
-                }
+                guard let request = pending.removeValue(forKey: id) else { continue }
+                results += ended(request, outcome, at: now)
             }
         }
         return results
+    }
+
+    private func ended(_ request: Request, _ outcome: TransmitOutcome, at now: Instant) -> [Result] {
+        let power = request.power(conducted: request.conducted)
+        switch outcome {
+        case .accepted:
+            remember(request)
+            return [.transmitted(power: power)]
+        case .acceptedWithPower(let used):
+            guard let used else { return [.transmitted(power: power)] }
+            // More than was to be sent is told to the operator, and to nobody else: a reveal of it would not be valid.
+            guard used <= request.conducted else {
+                return [.exceeded(asked: request.conducted, used: used), .transmitted(power: power)]
+            }
+            return [.transmitted(power: request.power(conducted: used))]
+        // No answer: it may have been sent, and then it must be declared.
+        case .unacknowledged: return [.transmitted(power: power)]
+        case .refused(.power): return lower(request, at: now)
+        case .refused(let error): return [.refused("\(error)"), .transmitted(power: nil)]
+        case .noGateway:
+            return [.refused("no packet forwarder is connected"), .transmitted(power: nil)]
+        case .busy: return [.refused("too many requests wait"), .transmitted(power: nil)]
+        }
+    }
+
+    private func remember(_ request: Request) {
+        guard request.lowerings > 0, let most = Self.mostConducted(of: request.transmission) else { return }
+        lowered = (most, request.conducted)
+    }
+
+    private func lower(_ request: Request, at now: Instant) -> [Result] {
+        var less = request
+        less.conducted -= 1
+        less.lowerings += 1
+        guard less.lowerings <= Self.loweringsMax,
+            TransmitPacket.powerRangeDBm.contains(less.conducted)
+        else {
+            return [
+                .refused(
+                    "its gain table has no row for \(request.conducted) dBm, nor for the \(request.lowerings) dB above; "
+                        + "add one to its configuration"),
+                .transmitted(power: nil),
+            ]
+        }
+        return ask(less, at: now)
     }
 }

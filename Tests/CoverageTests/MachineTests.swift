@@ -56,6 +56,26 @@ struct MachineTests {
         #expect(Self.bundle(actions)?.reveals.map(\.epoch) == [1])
     }
 
+    @Test func `a transmission tells the antenna's gain that the registry has in its epoch`() throws {
+        var machine = Self.machine()
+        let device = Scene().devices[Scene().ids[0]]!
+        for (epoch, gain) in [(Epoch(1), Int16(25)), (2, -31)] {
+            let known = device.versions[0]
+            let version = DeviceVersion(
+                effective: epoch, owner: known.owner, vrfKey: known.vrfKey,
+                profile: RadioProfile(region: .eu868, gain: gain), location: known.location)
+            var actions: [CoverageMachine.Action] = []
+            machine.handle(
+                .opened(
+                    epoch: epoch, randomness: Digest(of: [UInt8(epoch)]), device: (device.kind, version)),
+                at: .origin, actions: &actions)
+            machine.handle(.woke, at: machine.deadline, actions: &actions)
+            let gains = actions.compactMap { if case .transmit(let beacon) = $0 { beacon.gain } else { nil } }
+            #expect(gains == [gain])
+            machine.handle(.final(epoch: epoch, includesOwnBundle: true), at: .origin, actions: &actions)
+        }
+    }
+
     @Test(arguments: Seed.all)
     func `a beacon keeps to its window and plan`(seed: Seed) throws {
         var chance = seed.chance()

@@ -136,6 +136,17 @@ import Wire
         }
     }
 
+    @Test(arguments: [-201, 301]) func `a genesis with the gain of no antenna is refused`(gain: Int) throws {
+        let genesis = try TestnetPlan(TestnetPlan.Options()).genesis
+        let text = GenesisFile.text(of: genesis, comment: "")
+        for (gain, isRefused) in [(gain, true), (gain.signum() * (abs(gain) - 1), false)] {
+            try withFile(text.replacingOccurrences(of: "gain = 20\n", with: "gain = \(gain)\n")) { path in
+                let said = message { _ = try GenesisFile.read(path) }
+                #expect(said.contains("gain must be -200 to 300, in 0.1 dBi") == isRefused, "\(said)")
+            }
+        }
+    }
+
     @Test func `a missing file is named`() {
         #expect(
             message { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
