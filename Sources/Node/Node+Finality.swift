@@ -84,12 +84,15 @@ extension Node {
     }
 
     /// Opens the epoch after the last final one for every machine.
-    func open(at now: Instant, _ actions: inout [NodeAction]) {
+    /// - Parameter ago: Since when others have it open, where a node starts again in its midst. For the radio alone: its
+    ///   reports are lost if they are late, and consensus loses nothing by taking its time anew.
+    func open(at now: Instant, ago: Duration = .zero, _ actions: inout [NodeAction]) {
         let epoch = chain.openEpoch
+        let window = Duration.milliseconds(Int64(genesis.parameters.epochMilliseconds))
         let committee = chain.committee
         noteOpenForEdges(epoch, at: now)
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
-        windowEnds = now + .milliseconds(Int64(genesis.parameters.epochMilliseconds))
+        windowEnds = now + window
         gathering = Gathering(from: windowEnds)
         run(reconciliation: .opened(.evidence(epoch)), at: now, &actions)
         for bundle in pool.bundles {
@@ -105,7 +108,8 @@ extension Node {
             coverage: .opened(
                 epoch: epoch, randomness: chain.randomness,
                 device: device.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }),
-            at: now, &actions)
+            // Whatever a clock said, neither in the future nor longer ago than it lasts.
+            at: now + (.zero - min(max(.zero, ago), window)), &actions)
         if !isVoter, epoch >= settings.votesFrom {
             // From here on nothing that this key may have signed elsewhere can be contradicted.
             isVoter = true

@@ -193,7 +193,7 @@ public final class Node {
         if let last = chain.last { recentFinals = [last] }
         noteState()
         snapshots.remembered = Self.remembered(boot, chain)
-        open(at: now, &actions)
+        open(at: now, ago: boot.openedAgo, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
         wake(at: now, &actions)
     }

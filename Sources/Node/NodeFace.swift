@@ -294,6 +294,8 @@ public struct BootRecords: Sendable {
     /// The headers that were followed for it: what the node goes on from, sealed, and the last two of them.
     public var snapshotRecord: [UInt8]?
     public var snapshotHeaders: [FinalHeader] = []
+    /// How long the open epoch was open when the node started again, as far as that can be known.
+    public var openedAgo: Duration = .zero
 
     public init(
         recent: [Block] = [], lastCertificate: Certificate? = nil, state: [(StateKey, [UInt8])] = [],

@@ -22,7 +22,7 @@ final class Driver {
     static let sendsMax = 50_000
     static let outputsMax = 100_000
     /// How often the node's own account of itself is stored, for tools.
-    static let statusPeriod: TimeAmount = .seconds(1)
+    static let statusPeriod: TimeAmount = .milliseconds(Int64(LiveStatus.periodMilliseconds))
 
     private let eventLoop: any EventLoop
     private let node: any NodeMachine

@@ -108,10 +108,11 @@ public final class NodeService: Service {
         let logger = logger
         let config = config
         let keyLogFile = config.keyLogFile
+        let openedAgo = openedAgo(life, in: store, genesis)
         let watch = NodeWatch(
             id: keys.signing.nodeID, endpoint: config.listen, admin: admin?.endpoint, roles: config.roles,
-            epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, at: Driver.now,
-            wallTime: Driver.wallTime)
+            epochMilliseconds: genesis.parameters.epochMilliseconds, board: board, openedAgo: openedAgo,
+            at: Driver.now, wallTime: Driver.wallTime)
         let isEdge = config.isEdge
         // What was written last is a second old or a little more when a node is killed.
         let (stampsAbove, _) = try store.lastStamp().addingReportingOverflow(Self.stampMargin)
@@ -126,6 +127,7 @@ public final class NodeService: Service {
                 safety: life.safety, coverage: life.coverage, bundles: life.bundles,
                 ownBundle: life.ownBundle, candidates: life.candidates, peers: life.peers,
                 following: life.following)
+            boot.openedAgo = openedAgo
             boot.snapshotRows = life.snapshotRows
             boot.snapshotRecord = life.snapshotRecord
             boot.snapshotHeaders = life.snapshotHeaders
@@ -189,6 +191,15 @@ public final class NodeService: Service {
         try? await radio?.channel.close()
         await admin?.stop()
         if let fault { throw fault }
+    }
+
+    /// How long the open epoch has been open, by the store. An edge node asks its uplinks.
+    private func openedAgo(_ life: StoredLife, in store: NodeStore, _ genesis: Genesis) -> Duration {
+        // Last words that cannot be read stop no node.
+        guard !config.isEdge, let last = try? store.status() else { return .zero }
+        return last.age(
+            of: (life.recent.last?.header.epoch ?? 0) + 1, at: Driver.wallTime,
+            epochMilliseconds: genesis.parameters.epochMilliseconds)
     }
 
     private func startAdmin(

@@ -20,7 +20,7 @@ struct NodeWatch {
     let epochMilliseconds: UInt32
     let board: StatusBoard
     private let startedAt: UInt64
-    /// When an epoch last became final, or when the node started.
+    /// When an epoch last became final, as far as is known, or when the node started.
     private var finalAt: Instant
     private var beacon: LiveStatus.OwnBeacon?
     private var judgement: LiveStatus.Judgement?
@@ -28,9 +28,10 @@ struct NodeWatch {
     private var arrivals: [LiveStatus.Arrival] = []
     var traffic = Traffic()
 
+    /// - Parameter openedAgo: How long the open epoch has been open.
     init(
         id: NodeID, endpoint: Endpoint, admin: Endpoint?, roles: Roles, epochMilliseconds: UInt32,
-        board: StatusBoard, at now: Instant, wallTime: UInt64
+        board: StatusBoard, openedAgo: Duration, at now: Instant, wallTime: UInt64
     ) {
         self.id = id
         self.endpoint = endpoint
@@ -39,7 +40,8 @@ struct NodeWatch {
         self.epochMilliseconds = epochMilliseconds
         self.board = board
         startedAt = wallTime
-        finalAt = now
+        // So that the next life, too, knows since when.
+        finalAt = now + (.zero - openedAgo)
     }
 
     mutating func note(_ notice: Notice, at now: Instant) {
@@ -178,6 +180,31 @@ struct NodeWatch {
         contact.link = live
         return contact
     }
+}
+
+extension LiveStatus {
+    /// How long an epoch has been open, by what the node said before it stopped; nothing where that is not known.
+    ///
+    /// Nor where it should be over: the others are further on, or wait for something, or the clock was set, and who acts as if
+    /// the epoch had just opened does nothing too soon. A clock that was set back adds nothing.
+    func age(of epoch: Epoch, at wallTime: UInt64, epochMilliseconds: UInt32) -> Duration {
+        let window = UInt64(epochMilliseconds)
+        let silence = wallTime - min(wallTime, updatedAt)
+        guard silence < window else { return .zero }
+        let age: UInt64
+        if epoch == openEpoch {
+            age = silence + min(millisecondsSinceFinal, window)
+        } else if epoch == openEpoch &+ 1 {
+            // It opened after these words, and before the next would have come: rather too short than too long.
+            age = silence - min(silence, Self.periodMilliseconds)
+        } else {
+            age = 0
+        }
+        return age < window ? .milliseconds(Int64(age)) : .zero
+    }
+
+    /// How often a node says this of itself.
+    static let periodMilliseconds: UInt64 = 1_000
 }
 
 extension LiveStatus.Liveness {
