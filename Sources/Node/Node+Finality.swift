@@ -103,7 +103,9 @@ extension Node {
         run(membership: .final(epoch - 1), at: now, &actions)
         noteRegion(at: now, &actions)
         run(dissemination: .needed(seats), at: now, &actions)
-        let device = chain.ledger.device(id)
+        // While it only observes it signs no bundle, so that it could declare no beacon.
+        let mayDeclare = isRemoved(.copySignsNoBundle) || epoch >= settings.votesFrom
+        let device = mayDeclare ? chain.ledger.device(id) : nil
         run(
             coverage: .opened(
                 epoch: epoch, randomness: chain.randomness,

@@ -92,4 +92,13 @@ import Wire
             #expect(again.beacons == [] && again.bundles == [])
         }
     }
+
+    @Test(arguments: [false, true]) func `sends no beacon that it will not declare`(isEdge: Bool) throws {
+        let votes = try said(isEdge: isEdge)
+        #expect(votes.beacons.count == 1 && votes.bundles.count == 1)
+        for votesFrom in [Epoch(2), .max] {
+            let observes = try said(isEdge: isEdge, votesFrom: votesFrom)
+            #expect(observes.beacons == [] && observes.bundles == [])
+        }
+    }
 }

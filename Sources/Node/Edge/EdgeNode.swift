@@ -367,7 +367,9 @@ public final class EdgeNode {
     func begin(since: Instant, at now: Instant, _ actions: inout [NodeAction]) {
         let epoch = chain.openEpoch
         openedAt = since
-        let facts = device.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }
+        // While it only observes it signs no bundle, so that it could declare no beacon.
+        let own = epoch >= settings.votesFrom ? device : nil
+        let facts = own.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }
         run(coverage: .opened(epoch: epoch, randomness: chain.randomness, device: facts), at: since, &actions)
         pollDelay = Self.pollDelayMin(genesis.parameters)
         nextPoll = max(now, since + window) + chance.duration(in: (pollDelay / 4)...pollDelay)
