@@ -163,11 +163,13 @@ extension EtherConfig {
             ("keepaliveMilliseconds", keepaliveMilliseconds, 10...3_600_000),
             ("statusMilliseconds", statusMilliseconds, 10...3_600_000),
             ("powerMinDBm", powerMinDBm, -20...powerMaxDBmLimit),
-            ("powerMaxDBm", powerMaxDBm, powerMinDBm...powerMaxDBmLimit),
+            ("powerMaxDBm", powerMaxDBm, -20...powerMaxDBmLimit),
             ("frequencyMinHz", Int(frequencyMinHz), 137_000_000...1_020_000_000),
-            ("frequencyMaxHz", Int(frequencyMaxHz), Int(frequencyMinHz)...1_020_000_000),
+            ("frequencyMaxHz", Int(frequencyMaxHz), 137_000_000...1_020_000_000),
         ]
         for check in ranges where !check.range.contains(check.value) { throw .outOfRange(check.field) }
+        guard powerMinDBm <= powerMaxDBm else { throw .outOfRange("powerMaxDBm") }
+        guard frequencyMinHz <= frequencyMaxHz else { throw .outOfRange("frequencyMaxHz") }
         var names: Set<String> = []
         for node in nodes {
             guard let eui = GatewayEUI(hex: node.eui) else { throw .outOfRange("\(node.name).eui") }

@@ -257,6 +257,10 @@ struct Field {
         #expect(fault(node.replacing("1700", with: "70000")) == .outOfRange("a.serverPort"))
         #expect(fault(node, ",\"exponentHundredths\":100") == .outOfRange("exponentHundredths"))
         #expect(fault(node, ",\"powerMinDBm\":20,\"powerMaxDBm\":10") == .outOfRange("powerMaxDBm"))
+        #expect(fault(node, ",\"powerMinDBm\":51") == .outOfRange("powerMinDBm"))
+        #expect(fault(node, ",\"powerMinDBm\":51,\"powerMaxDBm\":52") == .outOfRange("powerMinDBm"))
+        #expect(fault(node, ",\"frequencyMinHz\":4294967295") == .outOfRange("frequencyMinHz"))
+        #expect(fault(node, ",\"frequencyMinHz\":930000000") == .outOfRange("frequencyMaxHz"))
         guard case .unreadable = fault("7") else {
             Issue.record("a number is not a node")
             return

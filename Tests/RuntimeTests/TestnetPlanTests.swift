@@ -80,6 +80,19 @@ import Wire
         #expect(throws: RuntimeError.self) { try TestnetPlan(options) }
     }
 
+    @Test func `a claim may lie any number of times around the Earth`() throws {
+        let here = try #require(Position(latitude: 0, longitude: 1_790_000_000))
+        let over = here.moved(eastMetres: 222_390, northMetres: 0).longitude
+        #expect(abs(over + 1_790_000_000) < 100)
+        for metres in [Int.min, -80_060_349, -40_500_000, 40_500_000, 80_060_349, .max] {
+            let there = here.moved(eastMetres: metres, northMetres: metres)
+            #expect(abs(there.longitude) <= 1_800_000_000)
+        }
+        // Twice around.
+        let again = here.moved(eastMetres: 80_060_350, northMetres: 0)
+        #expect(abs(again.longitude - here.longitude) < 100)
+    }
+
     @Test func `refuses ports beyond the last`() {
         var options = TestnetPlan.Options()
         options.portBase = 65_530

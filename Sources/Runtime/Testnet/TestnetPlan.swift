@@ -250,9 +250,9 @@ extension Position {
         let perDegree = 111_194.93
         let north = Double(latitude) / 1e7 + Double(northMetres) / perDegree
         let shrink = max(0.01, cos(Double(latitude) / 1e7 * .pi / 180))
-        var east = Double(longitude) / 1e7 + Double(eastMetres) / (perDegree * shrink)
-        if east > 180 { east -= 360 }
-        if east < -180 { east += 360 }
+        // However often around the Earth.
+        let east = (Double(longitude) / 1e7 + Double(eastMetres) / (perDegree * shrink))
+            .remainder(dividingBy: 360)
         let bounded = min(89.9, max(-89.9, north))
         return Position(
             latitude: Int32((bounded * 1e7).rounded()), longitude: Int32((east * 1e7).rounded()))!
