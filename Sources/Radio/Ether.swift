@@ -5,7 +5,7 @@ internal import NIOPosix
 
 /// The ether as a service: one process that looks like one packet forwarder to each node of a testnet.
 ///
-/// One socket for each forwarder, on the loopback address, all on one event loop; the machine below decides
+/// One socket for each forwarder, on the loopback network, all on one event loop; the machine below decides
 /// everything. A node cannot tell it from real forwarders, because it speaks to it through nothing but
 /// datagrams.
 public final class Ether: Sendable {
@@ -55,6 +55,10 @@ public final class Ether: Sendable {
         try? await eventLoop.submit { [driver] in driver.value?.stats }.get()
     }
 
+    /// Where forwarders send from: an address of the loopback network (RFC 1122, section 3.2.1.3) that no node listens at, so
+    /// that a port that the system chooses here is never one that a node is about to take.
+    static let address = "127.0.0.2"
+
     private func bind(_ node: Int) async throws -> any Channel {
         let port = config.nodes[node].serverPort
         return try await DatagramBootstrap(group: eventLoop)
@@ -64,7 +68,7 @@ public final class Ether: Sendable {
                         Receiver(node: node, serverPort: port, driver: driver))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: Self.address, port: 0).get()
     }
 }
 

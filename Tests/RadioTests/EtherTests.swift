@@ -46,7 +46,43 @@ private final class RadioPort: ChannelInboundHandler {
 
 private struct Late: Error {}
 
+/// Where the first datagram comes from.
+private final class Source: ChannelInboundHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+    private let promise: EventLoopPromise<SocketAddress>
+
+    init(_ promise: EventLoopPromise<SocketAddress>) { self.promise = promise }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        promise.succeed(unwrapInboundIn(data).remoteAddress)
+    }
+}
+
 @Suite struct EtherTests {
+    @Test func `a forwarder takes no port of an address that nodes listen at`() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let loop = group.next()
+        let source = loop.makePromise(of: SocketAddress.self)
+        let deadline = loop.scheduleTask(in: .seconds(60)) { source.fail(Late()) }
+        let server = try await DatagramBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Source(source))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let node = EtherConfig.Node(
+            name: "n", eui: GatewayEUI(1).description, latitude: 0, longitude: 0,
+            serverPort: try #require(server.localAddress?.port))
+        let ether = try Ether(config: EtherConfig(seed: 3, nodes: [node]), group: group)
+        try await ether.start()
+        #expect(try await source.futureResult.get().ipAddress == "127.0.0.2")
+        deadline.cancel()
+        await ether.stop()
+        try await server.close()
+    }
+
     @Test func `a node hears another through nothing but datagrams`() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let loop = group.next()
