@@ -116,7 +116,8 @@ struct TestnetCommand: AsyncParsableCommand {
         for name in absent where !plan.members.contains(where: { $0.name == name }) {
             throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
         }
-        let directory = TestnetDirectory(URL(fileURLWithPath: dir).standardizedFileURL.path)
+        let directory = TestnetDirectory(URL(fileURLWithPath: dir).resolvingSymlinksInPath().path)
+        let lock: TestnetLock
         if resume {
             guard FileManager.default.fileExists(atPath: directory.genesisFile) else {
                 throw RuntimeError("\(dir) holds no testnet to go on with; start one without --resume")
@@ -125,12 +126,14 @@ struct TestnetCommand: AsyncParsableCommand {
                 throw RuntimeError(
                     "the testnet in \(dir) was started with other options; give the same ones to --resume it")
             }
+            lock = try directory.lock()
         } else {
             // Air time is shortened with the epoch, as if a ten-minute epoch ran fast: SF12 takes seconds.
             let airtime = max(1, min(1000, Int(options.epochMilliseconds) / 600))
-            try directory.create(plan, replacing: fresh, airtimePermille: airtime)
+            try plan.checkPorts()
+            lock = try directory.create(plan, replacing: fresh, airtimePermille: airtime)
         }
-        return (Testnet(plan: plan, directory: directory), absent)
+        return (Testnet(plan: plan, directory: directory, lock: lock), absent)
     }
 
     // MARK: Watching

@@ -34,6 +34,23 @@ extension TestnetTests {
             #expect(processes(naming: scratch.path) == [])
         }
 
+        @Test func `an earlier testnet is removed for one that can start, and for no other`() async throws {
+            let scratch = try Scratch()
+            var options = TestnetPlan.Options()
+            options.nodes = 1
+            options.sensors = 0
+            let directory = TestnetDirectory(scratch.path + "/net")
+            try directory.create(try TestnetPlan(options), replacing: false, airtimePermille: 1)
+            let mark = scratch.path + "/net/mark"
+            try Data().write(to: URL(fileURLWithPath: mark))
+            let taken = try DatagramSocket(boundTo: .loopback(port: Ports.launching + 3))
+            defer { taken.close() }
+            let child = try testnet(scratch.path + "/net", ["--fresh"], log: scratch.path + "/log")
+            #expect(try await eventually("its end") { child.exitStatus } == 1)
+            #expect(text(scratch.path + "/log").contains("port \(Ports.launching + 3) is in use"))
+            #expect(FileManager.default.fileExists(atPath: mark))
+        }
+
         @Test func `a directory that holds something is left alone`() async throws {
             let scratch = try Scratch()
             let foreign = scratch.path + "/foreign"

@@ -19,18 +19,24 @@ public final class Testnet {
     public private(set) var spread = TestnetSpread()
 
     private let executable: String
+    /// Others stay out of the directory as long as this is here.
+    private let lock: TestnetLock?
 
+    /// - Parameter lock: What `TestnetDirectory` gave for it.
     /// - Parameter executable: the `earshot` program that the children run; this very program if not said.
-    public init(plan: TestnetPlan, directory: TestnetDirectory, executable: String = ChildProcess.thisProgram)
-    {
+    public init(
+        plan: TestnetPlan, directory: TestnetDirectory, lock: TestnetLock? = nil,
+        executable: String = ChildProcess.thisProgram
+    ) {
         self.executable = executable
+        self.lock = lock
         self.plan = plan
         self.directory = directory
     }
 
     /// Starts the ether, then every node that is not in `except`.
     public func start(except: Set<String> = []) throws {
-        try checkPorts()
+        try directory.checkPorts(of: plan.members.map(\.name))
         ether = try ChildProcess(
             name: "ether", executable: executable,
             arguments: ["ether", directory.etherFile, "--stop-on-eof"],
@@ -43,24 +49,6 @@ public final class Testnet {
             name: name, executable: executable,
             arguments: ["node", "--config", directory.configFile(name), "--stop-on-eof"],
             logFile: directory.log(name))
-    }
-
-    /// A port that somebody else holds is better said now, with its owner's name for it, than by eight logs.
-    private func checkPorts() throws {
-        for member in plan.members {
-            for (endpoint, use) in [(member.gossip, "gossip"), (member.radio, "radio")]
-            where !Self.isFree(endpoint) {
-                throw RuntimeError(
-                    "port \(endpoint.port) is in use, but \(member.name) needs it for \(use); is another testnet "
-                        + "running? Stop it, or choose other ports with --port-base")
-            }
-        }
-    }
-
-    private static func isFree(_ endpoint: Endpoint) -> Bool {
-        guard let socket = try? DatagramSocket(boundTo: endpoint) else { return false }
-        socket.close()
-        return true
     }
 
     /// Names and messages of children that ended though nobody asked them to.

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Foundation
 internal import Geo
+internal import Glibc
 internal import Identity
 internal import Radio
 internal import Records
@@ -25,11 +26,20 @@ public struct TestnetDirectory: Sendable {
     public func data(_ member: String) -> String { "\(path)/\(member)/data" }
     public func log(_ member: String) -> String { "\(path)/\(member)/node.log" }
 
-    /// Writes everything a plan says. Refuses a directory that holds anything; `replacing` first removes an earlier
-    /// testnet, and nothing else.
-    public func create(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws {
+    /// Where a testnet is made: it is here only when it is whole.
+    private var unfinished: TestnetDirectory { TestnetDirectory(path + ".new") }
+    /// The first file there: what lies beside it is ours to remove.
+    private var mark: String { path + "/unfinished" }
+
+    /// Keeps other testnets out.
+    public func lock() throws(RuntimeError) -> TestnetLock { try TestnetLock(on: path) }
+
+    /// Writes everything a plan says. Refuses a directory that holds anything; `replacing` removes an earlier testnet that
+    /// nobody is at work in, and nothing else.
+    @discardableResult
+    public func create(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws -> TestnetLock {
         do {
-            try make(plan, replacing: replacing, airtimePermille: airtimePermille)
+            return try make(plan, replacing: replacing, airtimePermille: airtimePermille)
         } catch let error as CocoaError {
             throw RuntimeError(
                 "cannot make a testnet in \(path): \(error.localizedDescription) Name another directory with --dir"
@@ -37,8 +47,9 @@ public struct TestnetDirectory: Sendable {
         }
     }
 
-    private func make(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws {
+    private func make(_ plan: TestnetPlan, replacing: Bool, airtimePermille: Int) throws -> TestnetLock {
         let files = FileManager.default
+        var earlier: TestnetLock?
         if files.fileExists(atPath: path), try !files.contentsOfDirectory(atPath: path).isEmpty {
             let isTestnet = files.fileExists(atPath: genesisFile) && files.fileExists(atPath: peersFile)
             guard isTestnet else {
@@ -50,9 +61,45 @@ public struct TestnetDirectory: Sendable {
                     "\(path) holds an earlier testnet; start afresh with --fresh (it is removed), "
                         + "go on with it with --resume, or name another directory with --dir")
             }
-            try files.removeItem(atPath: path)
+            earlier = try lock()
+            try checkStores(
+                in: files.contentsOfDirectory(atPath: path).sorted().filter {
+                    files.fileExists(atPath: data($0) + "/data.mdb")
+                })
         }
+        let lock = try unfinished.begin()
+        try unfinished.write(plan, for: self, airtimePermille: airtimePermille)
+        if earlier != nil { try files.removeItem(atPath: path) }
+        guard unsafe rename(unfinished.path, path) == 0 else {
+            throw RuntimeError(
+                "cannot rename \(unfinished.path) to \(path): \(unsafe String(cString: strerror(errno))); "
+                    + "name another directory with --dir")
+        }
+        withExtendedLifetime(earlier) {}
+        try files.removeItem(atPath: mark)
+        return lock
+    }
+
+    /// An empty directory, locked; what a setup that was interrupted left in it is removed.
+    private func begin() throws -> TestnetLock {
+        let files = FileManager.default
         try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let lock = try lock()
+        let left = try files.contentsOfDirectory(atPath: path)
+        guard left.isEmpty || files.fileExists(atPath: mark) else {
+            throw RuntimeError(
+                "\(path), where a testnet would be made, holds something else; name another directory with --dir"
+            )
+        }
+        try write("A testnet is being made here; if none is, remove all of it.\n", to: mark)
+        for name in left where path + "/" + name != mark {
+            try files.removeItem(atPath: path + "/" + name)
+        }
+        return lock
+    }
+
+    /// - Parameter home: Where all of it will be.
+    private func write(_ plan: TestnetPlan, for home: TestnetDirectory, airtimePermille: Int) throws {
         try write(
             GenesisFile.text(
                 of: plan.genesis,
@@ -65,7 +112,7 @@ public struct TestnetDirectory: Sendable {
         let delta = plan.options.deltaMilliseconds
         for member in plan.members { try create(member, deltaMilliseconds: delta) }
         for spare in plan.spares {
-            try create(spare, deltaMilliseconds: delta)
+            try create(spare, for: home, deltaMilliseconds: delta)
         }
         try Self.ether(of: plan, airtimePermille: airtimePermille).write(to: URL(fileURLWithPath: etherFile))
     }
@@ -89,7 +136,9 @@ public struct TestnetDirectory: Sendable {
     }
 
     /// A configuration without a key: whoever takes the site makes one.
-    private func create(_ spare: TestnetPlan.Spare, deltaMilliseconds: Int) throws {
+    private func create(
+        _ spare: TestnetPlan.Spare, for home: TestnetDirectory, deltaMilliseconds: Int
+    ) throws {
         try FileManager.default.createDirectory(atPath: folder(spare.name), withIntermediateDirectories: true)
         var config = NodeConfig(
             keyFile: "node.key", dataDirectory: "data", genesisFile: "../genesis.toml",
@@ -100,11 +149,11 @@ public struct TestnetDirectory: Sendable {
         try write(
             """
             # A site with a radio and no node. To take it, make a key, register, and start:
-            #   earshot keys new \(folder(spare.name))/node.key --data \(data(spare.name))
-            #   earshot tx register hotspot --genesis \(genesisFile) --node \(peersFile) \\
-            #     --key \(folder("node1"))/node.key --device \(folder(spare.name))/node.key \\
+            #   earshot keys new \(home.folder(spare.name))/node.key --data \(home.data(spare.name))
+            #   earshot tx register hotspot --genesis \(home.genesisFile) --node \(home.peersFile) \\
+            #     --key \(home.folder("node1"))/node.key --device \(home.folder(spare.name))/node.key \\
             #     \(place) --wait
-            #   earshot node --config \(configFile(spare.name))
+            #   earshot node --config \(home.configFile(spare.name))
 
             """ + config.text, to: configFile(spare.name))
     }
