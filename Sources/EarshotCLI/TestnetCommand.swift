@@ -39,6 +39,12 @@ struct TestnetCommand: AsyncParsableCommand {
     @Option(help: "End after so many finalised epochs.")
     var epochs: UInt64?
 
+    @Option(
+        help: ArgumentHelp(
+            "With --epochs, give up after so long and exit with 1; if not said, five minutes and ten times "
+                + "the epochs' length.", valueName: "duration"))
+    var deadline: String?
+
     @Option(help: ArgumentHelp("Length of an epoch, for instance 2s or 1500ms.", valueName: "duration"))
     var epoch = "2s"
 
@@ -77,6 +83,7 @@ struct TestnetCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        if deadline != nil, epochs == nil { throw ValidationError("--deadline goes with --epochs") }
         if let epochs, epochs == 0 { throw ValidationError("--epochs takes 1 or more") }
         if portBase < 1_024 { throw ValidationError("--port-base takes 1024 or more") }
     }
@@ -142,6 +149,10 @@ struct TestnetCommand: AsyncParsableCommand {
         let names = testnet.plan.members.map(\.name).filter { !absent.contains($0) }
         var shown: Epoch = resume ? testnet.commonEpoch(of: names) : 0
         let goal = epochs.map { shown + $0 }
+        var patience = TestnetPatience(
+            epochMilliseconds: testnet.plan.options.epochMilliseconds, epochs: epochs,
+            deadline: try deadline.map { .milliseconds(Int64(try milliseconds($0))) })
+        let start = ContinuousClock.now
         var isReady = false
         var rounds = 0
         while !isStopped.isSet {
@@ -169,7 +180,10 @@ struct TestnetCommand: AsyncParsableCommand {
             // The end is when every node has got there, not the first.
             if let goal, shown >= goal, testnet.commonEpoch(of: names) >= goal { break }
             rounds += 1
-            if rounds.isMultiple(of: 10) { testnet.lookAtSpread() }
+            if rounds.isMultiple(of: 10) {
+                testnet.lookAtSpread()
+                try look(at: testnet, names, &patience, after: ContinuousClock.now - start)
+            }
             try await Task.sleep(for: .milliseconds(50))
         }
         say("stopping")
@@ -182,6 +196,25 @@ struct TestnetCommand: AsyncParsableCommand {
             throw RuntimeError("stopped at epoch \(shown) of \(goal): what the nodes hold was not compared")
         }
         try conclude(testnet, names, goal, spread)
+    }
+
+    /// Says what the nodes wait for when nothing becomes final, and throws when that has lasted too long.
+    private func look(
+        at testnet: Testnet, _ names: [String], _ patience: inout TestnetPatience, after elapsed: Duration
+    ) throws {
+        let progress = names.reduce(0) { $0 + testnet.lastEpoch(of: $1) }
+        switch patience.look(after: elapsed, progress: progress) {
+        case .wait: break
+        case .sayWhy:
+            say(
+                "no epoch became final in the last \(patience.pause.components.seconds) s; \(testnet.waits(of: names))"
+            )
+        case .giveUp:
+            throw RuntimeError(
+                "after \(elapsed.components.seconds) s the epochs that were asked for are not final at every node; "
+                    + "\(testnet.waits(of: names)). Give it longer with --deadline, or look into the nodes' logs"
+            )
+        }
     }
 
     private static func words(for spread: TestnetSpread.Summary) -> String {

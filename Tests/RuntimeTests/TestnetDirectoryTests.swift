@@ -119,3 +119,27 @@ import Wire
         }
     }
 }
+
+@Suite struct `Patience with a testnet` {
+    @Test func `says why when nothing becomes final, and again when it lasts`() {
+        var patience = TestnetPatience(epochMilliseconds: 2_000, epochs: nil)
+        #expect(patience.deadline == nil)
+        let looks: [(at: Int, progress: UInt64, TestnetPatience.Verdict)] = [
+            (9, 0, .wait), (10, 0, .sayWhy), (19, 0, .wait), (20, 0, .sayWhy), (25, 4, .wait),
+            (34, 4, .wait), (35, 4, .sayWhy), (45, 8, .wait), (1_000_000, 8, .sayWhy),
+        ]
+        for (at, progress, verdict) in looks {
+            #expect(patience.look(after: .seconds(at), progress: progress) == verdict, "after \(at) s")
+        }
+    }
+
+    @Test func `is as long as the epochs, and ends`() {
+        #expect(TestnetPatience(epochMilliseconds: 600_000, epochs: 1).pause == .seconds(2_400))
+        var patience = TestnetPatience(epochMilliseconds: 2_000, epochs: 3)
+        #expect(patience.look(after: .milliseconds(359_999), progress: 9) == .wait)
+        #expect(patience.look(after: .seconds(360), progress: 10) == .giveUp)
+        var short = TestnetPatience(epochMilliseconds: 2_000, epochs: 3, deadline: .seconds(5))
+        #expect(short.look(after: .seconds(5), progress: 1) == .giveUp)
+        #expect(TestnetPatience(epochMilliseconds: .max, epochs: .max).deadline! > .seconds(300))
+    }
+}

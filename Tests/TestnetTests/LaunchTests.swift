@@ -51,6 +51,23 @@ extension TestnetTests {
             #expect(FileManager.default.fileExists(atPath: mark))
         }
 
+        @Test func `epochs without a quorum are waited for until a deadline, and it is said what is missing`()
+            async throws
+        {
+            let scratch = try Scratch()
+            let child = try testnet(
+                scratch.path + "/net",
+                [
+                    "--epochs", "1", "--deadline", "2s", "--without", "node2", "--without", "node3",
+                    "--without", "node4",
+                ], log: scratch.path + "/log")
+            #expect(try await eventually("its end") { child.exitStatus } == 1)
+            let said = text(scratch.path + "/log")
+            #expect(
+                said.contains("are not final at every node; node1") && said.contains("--deadline"), "\(said)")
+            #expect(processes(naming: scratch.path) == [])
+        }
+
         @Test func `a directory that holds something is left alone`() async throws {
             let scratch = try Scratch()
             let foreign = scratch.path + "/foreign"

@@ -91,6 +91,19 @@ public final class Testnet {
         names.map { lastEpoch(of: $0) }.min() ?? 0
     }
 
+    /// What each of `names` says that it waits for, in words; of many, the first few.
+    public func waits(of names: [String]) -> String {
+        let shown = names.prefix(Self.waitsMax).map { name in
+            guard let status = try? store(of: name)?.status() else { return "\(name) has said nothing yet" }
+            return "\(name) in epoch \(status.openEpoch): \(status.waitsFor)"
+        }
+        let more = names.count - shown.count
+        return (shown + (more > 0 ? ["and \(more) more"] : [])).joined(separator: "; ")
+    }
+
+    /// A line that a person reads.
+    private static let waitsMax = 8
+
     /// A finalised epoch as the first node that has it saw it.
     public func summary(_ epoch: Epoch) -> EpochSummary? {
         for member in plan.members {
