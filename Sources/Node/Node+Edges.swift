@@ -83,6 +83,11 @@ extension Node {
         case .inclusion(let epoch):
             say(.inclusion(epoch, evidence(of: epoch)?.proof(of: asker.node)), to: asker, &actions)
         case .device(let id): tell(of: id, to: asker, &actions)
+        case .deviceProof(let id, let page):
+            guard let (epoch, proof) = proof(of: id), let octets = Answer.page(page, ofProof: proof) else {
+                return
+            }
+            say(.deviceProofPage(epoch, page: page, octets), to: asker, &actions)
         case .committee(let digest, let page):
             let known = [chain.committee, chain.nextCommittee, chain.parentCommittee]
             guard let committee = known.first(where: { $0.digest == digest }) else { return }
@@ -168,14 +173,18 @@ extension Node {
     }
 
     private func tell(of device: NodeID, to asker: Destination, _ actions: inout [NodeAction]) {
-        guard let epoch = chain.last?.header.epoch else { return }
-        let value = chain.ledger.device(device)?.encoded()
-        let proof = chain.ledger.proof(for: .device(device)).encoded()
-        guard value?.count ?? 0 <= Answer.deviceByteCountMax, proof.count <= Answer.proofByteCountMax else {
+        guard let (epoch, proof) = proof(of: device), let first = Answer.page(0, ofProof: proof) else {
             return
         }
+        let value = chain.ledger.device(device)?.encoded()
+        guard value?.count ?? 0 <= Answer.deviceByteCountMax else { return }
         say(.device(epoch, value), to: asker, &actions)
-        say(.deviceProof(epoch, proof), to: asker, &actions)
+        say(.deviceProof(epoch, first), to: asker, &actions)
+    }
+
+    /// Made anew for each page: a walk of 256 levels at most, so that nothing is kept for who asks.
+    private func proof(of device: NodeID) -> (epoch: Epoch, octets: [UInt8])? {
+        chain.last.map { ($0.header.epoch, chain.ledger.proof(for: .device(device)).encoded()) }
     }
 
     private func standing(of id: Digest, from author: NodeID) -> BundleStanding {

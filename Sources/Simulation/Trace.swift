@@ -139,7 +139,8 @@ extension World {
         case .votes(let page): "answers: page \(page.page + 1) of \(page.pages) of \(page.ballot)"
         case .inclusion(let epoch, let proof):
             "answers: \(proof == nil ? "no place" : "a place") in epoch \(epoch)"
-        case .device(let epoch, _), .deviceProof(let epoch, _): "answers: a device after \(epoch)"
+        case .device(let epoch, _), .deviceProof(let epoch, _), .deviceProofPage(let epoch, _, _):
+            "answers: a device after \(epoch)"
         case .committee(_, let page, _): "answers: seats, page \(page + 1)"
         case .bundle(_, let standing): "answers: bundle is \(standing)"
         case .cards(let records): "answers: \(records.count) cards"

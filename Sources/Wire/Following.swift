@@ -14,7 +14,7 @@ public enum Question: Canonical, Hashable, Sendable {
     case votes(Epoch, page: UInt8)
     /// Where in an epoch's evidence the asker's own entry stands.
     case inclusion(Epoch)
-    /// What the registry holds of a device, as of the last final block.
+    /// What the registry holds of a device, as of the last final block, and the first page of the proof.
     case device(NodeID)
     /// Seats of the committee with this digest.
     case committee(Digest, page: UInt8)
@@ -24,6 +24,8 @@ public enum Question: Canonical, Hashable, Sendable {
     case cards
     /// Edge nodes near the asker, which handed in its own bundle before.
     case neighbours
+    /// A later page of the proof of what the registry holds of a device, as of the last final block.
+    case deviceProof(NodeID, page: UInt8)
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
         switch try reader.uleb128() {
@@ -35,6 +37,7 @@ public enum Question: Canonical, Hashable, Sendable {
         case 5: self = .bundle(try Digest(from: &reader))
         case 6: self = .cards
         case 7: self = .neighbours
+        case 8: self = .deviceProof(try NodeID(from: &reader), page: try Answer.laterPage(&reader))
         default: throw .unknown
         }
     }
@@ -63,6 +66,10 @@ public enum Question: Canonical, Hashable, Sendable {
             id.encode(to: &writer)
         case .cards: writer.uleb128(6)
         case .neighbours: writer.uleb128(7)
+        case .deviceProof(let id, let page):
+            writer.uleb128(8)
+            id.encode(to: &writer)
+            writer.integer(page)
         }
     }
 }
@@ -80,13 +87,16 @@ public enum Answer: Canonical, Hashable, Sendable {
     case inclusion(Epoch, MerkleProof?)
     /// The encoding of the registry's `Device` after a block; nil if it knows none. Its proof comes beside it.
     case device(Epoch, [UInt8]?)
-    /// The encoding of the ledger's `StateProof` for the device, against the state root of this epoch's header.
+    /// The first page of the encoding of the ledger's `StateProof` for the device, against the state root of this
+    /// epoch's header. A page below `proofByteCountMax` is the last one.
     case deviceProof(Epoch, [UInt8])
     case committee(Digest, page: UInt8, [Seat])
     case bundle(Digest, BundleStanding)
     case cards([NodeRecord])
     /// Registered edge nodes that handed in bundles lately, the nearest first.
     case neighbours([Neighbour])
+    /// A later page of such a proof.
+    case deviceProofPage(Epoch, page: UInt8, [UInt8])
 
     /// Pages keep an answer within one datagram.
     public static let seatsOfPageMax = 14
@@ -94,8 +104,12 @@ public enum Answer: Canonical, Hashable, Sendable {
     public static let neighboursMax = 5
     /// Eight versions of a device's facts.
     public static let deviceByteCountMax = 960
-    /// Twenty-eight levels: a state of a hundred million values.
+    /// One page: twenty-eight levels, a state of a hundred million values. More levels than that are the work of whoever
+    /// looks for keys whose paths begin as a device's does.
     public static let proofByteCountMax = 960
+    /// As many levels as a path has bits: 256 siblings of 32 octets, their number, and what is at the end of the path, which
+    /// takes 65 octets if it is another's leaf; 8,259 in all.
+    public static let proofPagesMax: UInt8 = 9
 
     public init(from reader: inout ByteReader) throws(DecodeError) {
         switch try reader.uleb128() {
@@ -117,8 +131,27 @@ public enum Answer: Canonical, Hashable, Sendable {
         case 7: self = .bundle(try Digest(from: &reader), try BundleStanding(from: &reader))
         case 8: self = .cards(try reader.list(max: Self.cardsMax))
         case 9: self = .neighbours(try reader.list(max: Self.neighboursMax))
+        case 10:
+            self = .deviceProofPage(
+                try reader.integer(), page: try Self.laterPage(&reader),
+                try reader.octets(max: Self.proofByteCountMax))
         default: throw .unknown
         }
+    }
+
+    /// The first page has a tag of its own.
+    fileprivate static func laterPage(_ reader: inout ByteReader) throws(DecodeError) -> UInt8 {
+        let page: UInt8 = try reader.integer()
+        guard page > 0, page < proofPagesMax else { throw .unknown }
+        return page
+    }
+
+    /// Octets of one page of an encoded proof; nil beyond the last.
+    public static func page(_ page: UInt8, ofProof proof: [UInt8]) -> [UInt8]? {
+        let start = Int(page) * proofByteCountMax
+        // One that ends where a page does is known to end by the empty page after it.
+        guard page < proofPagesMax, start <= proof.count else { return nil }
+        return Array(proof[start..<min(start + proofByteCountMax, proof.count)])
     }
 
     public func encode(to writer: inout ByteWriter) {
@@ -163,6 +196,11 @@ public enum Answer: Canonical, Hashable, Sendable {
         case .neighbours(let list):
             writer.uleb128(9)
             writer.list(list)
+        case .deviceProofPage(let epoch, let page, let octets):
+            writer.uleb128(10)
+            writer.integer(epoch)
+            writer.integer(page)
+            writer.octets(octets)
         }
     }
 }

@@ -45,7 +45,7 @@ extension Neighbour: Sample {
 
 extension Question: Sample {
     /// Of cases there are.
-    public static let count = 8
+    public static let count = 9
 
     public static func any(from chance: inout Chance) -> Question {
         switch chance.below(count) {
@@ -56,14 +56,15 @@ extension Question: Sample {
         case 4: .committee(.any(from: &chance), page: chance.word())
         case 5: .bundle(.any(from: &chance))
         case 6: .cards
-        default: .neighbours
+        case 7: .neighbours
+        default: .deviceProof(.any(from: &chance), page: Answer.anyLaterPage(&chance))
         }
     }
 }
 
 extension Answer: Sample {
     /// Of cases there are.
-    public static let count = 10
+    public static let count = 11
 
     public static func any(from chance: inout Chance) -> Answer {
         any(from: &chance, tag: chance.below(count))
@@ -82,7 +83,15 @@ extension Answer: Sample {
         case 6: return .committee(.any(from: &chance), page: chance.word(), chance.list(max: seatsOfPageMax))
         case 7: return .bundle(.any(from: &chance), .any(from: &chance))
         case 8: return .cards(chance.list(max: cardsMax))
-        default: return .neighbours(chance.list(max: neighboursMax))
+        case 9: return .neighbours(chance.list(max: neighboursMax))
+        default:
+            return .deviceProofPage(
+                chance.word(), page: anyLaterPage(&chance), chance.octets(chance.below(proofByteCountMax + 1))
+            )
         }
+    }
+
+    fileprivate static func anyLaterPage(_ chance: inout Chance) -> UInt8 {
+        UInt8(1 + chance.below(Int(proofPagesMax) - 1))
     }
 }

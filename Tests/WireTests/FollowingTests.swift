@@ -79,6 +79,8 @@ import WireSamples
                 Array(
                     repeating: Neighbour(node: .any(from: &chance), endpoint: .any(from: &chance)),
                     count: Answer.neighboursMax)),
+            .deviceProofPage(
+                .max, page: Answer.proofPagesMax - 1, chance.octets(Answer.proofByteCountMax)),
         ]
         #expect(answers.count == Answer.count)
         for answer in answers {
@@ -101,6 +103,28 @@ import WireSamples
             longest = max(longest, Device(kind: .hotspot, versions: versions).encoded().count)
         }
         #expect(longest <= Answer.deviceByteCountMax)
+    }
+
+    @Test func `a proof's pages together are the proof, and the last one is not full`() {
+        var chance = Chance(seed: 11)
+        let size = Answer.proofByteCountMax
+        for count in [0, 1, size - 1, size, size + 1, 3 * size, Int(Answer.proofPagesMax) * size - 1] {
+            let proof = chance.octets(count)
+            let pages = (0...UInt8.max).map { Answer.page($0, ofProof: proof) }
+            let last = pages.firstIndex { $0.map { $0.count < size } ?? true }!
+            #expect(pages[...last].flatMap { $0 ?? [] } == proof)
+            #expect(pages[(last + 1)...].allSatisfy { $0 == nil })
+        }
+    }
+
+    @Test func `no page of a proof is the first one or beyond the last one`() {
+        let id = [UInt8](repeating: 0, count: 32)
+        for page in [0, Answer.proofPagesMax, .max] {
+            #expect(throws: DecodeError.unknown) { try Question(decoding: [8] + id + [page]) }
+            #expect(throws: DecodeError.unknown) {
+                try Answer(decoding: [10] + [UInt8](repeating: 0, count: 8) + [page, 0])
+            }
+        }
     }
 
     @Test(arguments: Seed.all)

@@ -74,6 +74,7 @@ struct Field: Sendable, CustomTestStringConvertible {
             Field(Answer.self, "seats", max: Answer.seatsOfPageMax, after: [6] + id + [0]),
             Field(Answer.self, "cards", max: Answer.cardsMax, after: [8]),
             Field(Answer.self, "neighbours", max: Answer.neighboursMax, after: [9]),
+            Field(Answer.self, "proof page", max: Answer.proofByteCountMax, after: [10] + word + [1]),
             Field(Chunk.self, "octets", max: Chunk.byteCountMax, after: id + [0, 0, 1, 0]),
             Field(Frame.self, "records", max: Frame.recordsMax, after: [0]),
             Field(Frame.self, "message", max: Frame.messageByteCountMax, after: [1]),

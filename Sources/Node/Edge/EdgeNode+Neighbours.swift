@@ -93,7 +93,7 @@ extension EdgeNode {
             guard let committee = known.first(where: { $0.digest == digest }) else { return }
             tell(.committee(digest, page: page, committee.page(page)), to: asker, &actions)
         case .bundle(let id): tell(.bundle(id, standing(of: id, from: asker.node)), to: asker, &actions)
-        case .inclusion, .device, .cards, .neighbours: return count(.foreign)
+        case .inclusion, .device, .deviceProof, .cards, .neighbours: return count(.foreign)
         }
         count(.served)
     }

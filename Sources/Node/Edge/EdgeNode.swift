@@ -262,7 +262,7 @@ public final class EdgeNode {
         switch answer {
         case .open, .header, .votes, .committee: exchange?.uplink == sender
         case .inclusion: exchange?.uplink == sender || settling?.asked.last == sender
-        case .device, .deviceProof, .cards: errands.first?.asked?.node == sender
+        case .device, .deviceProof, .deviceProofPage, .cards: errands.first?.asked?.node == sender
         case .bundle(let id, let standing):
             outbox?.id == id && (standing == .held || outbox?.check?.node == sender)
                 || keeping.bundles.contains { $0.id == id && !$0.isDone && $0.tried.last == sender }
@@ -277,7 +277,8 @@ public final class EdgeNode {
         case .open, .header, .votes, .committee: advance(by: answer, from: sender, at: now, &actions)
         case .inclusion(let epoch, let proof):
             receive(inclusion: proof, of: epoch, from: sender, at: now, &actions)
-        case .device, .deviceProof, .cards: receive(errand: answer, from: sender, at: now, &actions)
+        case .device, .deviceProof, .deviceProofPage, .cards:
+            receive(errand: answer, from: sender, at: now, &actions)
         case .bundle(let id, let standing):
             receive(standing, of: id, from: sender, at: now, &actions)
         case .neighbours(let list):

@@ -54,7 +54,7 @@ struct LyingUplink: Adversary {
             var octets = value ?? [0]
             octets[chance.below(octets.count)] ^= 1
             return [.device(epoch, chance.happens(1, in: 2) ? nil : octets)]
-        case .deviceProof(let epoch, let proof): return [.deviceProof(epoch, proof)]
+        case .deviceProof, .deviceProofPage: return [answer]
         case .committee(let digest, let page, _):
             return [.committee(digest, page: page, Self.committee(of: scene).seats)]
         case .bundle(let id, _): return [.bundle(id, chance.happens(1, in: 2) ? .refused : .partial(.max))]
