@@ -262,7 +262,7 @@ import Wire
         return StateTrie().updated(with: writes)
     }
 
-    private func until(_ wanted: Question, _ hand: inout Hand) -> NodeID? {
+    func until(_ wanted: Question, _ hand: inout Hand) -> NodeID? {
         for _ in 0..<400 {
             if let asked = hand.questions.last(where: { $0.question == wanted }) { return asked.of }
             for case (.follow, let node) in hand.questions {

@@ -64,6 +64,8 @@ extension EdgeNode: NodeMachine {
             + coverage.counters.map { ("coverage.\($0.name)", $0.value) }
     }
 
+    private var proofByteCount: Int { errands.first?.proof?.octets.count ?? 0 }
+
     /// Every table with its present size and its bound.
     public var gauges: [(name: String, value: Int, limit: Int)] {
         [
@@ -71,6 +73,7 @@ extension EdgeNode: NodeMachine {
             ("edge.uplinks", uplinks.chosen.count, Uplinks.count),
             ("edge.tickets", tickets.count, Self.ticketsMax),
             ("edge.errands", errands.count, 2),
+            ("edge.proof", proofByteCount, Errand.Proof.byteCountMax),
             ("edge.pushes", outbox?.pushes.count ?? 0, Self.pushesMax),
             ("edge.checked", outbox?.checked.count ?? 0, Self.checksMax),
             ("edge.neighbours", neighbours.contacts.count, Neighbours.countMax),

@@ -369,9 +369,8 @@ public final class EdgeNode {
         let epoch = chain.openEpoch
         openedAt = since
         // While it only observes it signs no bundle, so that it could declare no beacon.
-        let own = epoch >= settings.votesFrom ? device : nil
-        let facts = own.flatMap { device in device.version(at: epoch).map { (device.kind, $0) } }
-        run(coverage: .opened(epoch: epoch, randomness: chain.randomness, device: facts), at: since, &actions)
+        let own = epoch >= settings.votesFrom ? facts : nil
+        run(coverage: .opened(epoch: epoch, randomness: chain.randomness, device: own), at: since, &actions)
         pollDelay = Self.pollDelayMin(genesis.parameters)
         nextPoll = max(now, since + window) + chance.duration(in: (pollDelay / 4)...pollDelay)
     }
