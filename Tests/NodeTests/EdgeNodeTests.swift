@@ -319,6 +319,34 @@ import Wire
         #expect(hand.node.device == nil && hand.notices.contains("unregistered"))
     }
 
+    @Test func `what was learnt too long ago makes no beacon, and is learnt anew for one`() throws {
+        var hand = try Hand(Followed(beacons: true))
+        let id = hand.node.id
+        let trie = state(hand.node.device, of: id)
+        hand.followed.stateRoot = trie.root
+        // Nobody says anything about the registry.
+        while hand.node.openEpoch < 6 {
+            let asked = hand.untilAsked()
+            let header = hand.followed.next()
+            hand.answer(truly: header, by: asked.of)
+            while let settling = hand.node.settling {
+                hand.answer(.inclusion(header.epoch, nil), by: settling.asked.last!)
+            }
+            hand.pass(.seconds(8))
+        }
+        // A change in block 1 takes effect at 5.
+        #expect(hand.beacons == [2, 3, 4])
+        #expect(hand.node.ownBundle?.epoch == 6)
+        hand.questions.removeAll()
+        let asked = try #require(until(.device(id), &hand))
+        let epoch = hand.node.lastFinal!.epoch
+        let proof = trie.proof(of: StateTrie.path(of: .device(id))).encoded()
+        hand.answer(
+            .device(epoch, hand.node.device!.encoded()), .deviceProof(epoch, proof), by: asked)
+        hand.pass(.seconds(7))
+        #expect(hand.beacons == [2, 3, 4, epoch + 1])
+    }
+
     @Test func `cards are believed with their signatures, and of validators only`() throws {
         var hand = try Hand(Followed(validators: 6), listed: 3)
         let asked = try #require(until(.cards, &hand))

@@ -1,5 +1,6 @@
 import Bytes
 import Chance
+import Geo
 import Identity
 import Ledger
 import Wire
@@ -34,16 +35,18 @@ struct Followed {
     var stateRoot = Digest.zero
     static let committeeEpochs: UInt32 = 3
 
-    init(validators: Int = 4, epochMilliseconds: UInt32 = 10_000) {
+    /// - Parameter beacons: The device is somewhere, and beacons in every epoch.
+    init(validators: Int = 4, epochMilliseconds: UInt32 = 10_000, beacons: Bool = false) {
         members = (0..<validators).map(Member.init)
         laterMembers = (100..<(100 + validators)).map(Member.init)
         device = Member(200)
         var parameters = Parameters()
         parameters.epochMilliseconds = epochMilliseconds
         parameters.committeeEpochs = Self.committeeEpochs
-        parameters.beaconThreshold = 0
+        parameters.beaconThreshold = beacons ? .max : 0
         let token: Amount = 100_000_000
         let device = device
+        let place = Position(latitude: 470_000_000, longitude: 80_000_000)!
         genesis = Genesis(
             name: "followed", isTest: true, parameters: parameters, randomness0: Digest(of: [0]),
             randomness1: Digest(of: [1]), accounts: [],
@@ -51,7 +54,8 @@ struct Followed {
                 GenesisDevice(
                     device: device.key.nodeID, kind: .hotspot, owner: device.key.nodeID,
                     vrfKey: device.vrf.publicKey, profile: RadioProfile(region: .eu868, gain: 20),
-                    location: nil)
+                    location: beacons
+                        ? Location(position: place, cell: Cell(containing: place, resolution: 12)) : nil)
             ],
             validators: members.map {
                 GenesisValidator(
@@ -140,6 +144,8 @@ struct Hand {
     var chunks: [(chunk: Chunk, to: NodeID)] = []
     /// What it answered others of its kind.
     var answers: [(answer: Answer, to: NodeID)] = []
+    /// The epoch of each beacon that it sent.
+    var beacons: [Epoch] = []
     var boot: BootRecords
 
     /// - Parameter listed: How many validators stand in the bootstrap list; nil: all.
@@ -177,7 +183,8 @@ struct Hand {
             case .persist(.peers(let records)): boot.peers = records
             case .persist(.bundle(let bundle, _)): boot.bundles.append(bundle)
             case .persist(.droppedOpen): boot.bundles = []
-            case .persist, .transmit, .serve, .card, .hold, .release: break
+            case .transmit: beacons.append(node.openEpoch)
+            case .persist, .serve, .card, .hold, .release: break
             case .verify(let ticket, let checks): handle(.verified(ticket: ticket, Verification(of: checks)))
             case .notice(let notice): notices.append("\(notice)")
             }

@@ -201,8 +201,13 @@ extension EdgeNode {
     }
 
     /// The own device in the open epoch, as far as is known here; nil if it is none.
+    ///
+    /// What was learnt after block r tells all about epochs up to r + 4: a change in block r + 1 takes effect at r + 5
+    /// (protocol §6). Later than that the device may be said to be elsewhere, and a beacon from here could be an invalid one:
+    /// it is nowhere then, which is why it sends none, and goes on witnessing.
     var facts: (kind: DeviceKind, version: DeviceVersion)? {
-        guard let device, let version = device.version(at: chain.openEpoch) else { return nil }
+        guard let device, var version = device.version(at: chain.openEpoch) else { return nil }
+        if chain.openEpoch > deviceEpoch + Ledger.effectDelayEpochs { version.location = nil }
         return (device.kind, version)
     }
 
