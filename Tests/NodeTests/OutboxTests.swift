@@ -97,6 +97,72 @@ import Wire
         #expect(hand.handedIn.map(\.to) == [validator])
     }
 
+    /// Where every validator is, as the bootstrap list says.
+    private func list(_ hand: Hand) -> NodeEvent {
+        .bootstrap(
+            hand.followed.members.enumerated().map { index, member in
+                (member.key.nodeID, .loopback(port: UInt16(4_000 + index)))
+            })
+    }
+
+    /// Those that were not given the bundle are left alone for minutes.
+    private func silenceOthers(_ hand: Hand) {
+        let given = hand.node.outbox!.pushes.map(\.node)
+        for member in hand.followed.members where !given.contains(member.key.nodeID) {
+            for _ in 0..<10 { hand.node.uplinks.failed(member.key.nodeID, at: hand.now) }
+        }
+    }
+
+    @Test func `three get it that were not known when the bundle was made`() throws {
+        var hand = try Hand(listed: 0)
+        hand.run { $0.node.outbox != nil }
+        hand.pass(.seconds(1))
+        #expect(hand.handedIn.isEmpty)
+        hand.handle(list(hand))
+        #expect(hand.handedIn.count == 3 && Set(hand.handedIn.map(\.to)).count == 3)
+    }
+
+    @Test func `who was to get it while all were left alone gets it when they are not`() throws {
+        var hand = try ready()
+        silenceOthers(hand)
+        hand.run { $0.node.outbox!.pushes.allSatisfy { $0.attempts > 3 } }
+        #expect(Set(hand.handedIn.map(\.to)).count == 3)
+        hand.handle(list(hand))
+        #expect(Set(hand.handedIn.map(\.to)).count == 6)
+    }
+
+    @Test func `who could ask nobody for its bundle asks somebody later`() throws {
+        var hand = try ready()
+        let id = hand.node.outbox!.id
+        silenceOthers(hand)
+        hand.pass(spread)
+        let given = hand.handedIn.map(\.to)
+        for node in given { hand.answer(.bundle(id, .held), by: node) }
+        hand.pass(.milliseconds(900))
+        #expect(!hand.questions.contains { $0.question == .bundle(id) })
+        hand.handle(list(hand))
+        hand.pass(.milliseconds(700))
+        let checks = hand.questions.filter { $0.question == .bundle(id) }
+        #expect(checks.count == 1 && !given.contains(checks[0].of))
+    }
+
+    @Test func `one validator that says that it has the bundle ends no retries`() throws {
+        var hand = try ready()
+        hand.node.neighbours.learn(
+            (0..<3).map { Neighbour(node: NeighbourTests.key($0).nodeID, endpoint: .loopback(port: 6_000)) })
+        let id = hand.node.outbox!.id
+        let given = hand.node.outbox!.pushes.map(\.node)
+        hand.run { $0.questions.contains { $0.question == .bundle(id) && !given.contains($0.of) } }
+        let liar = hand.questions.last { $0.question == .bundle(id) }!.of
+        hand.answer(.bundle(id, .held), by: liar)
+        hand.handedIn.removeAll()
+        hand.questions.removeAll()
+        hand.pass(.seconds(2))
+        #expect(Set(given).isSubset(of: hand.handedIn.map(\.to)))
+        #expect(hand.handedIn.contains { hand.node.neighbours.isKnown($0.to) })
+        #expect(!hand.questions.contains { $0.question == .bundle(id) })
+    }
+
     @Test func `validators that kept it to themselves are named, and two more get it`() throws {
         var hand = try ready(Followed(validators: 7, epochMilliseconds: 600_000))
         let id = hand.node.outbox!.id

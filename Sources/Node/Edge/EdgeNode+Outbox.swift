@@ -24,6 +24,9 @@ struct Outbox {
     /// One for each datagram.
     let frames: [Frame]
     var pushes: [Push]
+    /// How many validators shall be given it: three, and one more for each that it was given to in vain. Who is not there
+    /// when it should be added, because nobody is known or all are left alone, is added later.
+    var wanted = Uplinks.count
     /// Neighbours, if it comes to that, and when it does.
     var handovers: [Push] = []
     var handOverAt: Instant
@@ -32,17 +35,18 @@ struct Outbox {
     /// Who was asked, and until when an answer is waited for.
     var check: (node: NodeID, until: Instant)?
     var checked: [NodeID] = []
-    /// Somebody to whom it was not given has it.
+    /// Somebody to whom it was not given says that it has it. Nobody else is asked then; but it is one word, and may be a
+    /// lie: who has not answered is given the bundle as before.
     var isSpread = false
 
-    /// A validator has said what becomes of it.
-    var isConfirmed: Bool { isSpread || pushes.contains { $0.isDone } }
+    /// A validator that it was given to has said what becomes of it.
+    var isConfirmed: Bool { pushes.contains { $0.isDone } }
 
     var deadline: Instant {
-        if isSpread { return .never }
         let next = pushes.lazy.filter { !$0.isDone }.map(\.nextAt).min() ?? .never
         let handover = handovers.lazy.filter { !$0.isDone }.map(\.nextAt).min() ?? .never
-        return min(min(next, check?.until ?? checkAt), isConfirmed ? .never : min(handover, handOverAt))
+        let look = isSpread ? .never : check?.until ?? checkAt
+        return min(min(next, look), isConfirmed ? .never : min(handover, handOverAt))
     }
 }
 
@@ -51,8 +55,10 @@ struct Outbox {
 /// - Upon the bundle at 75 %: durable, then to three uplinks, each some 3 % of the window later by chance; to three
 ///   validators also if all were silent and are left alone now, as they may be back before the window ends.
 /// - Upon no receipt: again after 1 s, 2 s, … a 16th of the window, and after two in vain to one more validator.
-/// - At 80 %: a validator that it was not given to is asked for it. It has it: done. It has not: it gets it, and so does
-///   one more; who kept it to itself is noted and left alone. Looked at again a 16th of the window later.
+/// - Whoever is missing of these, because nobody is known or all are left alone, gets it as soon as there is one.
+/// - At 80 %: a validator that it was not given to is asked for it. It has it: no more are asked. It has not: it gets it, and
+///   so does one more; who kept it to itself is noted and left alone. Looked at again a 16th of the window later, also if
+///   there was nobody to ask.
 /// - At 85 %, if no validator has said that it holds it: to neighbours; see `EdgeNode+Neighbours.swift`.
 /// - Upon the end of the epoch, however it ended: done; what was not included is in the next bundle.
 extension EdgeNode {
@@ -103,8 +109,7 @@ extension EdgeNode {
         if outbox == nil, let ownBundle, ownBundle.epoch == chain.openEpoch {
             startOutbox(ownBundle, at: now)
         }
-        // Nobody was known when it was made: whoever is by now gets it at once.
-        if outbox?.pushes.isEmpty == true { giveToOneMore(at: now) }
+        if outbox != nil { findRecipients(at: now) }
         guard let deadline = outbox?.deadline, deadline <= now else { return }
         for place in outbox!.pushes.indices {
             var push = outbox!.pushes[place]
@@ -133,7 +138,7 @@ extension EdgeNode {
                 uplinks.failed(check.node, at: now)
                 askForOwn(at: now, &actions)
             }
-        } else if outbox!.checkAt <= now {
+        } else if !outbox!.isSpread, outbox!.checkAt <= now {
             askForOwn(at: now, &actions)
         }
     }
@@ -163,18 +168,29 @@ extension EdgeNode {
     }
 
     private func giveToOneMore(at now: Instant) {
-        guard outbox!.pushes.count < Self.pushesMax,
+        outbox!.wanted = min(outbox!.wanted + 1, Self.pushesMax)
+        findRecipients(at: now)
+    }
+
+    /// Makes up the number of those that shall be given it, with whoever is known and not left alone now.
+    private func findRecipients(at now: Instant) {
+        while outbox!.pushes.count < outbox!.wanted,
             let node = uplinks.stranger(to: outbox!.pushes.map(\.node), at: now)
-        else { return }
-        outbox!.pushes.append(Outbox.Push(node: node, nextAt: now))
+        {
+            outbox!.pushes.append(Outbox.Push(node: node, nextAt: now))
+        }
     }
 
     private func askForOwn(at now: Instant, _ actions: inout [NodeAction]) {
         let known = outbox!.pushes.map(\.node) + outbox!.checked
-        guard !isRemoved(.edgeAsksOthers), outbox!.checked.count < Self.checksMax,
-            let node = uplinks.stranger(to: known, at: now),
-            let destination = uplinks.destination(of: node)
-        else { return outbox!.checkAt = .never }
+        guard !isRemoved(.edgeAsksOthers), outbox!.checked.count < Self.checksMax else {
+            return outbox!.checkAt = .never
+        }
+        guard let node = uplinks.stranger(to: known, at: now), let destination = uplinks.destination(of: node)
+        else {
+            // Nobody else now: there may be somebody later in the window.
+            return outbox!.checkAt = now + window / 16
+        }
         outbox!.checked.append(node)
         outbox!.check = (node, now + patience)
         ask(.bundle(outbox!.id), destination, &actions)
@@ -220,7 +236,9 @@ extension EdgeNode {
             uplinks.failed(push.node, at: now)
             actions.append(.notice(.uplinkSilent(push.node, chain.openEpoch)))
         }
-        if outbox!.pushes.count < Self.pushesMax {
+        // It may have been added meanwhile.
+        if outbox!.pushes.count < Self.pushesMax, !outbox!.pushes.contains(where: { $0.node == sender }) {
+            outbox!.wanted = min(outbox!.wanted + 1, Self.pushesMax)
             outbox!.pushes.append(Outbox.Push(node: sender, nextAt: now))
         }
         giveToOneMore(at: now)
