@@ -102,7 +102,7 @@ import Wire
         .bootstrap(
             hand.followed.members.enumerated().map { index, member in
                 (member.key.nodeID, .loopback(port: UInt16(4_000 + index)))
-            })
+            }, all: hand.followed.members.map(\.key.nodeID))
     }
 
     /// Those that were not given the bundle are left alone for minutes.
