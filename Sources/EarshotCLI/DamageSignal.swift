@@ -4,7 +4,7 @@ import Glibc
 /// disk under it cannot be read.
 enum DamageSignal {
     static let words: StaticString =
-        "Error: a store's file ends too early, or its disk cannot be read: it is damaged; move it away and restore a copy, or let the node fetch its state anew\n"
+        "Error: a store's file ends too early, or its disk is full or cannot be read. If there is room on the disk, it is damaged; move it away and let the node fetch its state anew; a validator must not go on from a copy\n"
 
     static func listen() {
         // Nothing but calls that are safe in a handler (signal-safety(7)).

@@ -51,7 +51,8 @@ extension StoreError: CustomStringConvertible {
         case .readersFull:
             "every reader slot is taken; close other readers of the store or raise readersMax"
         case .corrupted:
-            "the store is damaged; move it away and restore a copy, or let the node fetch its state anew"
+            "the store is damaged; move it away and let the node fetch its state anew: a validator must not go on "
+                + "from a copy, which lacks its last votes"
         case .badKeySize:
             "a key must have 1 to \(Store.keyByteCountMax) bytes; shorten the key"
         case .outOfOrder:
