@@ -22,15 +22,6 @@ import Wire
         try body(TestnetDirectory(folder.path + "/net"))
     }
 
-    private func message(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return ""
-        } catch {
-            return "\(error)"
-        }
-    }
-
     private func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     private func write(_ text: String, to path: String) throws {
@@ -63,7 +54,7 @@ import Wire
             // Nor one that somebody else made.
             let thesis = directory.path + ".new/genesis.toml"
             try write("mine", to: thesis)
-            let said = message { try directory.create(plan, replacing: true, airtimePermille: 1) }
+            let said = complaint { try directory.create(plan, replacing: true, airtimePermille: 1) }
             #expect(said.contains("holds something else"), "\(said)")
             #expect(isThere(thesis) && !isThere(directory.path))
         }
@@ -79,7 +70,7 @@ import Wire
                 { _ = try directory.lock() },
                 { try directory.create(plan, replacing: true, airtimePermille: 1) },
             ] {
-                let said = message(attempt)
+                let said = complaint(attempt)
                 #expect(said.contains("another testnet is at work"), "\(said)")
             }
             #expect(isThere(mark))
@@ -96,7 +87,7 @@ import Wire
             try directory.create(plan, replacing: false, airtimePermille: 1)
             let file = unsafe open(directory.data("node1") + "/writer.lock", O_RDWR)
             #expect(flock(file, LOCK_EX | LOCK_NB) == 0)
-            let said = message { try directory.create(plan, replacing: true, airtimePermille: 1) }
+            let said = complaint { try directory.create(plan, replacing: true, airtimePermille: 1) }
             #expect(said.contains("node1 is still at work"), "\(said)")
             #expect(isThere(directory.data("node1") + "/data.mdb"))
             close(file)
@@ -109,12 +100,13 @@ import Wire
         defer { taken.close() }
         let port = try #require(taken.port)
         let made = try plan(portBase: port - 1)
-        #expect(message { try made.checkPorts() }.contains("port \(port) is in use, but node1 needs it for"))
+        #expect(
+            complaint { try made.checkPorts() }.contains("port \(port) is in use, but node1 needs it for"))
         let other = try plan(portBase: port > 32_768 ? port - 4_000 : port + 4_000)
         try withDirectory { directory in
             try directory.create(made, replacing: false, airtimePermille: 1)
             let testnet = Testnet(plan: other, directory: directory, executable: "/bin/true")
-            let said = message { try testnet.start() }
+            let said = complaint { try testnet.start() }
             #expect(said.contains("port \(port) is in use, but node1 needs it for"), "\(said)")
         }
     }

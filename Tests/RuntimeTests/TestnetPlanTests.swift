@@ -108,15 +108,6 @@ import Wire
         try body(path)
     }
 
-    private func message(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return ""
-        } catch {
-            return "\(error)"
-        }
-    }
-
     @Test(arguments: [1, 42, 99] as [UInt64]) func `a genesis reads back as it was written`(seed: UInt64)
         throws
     {
@@ -134,7 +125,7 @@ import Wire
         let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(
             of: "fee_min", with: "fee_mni")
         try withFile(text) { path in
-            #expect(message { _ = try GenesisFile.read(path) }.contains("fee_mni is not a setting"))
+            #expect(complaint { _ = try GenesisFile.read(path) }.contains("fee_mni is not a setting"))
         }
     }
 
@@ -145,7 +136,7 @@ import Wire
         let text = GenesisFile.text(of: genesis, comment: "").replacingOccurrences(
             of: "\(location.cell)", with: "\(elsewhere)")
         try withFile(text) { path in
-            #expect(message { _ = try GenesisFile.read(path) }.contains("cell"))
+            #expect(complaint { _ = try GenesisFile.read(path) }.contains("cell"))
         }
     }
 
@@ -154,7 +145,7 @@ import Wire
         let text = GenesisFile.text(of: genesis, comment: "")
         for (gain, isRefused) in [(gain, true), (gain.signum() * (abs(gain) - 1), false)] {
             try withFile(text.replacingOccurrences(of: "gain = 20\n", with: "gain = \(gain)\n")) { path in
-                let said = message { _ = try GenesisFile.read(path) }
+                let said = complaint { _ = try GenesisFile.read(path) }
                 #expect(said.contains("gain must be -200 to 300, in 0.1 dBi") == isRefused, "\(said)")
             }
         }
@@ -162,8 +153,8 @@ import Wire
 
     @Test func `a missing file is named`() {
         #expect(
-            message { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
-        #expect(message { _ = try NodeConfig.read("/nowhere/node.toml") }.contains("/nowhere/node.toml"))
+            complaint { _ = try GenesisFile.read("/nowhere/genesis.toml") }.contains("/nowhere/genesis.toml"))
+        #expect(complaint { _ = try NodeConfig.read("/nowhere/node.toml") }.contains("/nowhere/node.toml"))
     }
 
     private let config = """
@@ -201,10 +192,10 @@ import Wire
             #expect(!isEdge)
         }
         try withFile(config + list) { path in
-            #expect(message { _ = try NodeConfig.read(path) }.contains("validators and observers"))
+            #expect(complaint { _ = try NodeConfig.read(path) }.contains("validators and observers"))
         }
         try withFile(device + "\nedge = true") { path in
-            #expect(message { _ = try NodeConfig.read(path) }.contains("bootstrap list"))
+            #expect(complaint { _ = try NodeConfig.read(path) }.contains("bootstrap list"))
         }
     }
 
@@ -216,7 +207,7 @@ import Wire
             }
             guard Endpoint(text: address)?.isLoopback == false else { continue }
             try withFile(config + "\nradio = \"\(address)\"") { path in
-                #expect(message { _ = try NodeConfig.read(path) }.contains("packet forwarders"))
+                #expect(complaint { _ = try NodeConfig.read(path) }.contains("packet forwarders"))
             }
         }
     }
@@ -232,7 +223,7 @@ import Wire
         }
         for places in ["[]", "[\"0.0.0.0:4000\"]", "[\"192.0.2.1:0\"]", "[\"a\", \"b\"]"] {
             try withFile(config + "\nannounce = \(places)") { path in
-                #expect(message { _ = try NodeConfig.read(path) }.contains("announce"))
+                #expect(complaint { _ = try NodeConfig.read(path) }.contains("announce"))
             }
         }
     }
@@ -253,7 +244,7 @@ import Wire
             #expect(quirks.isUnregistered)
         }
         try withFile(text.replacingOccurrences(of: "unregistered", with: "unregisterd")) { path in
-            #expect(message { _ = try TestnetScenario.read(path) }.contains("unregisterd is not a setting"))
+            #expect(complaint { _ = try TestnetScenario.read(path) }.contains("unregisterd is not a setting"))
         }
     }
 
@@ -271,5 +262,15 @@ import Wire
             let entry = try #require(entries.first { $0.node == id })
             #expect(try NodeConfig.read(folder + "/\(name).toml").listen == entry.endpoint)
         }
+    }
+}
+
+/// What a call says when it throws; nothing if it does not.
+func complaint(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return ""
+    } catch {
+        return "\(error)"
     }
 }
