@@ -216,9 +216,7 @@ extension Node {
         guard epoch == chain.openEpoch, let checks else {
             count(.wrongEpoch)
             // Said too early or too late; consensus makes good what was missed by its summaries.
-            if epoch > chain.openEpoch {
-                requestFinality(from: peer, knownFinal: epoch - 1, at: now, &actions)
-            }
+            heed(message, of: epoch, saidBy: peer, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
@@ -232,12 +230,32 @@ extension Node {
             &actions)
     }
 
+    /// Said of a later epoch: the one before that is final, and by a finalize certificate that one too. Whoever took it for less
+    /// would open each epoch when the others close it, and so miss all that they say in it, for ever.
+    private func heed(
+        _ message: Message, of epoch: Epoch, saidBy peer: NodeID, at now: Instant,
+        _ actions: inout [NodeAction]
+    ) {
+        guard epoch > chain.openEpoch else { return }
+        var knownFinal = epoch - 1
+        switch message {
+        case .certificate(let certificate) where certificate.ballot.kind == .finalize:
+            if !isRemoved(.heedsLaterEpochs) { knownFinal = epoch }
+        case .bundle: if isRemoved(.heedsLaterEpochs) { return }
+        default: break
+        }
+        requestFinality(from: peer, knownFinal: knownFinal, at: now, &actions)
+    }
+
     /// An author's bundle: of the open epoch for the evidence, or asked for by a candidate.
     private func receive(
         _ bundle: Bundle, _ short: ShortID, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard bundle.epoch == chain.openEpoch else {
-            if !take(bundle: bundle, from: peer, at: now, &actions) { count(.wrongEpoch) }
+            if !take(bundle: bundle, from: peer, at: now, &actions) {
+                count(.wrongEpoch)
+                heed(.bundle(bundle), of: bundle.epoch, saidBy: peer, at: now, &actions)
+            }
             return run(dissemination: .refused(short), at: now, &actions)
         }
         guard isRemoved(.registeredAuthors) || chain.mayAuthor(bundle.author) else {

@@ -142,6 +142,8 @@
     case sessionsAskAtHome
     /// What is asked of a peer is put off by the time that its question slept, and not by that which anything else waited.
     case onlyQuestionsSleep
+    /// Whatever is said of an epoch says that those before it are final, and a finalize certificate that it is itself.
+    case heedsLaterEpochs
 }
 
 #if MUTATIONS

@@ -59,7 +59,7 @@ package struct Hunt: Sendable {
             edge(rule)
         case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
         case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome,
-            .sessionsAskAtHome, .onlyQuestionsSleep:
+            .sessionsAskAtHome, .onlyQuestionsSleep, .heedsLaterEpochs:
             found(rule)
         }
     }
