@@ -75,6 +75,7 @@ extension Round {
     mutating func record(_ vote: Vote, seat: Int, at now: Instant, _ out: inout [Simplex.Action]) {
         let ballot = vote.ballot
         guard ballot.epoch == epoch, keeps(ballot.view) else { return }
+        lookForDouble(ballot, of: seat, &out)
         if let earlier = slots[ballot.view]?.tally.contradiction(to: vote, seat: seat),
             accused.insert(seat).inserted
         {
@@ -96,6 +97,7 @@ extension Round {
         guard ballot.epoch == epoch, isRemoved(.quorum) || certificate.hasQuorum(in: committee) else {
             return false
         }
+        if isDoubled(in: certificate), let seat { lookForDouble(ballot, of: seat, &out) }
         for voter in certificate.voters where heard.insert(Int(voter)).inserted {
             heardWeight += committee.seats[Int(voter)].weight
         }

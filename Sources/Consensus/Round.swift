@@ -22,7 +22,11 @@ struct Round: Sendable {
     let settings: Simplex.Settings
     let signer: SigningKey
     /// The own seat; nil for an observer.
-    let seat: Int?
+    private(set) var seat: Int?
+    /// Own votes below this view may have been given up before a restart.
+    private var remembersFrom: View = 0
+    /// The own key has signed what this machine has not: another goes on with it, or the store forgot.
+    private(set) var hasResigned = false
     let committeeDigest: Digest
     let quorum: UInt64
     /// Δ, the same for the whole epoch.
@@ -100,6 +104,7 @@ struct Round: Sendable {
 
     mutating func restore(_ state: SafetyState) {
         view = state.view
+        defer { remembersFrom = min(view, highestNotarization) }
         for record in state.records {
             var slot = Slot(restoring: record)
             if seat == nil, !isRemoved(.copyRepeatsNoVotes) {
@@ -148,12 +153,44 @@ struct Round: Sendable {
     mutating func takeUnsaved() -> SafetyState? {
         guard isUnsaved else { return nil }
         isUnsaved = false
-        guard seat != nil else { return nil }
+        guard seat != nil || hasResigned else { return nil }
         let lowest = min(view, highestNotarization)
         let records = slots.keys.sorted().filter { $0 >= lowest }.map {
             SafetyState.ViewRecord(view: $0, slot: slots[$0]!)
         }
         return SafetyState(epoch: epoch, view: view, records: records, lastFinal: lastFinal)
+    }
+
+    // MARK: One key, one memory
+
+    /// Whether this machine cast the vote, or may have and gave it up.
+    private func hasCast(_ ballot: Ballot) -> Bool {
+        guard ballot.view >= max(remembersFrom, floor) else { return true }
+        let slot = slots[ballot.view]
+        return switch ballot {
+        case .notarize(_, _, let digest): slot?.notarized == digest
+        case .nullify: slot?.isNullified ?? false
+        case .finalize(_, _, let digest): slot?.finalized == digest
+        }
+    }
+
+    /// What the own seat said elsewhere could be contradicted by the next vote: there is none any more.
+    mutating func lookForDouble(_ ballot: Ballot, of voter: Int, _ out: inout [Simplex.Action]) {
+        guard voter == seat, settings.resigns, !hasCast(ballot) else { return }
+        resign()
+        out.append(.alarm(.signedElsewhere(ballot)))
+    }
+
+    mutating func resign() {
+        guard seat != nil else { return }
+        seat = nil
+        hasResigned = true
+    }
+
+    /// Whether the own seat stands in a certificate without having voted here.
+    func isDoubled(in certificate: Certificate) -> Bool {
+        guard let seat, settings.resigns, certificate.ballot.epoch == epoch else { return false }
+        return certificate.voters.contains { Int($0) == seat } && !hasCast(certificate.ballot)
     }
 
     // MARK: Timers
@@ -232,7 +269,7 @@ struct Round: Sendable {
         for slot in slots.values {
             precondition(!(slot.isNullified && slot.finalized != nil), "a nullified view is never finalized")
             precondition(slot.finalized == nil || slot.finalized == slot.notarized)
-            precondition(seat != nil || (slot.notarized == nil && !slot.isNullified))
+            precondition(seat != nil || hasResigned || (slot.notarized == nil && !slot.isNullified))
         }
         precondition(!isAnnounced || isFinal)
     }

@@ -41,10 +41,13 @@ public struct Simplex: Sendable {
         public let summaryPeers: Int
         /// False where the store may be a copy: the node observes.
         public let mayVote: Bool
+        /// Whether it stops voting where its key signs elsewhere. Only an adversary's second machine goes on.
+        public let resigns: Bool
 
         public init(
             network: Digest, delta: Duration = .milliseconds(300), gather: Duration? = nil,
-            executionAllowance: Duration = .milliseconds(500), summaryPeers: Int = 6, mayVote: Bool = true
+            executionAllowance: Duration = .milliseconds(500), summaryPeers: Int = 6, mayVote: Bool = true,
+            resigns: Bool = true
         ) {
             precondition(delta > .zero && executionAllowance >= .zero && summaryPeers > 0)
             let gather = gather ?? delta * 2
@@ -55,6 +58,7 @@ public struct Simplex: Sendable {
             self.executionAllowance = executionAllowance
             self.summaryPeers = summaryPeers
             self.mayVote = mayVote
+            self.resigns = resigns
         }
     }
 
@@ -130,6 +134,9 @@ public struct Simplex: Sendable {
         case contradiction(Vote, Vote)
         /// A quorum certified what this node's own execution calls invalid.
         case divergence(Epoch, Digest)
+        /// A vote of the own key that this machine did not cast: another machine has the key, or the store was put back from
+        /// a copy. From here on this one observes.
+        case signedElsewhere(Ballot)
         /// Two certificates that exist only if more than a third of the weight is dishonest.
         case fork(Certificate, Certificate)
     }
@@ -153,6 +160,7 @@ public struct Simplex: Sendable {
     private var round: Round?
     private var pace: Pace
     private var peers: Set<NodeID> = []
+    private var hasResigned = false
     /// When to send `woke`, at the latest. Stored: a host that asks reads a word and copies no machine.
     public private(set) var deadline: Instant = .never
 
@@ -182,6 +190,7 @@ public struct Simplex: Sendable {
         }
         round?.settle(at: now, &outbox)
         // Everything that was signed in this step is in the state that stands before it.
+        hasResigned = hasResigned || round?.hasResigned ?? false
         if let state = round?.takeUnsaved() { actions.append(.persist(state)) }
         actions += outbox
         deadline = round?.deadline ?? .never
@@ -198,12 +207,22 @@ public struct Simplex: Sendable {
         if let roundTrip = round?.roundTrip { pace.observe(roundTrip: roundTrip) }
         let lastFinal = round?.lastFinal ?? restored?.lastFinal
         let isForgotten = restored.map { $0.epoch > instance.epoch } ?? false
-        let isVoter = settings.mayVote && !isForgotten
+        let isVoter = settings.mayVote && !isForgotten && !hasResigned
         round = Round(
             instance: instance, settings: settings, signer: signer, isVoter: isVoter, chance: chance.split(),
             delta: pace.delta, windowEnds: windowEnds, lastFinal: lastFinal)
         round?.peers = peers
         if let restored, restored.epoch == instance.epoch { round?.restore(restored) }
+    }
+
+    /// Whether a verified certificate of the open epoch, which came by another way than consensus, has a vote of the own key that
+    /// this machine did not cast.
+    public func isDoubled(in certificate: Certificate) -> Bool { round?.isDoubled(in: certificate) ?? false }
+
+    /// Observes only, from here on.
+    public mutating func resign() {
+        hasResigned = true
+        round?.resign()
     }
 
     /// Every table with its present size and its bound.

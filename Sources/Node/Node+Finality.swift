@@ -28,6 +28,7 @@ extension Node {
     ) {
         let epoch = block.header.epoch
         let late = windowEnds < now ? now - windowEnds : .zero
+        if simplex.isDoubled(in: certificate) { resign(over: "\(certificate.ballot)", &actions) }
         let (block, changes) = chain.apply(block, certificate: certificate, executed: executed)
         noteState()
         actions.append(
@@ -64,6 +65,21 @@ extension Node {
             hasSaidUnregistered = true
             actions.append(.notice(.unregistered))
         }
+    }
+
+    /// Its key signs elsewhere, or signed what its store has forgotten: whatever it signed next could contradict that.
+    func resign(over ballot: String, _ actions: inout [NodeAction]) {
+        guard settings.votesFrom != .max else { return }
+        settings.votesFrom = .max
+        isVoter = false
+        simplex.resign()
+        actions.append(.persist(.forgot))
+        actions.append(
+            .notice(
+                .alarm(
+                    "this node's key has signed \(ballot), and this store does not remember it: it was put back from an earlier "
+                        + "copy, or another machine signs with the key. The node observes only from here on"))
+        )
     }
 
     /// Runs as a device that the registry does not know: nobody accepts its bundles.

@@ -136,6 +136,7 @@ extension Node {
                 evaluate(header, isSubjective: isSubjective, at: now, &actions)
             case .began: beganConsensus(at: now, &actions)
             case .finalised(let final): finalised(final, at: now, &actions)
+            case .alarm(.signedElsewhere(let ballot)): resign(over: "\(ballot)", &actions)
             case .alarm(let alarm): actions.append(.notice(.alarm("\(alarm)")))
             }
         }

@@ -56,7 +56,7 @@ public final class Node {
     public internal(set) var card: NodeRecord
     let key: SigningKey
     let vrfKey: VRFKey
-    let settings: NodeSettings
+    var settings: NodeSettings
     /// What the nodes of one process share; nil for a node that is alone in its own.
     let sharedWork: SharedWork?
     var chance: Chance
@@ -201,7 +201,8 @@ public final class Node {
     static func simplexSettings(_ settings: NodeSettings, network: Digest, isVoter: Bool) -> Simplex.Settings
     {
         Simplex.Settings(
-            network: network, delta: settings.delta, mayVote: isVoter || isRemoved(.copyObserves))
+            network: network, delta: settings.delta, mayVote: isVoter || isRemoved(.copyObserves),
+            resigns: settings.resigns)
     }
 
     public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {

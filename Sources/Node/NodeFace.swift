@@ -93,6 +93,8 @@ public enum Persisted: Sendable {
     /// Headers followed from this epoch on are another chain's: neither gone on from nor told to anybody.
     case unfollowed(from: Epoch)
     case adopted(AdoptedState)
+    /// The key signed what the store does not remember: no life after this one may vote by it.
+    case forgot
 }
 
 /// A block that is final and executed here, with everything that follows from it.
@@ -233,6 +235,8 @@ public struct NodeSettings: Sendable {
     /// The first epoch in which the node votes and signs bundles: 0 where the store remembers everything its key has signed, later where it
     /// may be a copy, `.max` for a node that only observes.
     public var votesFrom: Epoch = 0
+    /// Whether it stops to sign where its key signs elsewhere: see `Simplex.Settings.resigns`.
+    public var resigns = true
     /// A header that its operator knows to be the network's: for who was away for longer than stakes are bound.
     public var checkpoint: Checkpoint?
 

@@ -73,6 +73,8 @@ public final class NodeStore: Sendable {
     /// Names of what is stored once.
     enum Single: String {
         case safety, coverage, status, genesis, virgin, voter, machine, ownBundle, recordSequence, stamp
+        /// There once were later votes of the key than this store remembers.
+        case forgot
         case following, followed
         /// The first epoch that the operator's word is for.
         case votesFrom
@@ -125,6 +127,8 @@ public enum RecordWrite: Sendable {
     case fetched([(key: StateKey, value: [UInt8]?)])
     /// Headers from this epoch on whose blocks are not here are not the network's.
     case unfollowed(from: Epoch)
+    /// The key whose votes these are has signed what is not among them.
+    case forgot
     /// The last two blocks, or the first one, and what makes the state after them of the one stored.
     case adopted([(block: BlockRecord, bundles: [Bundle])], changes: [(key: StateKey, value: [UInt8]?)])
 }
@@ -198,6 +202,8 @@ extension NodeStore {
         case .unfollowed(let epoch):
             try transaction.delete(.from(Self.key(epoch)), in: finals)
             try transaction.delete(Array(Single.snapshot.rawValue.utf8).octetBytes, in: node)
+        case .forgot:
+            if let key = try single(.voter, transaction) { try put(key, .forgot, &transaction) }
         case .adopted(let blocks, let changes): try adopt(blocks, changes: changes, &transaction)
         }
     }

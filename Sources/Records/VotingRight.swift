@@ -11,6 +11,9 @@ public enum VotingRight: Equatable, Sendable {
     case unknownHistory
     /// The store was made on another machine or was copied: the original may be running.
     case copied(recorded: String)
+    /// The key has signed what this store does not remember: it was put back from an earlier copy of itself, or another machine
+    /// signs with the key.
+    case forgot
 }
 
 extension NodeStore {
@@ -26,21 +29,26 @@ extension NodeStore {
     /// each would vote by it. A vote table without a record of this key is another key's, or was written
     /// without the right, and remembers nothing of this one.
     ///
-    /// - Parameter machine: names this machine, device and inode of the store.
+    /// A store that was put back is known by the number of its last commit, and stays one that forgot: that number rises again.
+    ///
+    /// - Parameter machine: names this machine and the store's file on it.
+    /// - Parameter former: names of the same place by which it may have been recorded.
     /// - Parameter soleCopyFrom: the operator's word that no other store of this key is in use, and the first epoch in which
     ///   none was. It holds for all starts to come, or one without the word would vote before.
     public func votingRight(
-        of key: NodeID, machine: String, soleCopyFrom: Epoch? = nil
+        of key: NodeID, machine: String, former: [String] = [], soleCopyFrom: Epoch? = nil
     ) throws(StoreError) -> VotingRight {
-        let place = Array(machine.utf8)
         return try store.write { transaction throws(StoreError) -> VotingRight in
             if let soleCopyFrom {
                 try put(Self.key(soleCopyFrom), .votesFrom, &transaction)
+                try transaction.delete(Array(Single.forgot.rawValue.utf8).octetBytes, in: node)
             } else {
                 let isVoter = try single(.voter, transaction) == key.octets
-                let recorded = try single(.machine, transaction)
-                if isVoter, let recorded, recorded != place {
-                    return .copied(recorded: String(decoding: recorded, as: UTF8.self))
+                if store.isRestored { try put(key.octets, .forgot, &transaction) }
+                if try single(.forgot, transaction) == key.octets { return .forgot }
+                let recorded = try single(.machine, transaction).map { String(decoding: $0, as: UTF8.self) }
+                if isVoter, let recorded, recorded != machine, !former.contains(recorded) {
+                    return .copied(recorded: recorded)
                 }
                 // An edge node signs no votes; what it followed to it remembers together with its bundles.
                 let hasFollowed = try single(.following, transaction) != nil
@@ -53,7 +61,7 @@ extension NodeStore {
                 let isVirgin = try single(.virgin, transaction) == key.octets
                 guard isVoter && hasVotes || isVirgin else { return .unknownHistory }
             }
-            try put(place, .machine, &transaction)
+            try put(Array(machine.utf8), .machine, &transaction)
             try put(key.octets, .voter, &transaction)
             return .granted
         }

@@ -44,9 +44,9 @@ public final class NodeService: Service {
         let store = try openStore(for: genesis)
         defer { withExtendedLifetime(store) {} }
         let life = try store.life()
+        let (place, former) = Self.place(of: config.dataDirectory)
         let right = try store.votingRight(
-            of: keys.signing.nodeID, machine: Self.place(of: config.dataDirectory),
-            soleCopyFrom: soleCopyFrom)
+            of: keys.signing.nodeID, machine: place, former: former, soleCopyFrom: soleCopyFrom)
         say(right)
 
         // The admin port has a thread of its own, so that it answers when the node does not.
@@ -266,15 +266,21 @@ public final class NodeService: Service {
                 this store was written elsewhere (\(recorded)): the node observes only, because the original may be \
                 running. If it is not, start once with --sole-copy --from-epoch and an epoch that has not begun
                 """)
+        case .forgot:
+            logger.warning(
+                """
+                the key has signed what this store does not remember (it was put back from an earlier copy, or another \
+                machine signed): the node observes only. If no other store of this key is in use, start it once with --sole-copy --from-epoch and \
+                an epoch that has not begun
+                """)
         }
     }
 
-    /// Names this machine, device and inode: a copied store has another.
-    static func place(of directory: String) -> String {
-        let machine = (try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? "unknown"
-        let attributes = try? FileManager.default.attributesOfItem(atPath: directory + "/data.mdb")
-        let device = attributes?[.systemNumber] as? Int ?? 0
-        let inode = attributes?[.systemFileNumber] as? Int ?? 0
-        return "\(machine.trimmingCharacters(in: .whitespacesAndNewlines)):\(device):\(inode)"
+    /// Names this machine and the store's file on it, and what the same was called before: a copied store has another name.
+    private static func place(of directory: String) -> (String, former: [String]) {
+        let machine = ((try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? "unknown")
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let place = DataPlace(of: directory)
+        return ("\(machine):\(place?.name ?? "0:0")", (place?.formerNames ?? []).map { "\(machine):\($0)" })
     }
 }

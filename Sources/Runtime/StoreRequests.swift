@@ -21,6 +21,7 @@ extension RecordWrite {
             self = .followed(headers.finals, headers.committees, record: headers.record)
         case .fetched(let rows): self = .fetched(rows)
         case .unfollowed(let epoch): self = .unfollowed(from: epoch)
+        case .forgot: self = .forgot
         case .adopted(let adopted):
             self = .adopted(
                 adopted.blocks.map { block, certificate in

@@ -77,6 +77,8 @@ struct Disk {
         case .unfollowed(let epoch):
             finals = finals.filter { $0.key < epoch }
             snapshotRecord = nil
+        // That no host resigns which is none of two with one key, the witness sees by the alarm.
+        case .forgot: break
         case .adopted(let adopted):
             blocks = adopted.blocks.map { ($0.block, $0.certificate) }
             changes.append(adopted.changes)

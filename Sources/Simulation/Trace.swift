@@ -162,6 +162,7 @@ extension World {
         case .followed(let headers): "headers to \(headers.finals.last?.header.epoch ?? 0)"
         case .fetched(let rows): "\(rows.count) values of a state"
         case .unfollowed(let epoch): "no headers from \(epoch) on"
+        case .forgot: "resigned"
         case .adopted(let adopted): "the state after \(adopted.blocks.last?.block.header.epoch ?? 0)"
         }
     }

@@ -15,6 +15,8 @@ internal import Glibc
     private let claim: DirectoryClaim
     /// Nil for a reader that registered with LMDB.
     private let lock: DirectoryLock?
+    /// Nil for a reader.
+    private let mark: CommitMark?
     private let map = MapLock()
     private let options: Options
     private var tables: [String: Table] = [:]
@@ -74,6 +76,9 @@ internal import Glibc
 
         var cleared: CInt = 0
         try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
+        mark =
+            options.readOnly
+            ? nil : try unsafe CommitMark(at: directory, last: Store.lastCommit(environment))
         if options.readOnly {
             tables = try findTables(names, format: format, in: directory)
         } else {
@@ -85,6 +90,10 @@ internal import Glibc
     deinit {
         unsafe mdb_env_close(environment)
     }
+
+    /// Whether the data were put back from an earlier copy: commits are gone that were once durable here. It is so until
+    /// as many were made again.
+    public var isRestored: Bool { mark?.isAhead ?? false }
 
     /// One of the tables named at opening.
     public func table(_ name: String) -> Table {
@@ -191,6 +200,8 @@ extension Store {
             guard error == .mapFull else { throw error }
             return .full(mapByteCount: try size().mapByteCount)
         }
+        // Asked for afterwards: a transaction that changed nothing takes no number.
+        try unsafe mark?.raise(to: Store.lastCommit(environment))
         return .done(result)
     }
 }
@@ -207,6 +218,12 @@ extension Store {
         try unsafe StoreError.check(mdb_env_stat(environment, &statistics))
         let pages = unsafe information.me_last_pgno + 1
         return unsafe (pages * Int(statistics.ms_psize), information.me_mapsize)
+    }
+
+    private static func lastCommit(_ environment: OpaquePointer) throws(StoreError) -> UInt64 {
+        var information = unsafe MDB_envinfo()
+        try unsafe StoreError.check(mdb_env_info(environment, &information))
+        return UInt64(unsafe information.me_last_txnid)
     }
 
     /// Doubles the map, unless another thread has since it was found too small.

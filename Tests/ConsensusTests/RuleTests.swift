@@ -358,6 +358,59 @@ import Wire
         #expect(solo.alarms == [.contradiction(votes[0], votes[1])])
     }
 
+    @Test
+    func
+        `who hears its own key say what it did not say signs nothing more, in this epoch and in those after`()
+        throws
+    {
+        for isCertified in [false, true] {
+            var solo = Solo()
+            let seat = try #require(solo.members.index(of: name(solo.me)))
+            let ballot = Ballot.notarize(1, 1, solo.made(in: 1, flavour: 7).digest)
+            if isCertified {
+                let seats = [seat] + solo.others.dropLast()
+                let votes = seats.sorted().map { (seat: $0, vote: solo.vote(ballot, seat: $0)) }
+                solo.give(
+                    .certificate(
+                        Certificate(
+                            ballot: ballot, voters: votes.map { UInt16($0.seat) },
+                            signatures: votes.map(\.vote.signature))))
+            } else {
+                solo.give(.vote(solo.vote(ballot, seat: seat)))
+            }
+            #expect(solo.alarms == [.signedElsewhere(ballot)])
+            solo.notarizeFirst()
+            solo.give(.woke, after: .seconds(60))
+            #expect(solo.ballots.isEmpty && solo.machine.status.isObserver)
+            solo.give(.certificate(solo.certificate(.finalize(1, 1, solo.fresh.digest))))
+            solo.give(.open(instance(solo.members, epoch: 2), windowEnds: solo.now))
+            solo.give(.woke, after: .seconds(60))
+            #expect(solo.ballots.isEmpty && solo.machine.status.isObserver)
+            #expect(solo.alarms.count == 1)
+        }
+    }
+
+    @Test func `own votes that come back are no other's, after a restart neither`() throws {
+        var solo = Solo()
+        solo.notarizeFirst()
+        solo.give(.certificate(solo.certificate(.notarize(1, 1, solo.fresh.digest))))
+        let seat = try #require(solo.members.index(of: name(solo.me)))
+        let said = solo.ballots.map { solo.vote($0, seat: seat) }
+        #expect(said.count == 2)
+        for vote in said { solo.give(.vote(vote)) }
+        solo.restart()
+        for vote in said { solo.give(.vote(vote)) }
+        #expect(solo.alarms.isEmpty && !solo.machine.status.isObserver)
+        // Below the notarization nothing is signed any more, and nothing is remembered.
+        solo.give(.woke, after: .seconds(1))
+        solo.give(.certificate(solo.certificate(.notarize(1, 9, solo.fresh.digest))))
+        solo.restart()
+        solo.give(.vote(solo.vote(.nullify(1, 3), seat: seat)))
+        #expect(solo.alarms.isEmpty)
+        solo.give(.vote(solo.vote(.nullify(1, 9), seat: seat)))
+        #expect(solo.alarms == [.signedElsewhere(.nullify(1, 9))])
+    }
+
     @Test func `the punishable pairs are these and no others`() {
         let a = Digest(of: [1])
         let b = Digest(of: [2])

@@ -152,8 +152,10 @@ struct World {
     // MARK: Lives
 
     mutating func machine(_ number: Int, _ restored: SafetyState?) -> Simplex {
-        Simplex(
-            settings: Simplex.Settings(network: network, delta: plan.delta), signer: key(number),
+        let isTwin = plan.twins.contains(number)
+        return Simplex(
+            settings: Simplex.Settings(network: network, delta: plan.delta, resigns: !isTwin),
+            signer: key(number),
             chance: chance.split(), restored: restored)
     }
 

@@ -70,6 +70,60 @@ import Wire
         #expect(world.run(for: .seconds(60)) { world.commonEpoch >= goal })
     }
 
+    /// Else it opens each epoch when the others close it: seed 246 of the swarm was so for ever.
+    @Test func `takes what is said of later epochs for the word that those before are final`() throws {
+        let world = try world()
+        let node = world.nodes[3]!
+        let (peer, open) = (world.key(0).nodeID, node.chain.openEpoch)
+        let last = try #require(node.chain.last)
+        func asks(by message: Message) throws -> (Bool, Epoch?) {
+            world.now = world.now + .seconds(2)
+            node.knownFinal = nil
+            var actions: [NodeAction] = []
+            let payload = Payload(frames: [.message(message.encoded())]).encoded()
+            node.handle(.payload(payload, from: peer, world.endpoint(0)), at: world.now, actions: &actions)
+            return (asked(actions, of: peer), node.knownFinal?.epoch)
+        }
+        let certificate = { (ballot: Ballot) in
+            Message.certificate(
+                Certificate(
+                    ballot: ballot, voters: last.certificate.voters, signatures: last.certificate.signatures))
+        }
+        let digest = Digest(of: [1])
+        #expect(try asks(by: certificate(.finalize(open + 1, 1, digest))) == (true, open + 1))
+        #expect(try asks(by: certificate(.notarize(open + 1, 1, digest))) == (true, open))
+        #expect(try asks(by: certificate(.finalize(open - 1, 1, digest))) == (false, nil))
+        func bundle(_ epoch: Epoch) -> Message {
+            .bundle(
+                Bundle(author: peer, epoch: epoch, ownTag: nil, reports: []).signed(
+                    by: world.key(0), network: node.network))
+        }
+        #expect(try asks(by: bundle(open + 1)) == (true, open))
+        #expect(try asks(by: bundle(open)) == (false, nil))
+    }
+
+    /// As a machine that was rolled back, which no file on it can tell.
+    @Test(arguments: [Epoch(3), 24])
+    func `votes no more where others hold votes of its that it does not remember`(
+        epochs: Epoch
+    ) throws {
+        let world = try world()
+        let backup = world.disks[3]
+        let goal = world.commonEpoch + epochs
+        #expect(world.run(for: .seconds(300)) { world.commonEpoch >= goal })
+        world.crash(3)
+        world.disks[3] = backup
+        world.disks[3].starts += 100
+        try world.start(3)
+        #expect(world.run(for: .seconds(60)) { world.disks[3].lastEpoch > goal })
+        #expect(world.disks[3].hasForgotten && world.nodes[3]?.isVoter == false)
+        #expect(world.nodes[3]?.simplex.status.isObserver == true)
+        let alarms = world.notices[3].filter { if case .alarm = $0 { true } else { false } }
+        #expect(alarms.count == 1)
+        // The network goes on, and so does it, by what the others say.
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= goal + 3 })
+    }
+
     @Test func `takes no block that is not its operator's checkpoint, block by block either`() throws {
         let world = World(count: 4, chance: Seed.all[1].chance())
         for host in 0..<3 { try world.start(host) }

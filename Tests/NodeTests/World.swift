@@ -26,6 +26,8 @@ struct Disk {
     var finals: [Epoch: FinalHeader] = [:]
     var committees: [Digest: Committee] = [:]
     var snapshotRecord: [UInt8]?
+    /// Its node saw a vote of its own key that it does not remember.
+    var hasForgotten = false
     /// What the node started from, if it adopted a state.
     var base: BootRecords?
 
@@ -65,6 +67,7 @@ struct Disk {
             for committee in headers.committees { committees[committee.digest] = committee }
             snapshotRecord = headers.record
         case .fetched(let rows): for (key, value) in rows { fetched[key] = .some(value) }
+        case .forgot: hasForgotten = true
         case .unfollowed(let epoch):
             finals = finals.filter { $0.key < epoch }
             snapshotRecord = nil

@@ -1,5 +1,6 @@
 import Bytes
 import Chance
+import Foundation
 import Identity
 import Records
 import TestKit
@@ -129,6 +130,58 @@ import WireSamples
         #expect(try right(store, soleCopyFrom: 7) == .granted)
         try store.write([.safety([1])])
         #expect(try right(store) == .granted)
+    }
+
+    @Test
+    func
+        `who was put back to an earlier copy has forgotten votes, and that it has outlasts all later commits`()
+        throws
+    {
+        let scratch = try Scratch()
+        let data = URL(fileURLWithPath: scratch.path + "/store/data.mdb")
+        do {
+            let store = try scratch.store()
+            try store.markVirgin(for: key)
+            #expect(try right(store) == .granted)
+            try store.write([.safety([1])])
+        }
+        let copy = try Data(contentsOf: data)
+        try scratch.store().write([.safety([2])])
+        let handle = try FileHandle(forWritingTo: data)
+        try handle.write(contentsOf: copy)
+        try handle.close()
+        do {
+            let store = try scratch.store()
+            #expect(try right(store) == .forgot)
+            for _ in 0..<10 { try store.write([.coverage([1])]) }
+        }
+        let store = try scratch.store()
+        #expect(try right(store) == .forgot)
+        #expect(try right(store, of: otherKey) == .unknownHistory, "it is this key's matter")
+        #expect(try right(store, soleCopyFrom: 9) == .granted)
+        #expect(try right(store) == .granted)
+    }
+
+    @Test func `a key that was seen to sign elsewhere may not vote, until the operator says so`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store) == .granted)
+        try store.write([.safety([1]), .forgot])
+        #expect(try right(store) == .forgot)
+        #expect(try right(store, soleCopyFrom: 9) == .granted)
+    }
+
+    @Test func `a place is the same by any of its names`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.markVirgin(for: key)
+        #expect(try right(store, at: "before") == .granted)
+        try store.write([.safety([1])])
+        #expect(try store.votingRight(of: key, machine: "now", former: ["earlier", "before"]) == .granted)
+        #expect(try right(store, at: "before") == .copied(recorded: "now"))
+        #expect(
+            try store.votingRight(of: key, machine: "there", former: ["then"]) == .copied(recorded: "now"))
     }
 
     @Test func `the right outlives the process`() throws {

@@ -17,6 +17,7 @@ import Testing
         _ = try scratch.store()
         for (name, mode) in [
             ("", 0o700), ("/data.mdb", 0o600), ("/lock.mdb", 0o600), ("/writer.lock", 0o600),
+            ("/commits", 0o600),
         ] {
             let attributes = try FileManager.default.attributesOfItem(atPath: scratch.fresh + name)
             #expect(attributes[.posixPermissions] as? Int == mode)
@@ -123,6 +124,63 @@ import Testing
         let isCut = unsafe truncate(scratch.fresh + "/data.mdb", 8192) == 0
         #expect(isCut)
         #expect(throws: StoreError.corrupted) { try scratch.store() }
+    }
+
+    @Test func `tells data that were put back from an earlier copy, until as much was written again`() throws
+    {
+        let scratch = try Scratch()
+        let data = scratch.fresh + "/data.mdb"
+        do {
+            let store = try scratch.store()
+            for number in UInt32(1)...3 { try store.put([1], for: key(number)) }
+        }
+        let copy = try Data(contentsOf: URL(fileURLWithPath: data))
+        do {
+            let store = try scratch.store()
+            #expect(!store.isRestored)
+            for number in UInt32(4)...6 { try store.put([1], for: key(number)) }
+        }
+        // Into the same file, as `cp` does: it keeps its number and the time of its birth.
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: data))
+        try handle.write(contentsOf: copy)
+        try handle.close()
+        do {
+            let store = try scratch.store()
+            #expect(store.isRestored)
+            #expect(try store.count() == 3)
+            try store.put([1], for: key(4))
+        }
+        #expect(try scratch.store().isRestored, "one commit makes no three")
+        #expect(try !scratch.store { $0.readOnly = true }.isRestored, "a reader does not know")
+        do {
+            let store = try scratch.store()
+            for number in UInt32(5)...6 { try store.put([1], for: key(number)) }
+        }
+        #expect(try !scratch.store().isRestored)
+        // Nothing is put back where all begins anew.
+        try FileManager.default.removeItem(atPath: data)
+        #expect(try !scratch.store().isRestored)
+    }
+
+    @Test func `is in one place until it is copied, even to a file with the number of the one before`() throws
+    {
+        let scratch = try Scratch()
+        let data = scratch.fresh + "/data.mdb"
+        #expect(DataPlace(of: scratch.fresh) == nil)
+        try scratch.store().put([1], for: key(1))
+        let place = try #require(DataPlace(of: scratch.fresh))
+        try scratch.store().put([1], for: key(2))
+        let again = try #require(DataPlace(of: scratch.fresh))
+        #expect(again.name == place.name && again.formerNames == place.formerNames)
+        // Of earlier versions: the device and the number.
+        let attributes = try FileManager.default.attributesOfItem(atPath: data)
+        let device = try #require(attributes[.systemNumber] as? Int)
+        let number = try #require(attributes[.systemFileNumber] as? Int)
+        #expect(place.formerNames.first == "\(device):\(number)")
+        let copy = try Data(contentsOf: URL(fileURLWithPath: data))
+        try FileManager.default.removeItem(atPath: data)
+        try copy.write(to: URL(fileURLWithPath: data))
+        #expect(DataPlace(of: scratch.fresh)?.name != place.name)
     }
 
     @Test func `is allowed once in a process`() throws {

@@ -183,6 +183,13 @@ extension Node {
                     .adopted(
                         last.final.header.epoch, parts: sync.parts, byteCount: sync.byteCount,
                         milliseconds: (now - sync.began).milliseconds))))
+        // None of this machine's votes is about an epoch that it comes to by a snapshot.
+        let certificate = last.final.certificate
+        if isVoter, settings.resigns, let seat = adopted.parentCommittee.index(of: id),
+            certificate.voters.contains(where: { Int($0) == seat })
+        {
+            resign(over: "\(certificate.ballot)", &actions)
+        }
         adopt(adopted, evidence: last.pool, at: now, &actions)
     }
 

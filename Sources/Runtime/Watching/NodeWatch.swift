@@ -62,7 +62,7 @@ struct NodeWatch {
             arrivals.append(.init(bundle: bundle.id.prefix, at: wallMicroseconds()))
         case .final(let block): note(block)
         case .safety, .coverage, .candidate, .peers, .droppedOpen, .following, .followed, .fetched,
-            .unfollowed, .adopted:
+            .unfollowed, .forgot, .adopted:
             break
         }
     }
