@@ -156,7 +156,8 @@ extension TransactionFault {
         case .expired: "its expiry epoch has passed; sign it again"
         case .expiryTooFar: "its expiry is too far ahead; choose an earlier one"
         case .feeTooLow: "the fee is below the network's least"
-        case .insufficientBalance: "the account does not hold that much"
+        case .insufficientBalance:
+            "the account does not hold the amount with all fees (a device's entry and its place have their own, in genesis)"
         case .alreadyRegistered: "this node is registered already; use `earshot tx update`"
         case .notRegistered: "no such node is registered"
         case .notOwner: "this account does not own it"
@@ -174,7 +175,11 @@ extension TransactionFault {
 extension TransactionCommand {
     struct Register: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Register a hotspot, sensor or validator; it is effective four epochs after its block.")
+            abstract: "Register a hotspot, sensor or validator; it is effective four epochs after its block.",
+            discussion: """
+                Above the transaction's fee a hotspot or sensor costs the network's registration fee, and its place the location fee: \
+                `registration_fee` and `location_fee` in the genesis file, in 10⁻⁸ tokens. A validator's stake is its bond.
+                """)
 
         enum Kind: String, ExpressibleByArgument, CaseIterable { case hotspot, sensor, validator }
 

@@ -11,6 +11,8 @@ public import Wire
 ///
 /// Choices the design leaves open:
 /// - Fees go to the treasury and nobody is paid out of it: a builder that fills its own block loses the fees.
+/// - To register a device, and to assert its place, costs what genesis says, to the treasury as well. Nothing else makes an identity
+///   dear: invented hotspots that witness one another are many ears at one roof, and would dilute whoever is honest there.
 /// - Emission that nobody earns is never minted. What is earned is minted whole; the units that rounding down
 ///   leaves over go to the treasury.
 /// - Facts are changed by who owns the device or validator by its *latest* version, effective or not: what

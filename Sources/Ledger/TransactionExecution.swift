@@ -42,7 +42,9 @@ extension Draft {
 
         withdraw(cost, from: transaction.account)
         changes.accounts[transaction.account]!.nonce = transaction.nonce
-        if !isRemoved(.balancedBooks) { totals.treasury += transaction.fee }
+        if !isRemoved(.balancedBooks) {
+            totals.treasury += transaction.fee + parameters.registryFee(of: transaction.kind)
+        }
         perform(transaction, effective: epoch + Ledger.effectDelayEpochs)
     }
 
@@ -56,13 +58,13 @@ extension Draft {
         case .registerDevice(_, let consent, _, _):
             guard consent.owner == account else { throw .badConsent }
             guard device(consent.device) == nil else { throw .alreadyRegistered }
-            return 0
+            return parameters.registryFee(of: transaction.kind)
         case .updateDevice(let id, _, _), .locate(let id, _):
             guard let device = device(id) else { throw .notRegistered }
             guard device.versions.last!.owner == account else { throw .notOwner }
             let hasRoom = device.versions.count < Device.versionsMax
             guard hasRoom || device.versions.last!.effective == effective else { throw .tooManyChanges }
-            return 0
+            return parameters.registryFee(of: transaction.kind)
         case .transfer(_, let amount):
             guard amount > 0 else { throw .zeroAmount }
             return amount
@@ -157,5 +159,16 @@ extension Draft {
         edit(&version.stake)
         validator.versions.append(version)
         changes.validators[id] = validator
+    }
+}
+
+extension Parameters {
+    /// What a transaction pays for its entry in the registry of devices, beside its own fee.
+    func registryFee(of kind: TransactionKind) -> Amount {
+        switch kind {
+        case .registerDevice(_, _, _, let location): registrationFee + (location == nil ? 0 : locationFee)
+        case .locate: locationFee
+        case .updateDevice, .transfer, .registerValidator, .stake, .unstake: 0
+        }
     }
 }

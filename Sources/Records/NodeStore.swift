@@ -27,7 +27,7 @@ public import Wire
 /// | `node` | a name | one thing each: safety, coverage, status, genesis, … |
 public final class NodeStore: Sendable {
     /// Raised whenever a table's keys or values change their meaning.
-    public static let format: UInt32 = 3
+    public static let format: UInt32 = 4
 
     static let tables = [
         "blocks", "summaries", "headers", "bundles", "open", "conflicts", "state", "verdicts", "executions",

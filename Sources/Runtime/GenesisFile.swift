@@ -101,6 +101,8 @@ public enum GenesisFile {
         values.evidenceBytesMax = try table.integer("evidence_bytes_max") ?? values.evidenceBytesMax
         values.transactionsMax = try table.integer("transactions_max") ?? values.transactionsMax
         values.feeMin = try table.integer("fee_min") ?? values.feeMin
+        values.registrationFee = try table.integer("registration_fee") ?? values.registrationFee
+        values.locationFee = try table.integer("location_fee") ?? values.locationFee
         values.stakeMin = try table.integer("stake_min") ?? values.stakeMin
         values.emissionPerEpoch = try table.integer("emission_per_epoch") ?? values.emissionPerEpoch
         values.halvingEpochs = try table.integer("halving_epochs") ?? values.halvingEpochs
@@ -133,6 +135,8 @@ public enum GenesisFile {
             evidence_bytes_max = \(parameters.evidenceBytesMax)
             transactions_max = \(parameters.transactionsMax)
             fee_min = \(parameters.feeMin)
+            registration_fee = \(parameters.registrationFee)
+            location_fee = \(parameters.locationFee)
             stake_min = \(parameters.stakeMin)
             emission_per_epoch = \(parameters.emissionPerEpoch)
             halving_epochs = \(parameters.halvingEpochs)

@@ -54,6 +54,15 @@ extension Hunt {
                     Fault(.cut, at: 148_000, until: 160_000, hosts: Array(4..<8)),
                 ]
             }
+        case .heedsLaterEpochs:
+            Hunt(rule, "a host that was away for epochs, and whose vote nobody needs") { plan in
+                plan.observers = 2
+                plan.epochs = 2
+                plan.deltaMilliseconds = 400
+                plan.healsAt = 6_000
+                plan.patience = 10_000
+                plan.faults = [Fault(.crash, at: 1_000, until: 6_000, hosts: [4])]
+            }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
     }

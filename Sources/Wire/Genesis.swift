@@ -61,6 +61,11 @@ public struct Parameters: Canonical, Hashable, Sendable {
     public var transactionsMax: UInt32 = 1_000
     /// The least fee of a transaction.
     public var feeMin: Amount = 1_000
+    /// What it costs to register a hotspot or a sensor, above the transaction's fee: identities that cost nothing could be invented by
+    /// the thousand, to dilute neighbours and to take their witnesses' places.
+    public var registrationFee: Amount = 50 * 100_000_000
+    /// What it costs to assert a place, at the registration or later, above the transaction's fee.
+    public var locationFee: Amount = 10 * 100_000_000
     /// The least stake of a seat.
     public var stakeMin: Amount = 1_000 * 100_000_000
     public var emissionPerEpoch: Amount = 100 * 100_000_000
@@ -85,6 +90,8 @@ public struct Parameters: Canonical, Hashable, Sendable {
         evidenceBytesMax = try reader.integer()
         transactionsMax = try reader.integer()
         feeMin = try reader.integer()
+        registrationFee = try reader.integer()
+        locationFee = try reader.integer()
         stakeMin = try reader.integer()
         emissionPerEpoch = try reader.integer()
         halvingEpochs = try reader.integer()
@@ -105,6 +112,8 @@ public struct Parameters: Canonical, Hashable, Sendable {
         writer.integer(evidenceBytesMax)
         writer.integer(transactionsMax)
         writer.integer(feeMin)
+        writer.integer(registrationFee)
+        writer.integer(locationFee)
         writer.integer(stakeMin)
         writer.integer(emissionPerEpoch)
         writer.integer(halvingEpochs)
@@ -113,6 +122,9 @@ public struct Parameters: Canonical, Hashable, Sendable {
     }
 
     public var digest: Digest { Digest(of: encoded()) }
+
+    /// So that sums of fees never overflow.
+    private static let feesMax: Amount = 1 << 50
 
     /// The first setting that cannot work, in words; nil if all can.
     public var flaw: String? {
@@ -125,6 +137,8 @@ public struct Parameters: Canonical, Hashable, Sendable {
         if Int(transactionsMax) > Body.transactionsMax {
             return "transactionsMax is above \(Body.transactionsMax)"
         }
+        if registrationFee > Self.feesMax { return "registrationFee is above 2^50" }
+        if locationFee > Self.feesMax { return "locationFee is above 2^50" }
         if stakeMin == 0 { return "stakeMin is 0" }
         if penaltyEpochs > unbondingEpochs { return "penaltyEpochs is above unbondingEpochs" }
         if validatorPermille > 1000 { return "validatorPermille is above 1000" }

@@ -73,6 +73,39 @@ private func fault(_ world: World, _ transaction: Transaction) -> TransactionFau
     #expect(fault(world, world.transaction(1, validator(taken, stake))) == .alreadyRegistered)
 }
 
+@Test func `a device's entry and each place it asserts cost what genesis says, and the treasury has it`()
+    throws
+{
+    var world = World(parameters: {
+        $0.emissionPerEpoch = 0
+        $0.registrationFee = 7 * token
+        $0.locationFee = 3 * token
+    })
+    let entry = { (device: UInt64, place: Location?) in
+        TransactionKind.registerDevice(.hotspot, consent(device, owner: id(1)), profile, place)
+    }
+    let fee: Amount = 1_000
+    var paid: Amount = 0
+    for (kind, cost) in [
+        (entry(150, location(1)), 10 * token), (entry(151, nil), 7 * token),
+        (.locate(id(151), location(2)), 3 * token), (.locate(id(151), location(3)), 3 * token),
+        (.updateDevice(id(151), profile, owner: nil), 0),
+        (.registerValidator(consent(152, owner: id(1)), stake: 1_000 * token), 0),
+    ] {
+        let before = world.ledger.account(id(1)).balance
+        let isStake = if case .registerValidator = kind { true } else { false }
+        try world.run([world.transaction(1, kind, fee: fee)])
+        #expect(before - world.ledger.account(id(1)).balance == cost + fee + (isStake ? 1_000 * token : 0))
+        paid += cost + fee
+        #expect(world.ledger.totals.treasury == paid)
+    }
+    // Who holds the transaction's fee and not the entry's registers nothing.
+    let left = world.ledger.account(id(1)).balance
+    try world.run([world.transaction(1, .transfer(to: id(2), left - fee - fee - 10 * token + 1), fee: fee)])
+    #expect(fault(world, world.transaction(1, entry(153, location(4)))) == .insufficientBalance)
+    #expect(fault(world, world.transaction(1, entry(153, nil))) == nil)
+}
+
 @Test func `only the owner changes a device or a stake`() throws {
     let world = World()
     #expect(fault(world, world.transaction(1, .locate(id(101), location(1)))) == nil)

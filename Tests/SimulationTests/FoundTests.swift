@@ -118,6 +118,9 @@ import Testing
             "the votes in a store that was put back trapped a node without a seat at every start"),
         Recording("copySignsNoBundle", "who had lost its store signed a second bundle for one epoch"),
         Recording(
+            "heedsLaterEpochs",
+            "who had been away opened each epoch when the others closed it, and learnt of its end by the votes of the next"),
+        Recording(
             "onlyQuestionsSleep",
             "who wanted a peer after minutes without took these for sleep, and put off what it asked the crashed"
         ),

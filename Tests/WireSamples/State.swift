@@ -79,6 +79,8 @@ extension Parameters: Sample {
         parameters.evidenceBytesMax = chance.word()
         parameters.transactionsMax = UInt32(chance.below(Body.transactionsMax + 1))
         parameters.feeMin = chance.word()
+        parameters.registrationFee = chance.word() >> 14
+        parameters.locationFee = chance.word() >> 14
         parameters.stakeMin = 1 + UInt64(chance.below(1_000))
         parameters.emissionPerEpoch = UInt64(chance.below(1 << 50))
         parameters.halvingEpochs = 1 + UInt32(chance.below(1_000))
