@@ -30,8 +30,8 @@ extension Round {
     func isOfUse(_ message: Message) -> Bool {
         switch message {
         case .vote(let vote):
-            guard !isFinal, vote.ballot.epoch == epoch, keeps(vote.ballot.view),
-                let seat = committee.index(of: vote.voter)
+            guard vote.ballot.epoch == epoch, keeps(vote.ballot.view),
+                let seat = committee.index(of: vote.voter), finalityVotes?.lacks(vote) ?? true
             else { return false }
             // Of votes that contradict each other one of each seat goes on, for the others' alarm.
             guard let tally = slots[vote.ballot.view]?.tally else { return true }
@@ -84,6 +84,7 @@ extension Round {
         let outcome = slots[ballot.view, default: Slot()].tally.insert(vote, seat: seat, in: committee)
         guard case .added(let weight) = outcome else { return }
         if heard.insert(seat).inserted { heardWeight += committee.seats[seat].weight }
+        if finalityVotes?.insert(vote) == true { return }
         guard weight >= (isRemoved(.quorum) ? quorum / 2 : quorum), let tally = slots[ballot.view]?.tally
         else { return }
         let certificate = tally.certificate(of: ballot)
@@ -106,7 +107,9 @@ extension Round {
                 if finality.ballot.digest != digest { out.append(.alarm(.fork(finality, certificate))) }
                 return false
             }
-            finality = certificate
+            var votes = FinalityVotes(certificate, of: committee)
+            for (_, vote) in slots[ballot.view]?.tally.all(.finalize) ?? [] { votes.insert(vote) }
+            finalityVotes = votes
             lookForDivergence(from: digest, &out)
             return true
         }

@@ -33,7 +33,7 @@ extension Round {
 
     /// One step by the first rule whose guard holds; false if none does.
     private mutating func advance(at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
-        if isFinal { return announce(at: now, &out) }
+        if isFinal { return finalizeWhatIsFinal(at: now, &out) || announce(at: now, &out) }
         guard view > 0 else { return false }
         if finalizeSomewhere(at: now, &out) { return true }
         if let next = nextView(at: now) {
@@ -102,6 +102,22 @@ extension Round {
             return true
         }
         return false
+    }
+
+    /// Rule 3 for the header that is final, where its certificate overtook N[v], as it does wherever delays differ from message to
+    /// message: without this vote the seat would not be paid.
+    ///
+    /// The design signs nothing after the certificate. This one signature is safe. The certificate stands for N[v] = d, without which
+    /// none of its honest voters had signed. The same d is notarized here in v, nothing else ever is, and v is not nullified here: not before,
+    /// nor, as the epoch is over, after. So it contradicts nothing, and decides nothing that was not decided. And like all
+    /// votes it is in the `persist` of its step.
+    private mutating func finalizeWhatIsFinal(at now: Instant, _ out: inout [Simplex.Action]) -> Bool {
+        guard seat != nil, case .finalize(_, let view, let digest)? = finality?.ballot,
+            let slot = slots[view], slot.notarized == digest, slot.finalized == nil, !slot.isNullified
+        else { return false }
+        slots[view]!.finalized = digest
+        cast(.finalize(epoch, view, digest), at: now, &out)
+        return true
     }
 
     // MARK: Rule 1

@@ -59,7 +59,8 @@ struct Round: Sendable {
     var finalizeTimer: (view: View, at: Instant)?
     var summaryTimer: Instant?
 
-    var finality: Certificate?
+    /// Once a certificate says what is final: those who voted so, also if they come later.
+    var finalityVotes: FinalityVotes?
     var isAnnounced = false
     var lastFinal: FinalHeader?
     var accused: Set<Int> = []
@@ -70,7 +71,8 @@ struct Round: Sendable {
 
     var epoch: Epoch { instance.epoch }
     var committee: Committee { instance.committee }
-    var isFinal: Bool { finality != nil }
+    var finality: Certificate? { finalityVotes?.certificate }
+    var isFinal: Bool { finalityVotes != nil }
 
     init(
         instance: Simplex.Instance, settings: Simplex.Settings, signer: SigningKey, isVoter: Bool,
@@ -118,7 +120,7 @@ struct Round: Sendable {
             if record.notarization != nil { highestNotarization = max(highestNotarization, record.view) }
         }
         if let final = state.lastFinal, final.header.epoch == epoch {
-            finality = final.certificate
+            finalityVotes = FinalityVotes(final.certificate, of: committee)
             headers[final.header.digest] = final.header
         }
     }

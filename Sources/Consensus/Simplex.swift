@@ -21,6 +21,8 @@ public import Wire
 ///    N[v]; or what the leader signed is objectively invalid. Never after the own finalization.
 /// 5. A quorum of equal votes is a certificate: sent to all.
 /// 6. X[v] → enter v+1. N[v] → enter v at once, v+1 after the finalize timer. A finalize certificate ends the epoch.
+///    Votes of others for what it names are taken until the next epoch opens, and by the host until its block is built
+///    (`FinalityVotes`): who votes is paid. Of its own a seat signs that one, by rule 3, and nothing else any more.
 ///
 /// Whether a proposal is fresh is read from the header's `buildView`, which the leader signed, never from the
 /// proposal's `parentView`, which a relay could forge; certificates count wherever they came from.
@@ -224,6 +226,9 @@ public struct Simplex: Sendable {
         hasResigned = true
         round?.resign()
     }
+
+    /// The certificate of what is final in the epoch that was opened last, with every vote for it that has come; nil if nothing is.
+    public var finality: Certificate? { round?.finality }
 
     /// Every table with its present size and its bound.
     public var gauges: [(name: String, value: Int, limit: Int)] { round?.gauges ?? [] }

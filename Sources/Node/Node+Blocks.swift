@@ -19,7 +19,8 @@ extension Node {
                 max: Int(genesis.parameters.transactionsMax), randomness: chain.randomness,
                 ledger: chain.ledger,
                 epoch: epoch),
-            parentCertificate: chain.last?.certificate)
+            // With all who voted: they are paid, and so is the builder for them.
+            parentCertificate: finalityVotes?.certificate)
         let alpha = Randomness.alpha(network: network, epoch: epoch, randomness: chain.randomness)
         let proof = vrfKey.prove(alpha.octetBytes)
         let executed: Executed

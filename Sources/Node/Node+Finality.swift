@@ -106,6 +106,7 @@ extension Node {
         let epoch = chain.openEpoch
         let window = Duration.milliseconds(Int64(genesis.parameters.epochMilliseconds))
         let committee = chain.committee
+        collectFinalityVotes()
         noteOpenForEdges(epoch, at: now)
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
         windowEnds = now + window
@@ -139,6 +140,14 @@ extension Node {
             epoch: epoch, committee: committee, leaders: leaders,
             subjectiveViews: Simplex.subjectiveViews(of: committee, leaders: leaders))
         run(simplex: .open(instance, windowEnds: windowEnds), at: now, &actions)
+    }
+
+    /// Votes for the last block are taken until the next is built. Those that came until now are at consensus, which is about to forget
+    /// them, if it was what found the block final. They are in memory only: after a restart it is those of the stored
+    /// certificate, and whose come yet.
+    private func collectFinalityVotes() {
+        finalityVotes = chain.last.map { FinalityVotes($0.certificate, of: chain.parentCommittee) }
+        if let heard = simplex.finality { finalityVotes?.insert(heard) }
     }
 
     // MARK: Catching up

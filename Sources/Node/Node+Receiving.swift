@@ -213,13 +213,13 @@ extension Node {
         _ message: Message, _ epoch: Epoch, _ checks: [SignatureCheck]?, _ short: ShortID, _ peer: NodeID,
         _ now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard epoch == chain.openEpoch, let checks else {
+        guard epoch == chain.openEpoch || isLateVote(message), let checks else {
             count(.wrongEpoch)
             // Said too early or too late; consensus makes good what was missed by its summaries.
             heed(message, of: epoch, saidBy: peer, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }
-        guard simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
+        guard isLateVote(message) || simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
             count(.superfluous)
             return run(dissemination: .refused(short), at: now, &actions)
         }
@@ -245,6 +245,12 @@ extension Node {
         default: break
         }
         requestFinality(from: peer, knownFinal: knownFinal, at: now, &actions)
+    }
+
+    /// Whether it finalizes the last block, by who is not known to: the next block pays for it.
+    func isLateVote(_ message: Message) -> Bool {
+        guard case .vote(let vote) = message else { return false }
+        return finalityVotes?.lacks(vote) ?? false
     }
 
     /// An author's bundle: of the open epoch for the evidence, or asked for by a candidate.

@@ -49,12 +49,14 @@ extension Node {
             admit(transaction, short, replyTo: replyTo, at: now, &actions)
         case .consensus(let message, let short, let peer):
             // Another copy, or a vote like it, may have been verified meanwhile.
-            guard simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
+            let isLate = isLateVote(message)
+            guard isLate || simplex.isOfUse(message) || isRemoved(.relaysOfUse) else {
                 count(.superfluous)
                 return run(dissemination: .refused(short), at: now, &actions)
             }
             run(dissemination: .accepted(short), at: now, &actions)
             switch message {
+            case .vote(let vote) where isLate: finalityVotes!.insert(vote)
             case .vote(let vote): run(simplex: .vote(vote), at: now, &actions)
             case .certificate(let certificate): run(simplex: .certificate(certificate), at: now, &actions)
             case .proposal(let proposal): run(simplex: .proposal(proposal), at: now, &actions)

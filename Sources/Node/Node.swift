@@ -78,6 +78,8 @@ public final class Node {
     var simplex: Simplex
     var coverage: CoverageMachine
     var leaders: [Int] = []
+    /// Of the last final block; nil at genesis.
+    var finalityVotes: FinalityVotes?
     /// False while a copy of this store may be voting: see `NodeSettings.votesFrom`.
     public internal(set) var isVoter: Bool
     /// The machines' deadlines, as they were when each last did something.

@@ -317,6 +317,51 @@ import Wire
         #expect(try #require(solo.disk).lastFinal == finals.first, "the last final header is handed over")
     }
 
+    @Test
+    func
+        `a seat whose notarization is overtaken by the certificate finalizes once, durably, and then is done`()
+        throws
+    {
+        var solo = Solo()
+        solo.notarizeFirst()
+        let ballot = Ballot.finalize(1, 1, solo.fresh.digest)
+        let before = solo.log.count
+        solo.give(.certificate(solo.certificate(ballot)))
+        #expect(solo.ballots == [.notarize(1, 1, solo.fresh.digest), ballot])
+        guard case .persist(let state)? = solo.log.dropFirst(before).first else {
+            Issue.record("the vote is not durable before it is said")
+            return
+        }
+        #expect(state.records.last?.finalized == solo.fresh.digest)
+        let finals = solo.log.compactMap { if case .finalised(let final) = $0 { final } else { nil } }
+        #expect(finals.map(\.certificate.voters) == [[0, 1, 2, 3]])
+        #expect(finals.first?.certificate.isValid(in: solo.members, network: network) == true)
+        solo.give(.certificate(solo.certificate(.notarize(1, 1, solo.fresh.digest))))
+        solo.give(.certificate(solo.certificate(ballot)))
+        solo.give(.woke, after: .seconds(60))
+        solo.restart()
+        solo.give(.certificate(solo.certificate(ballot)))
+        #expect(solo.ballots.count == 2)
+    }
+
+    @Test
+    func `a seat that nullified the view, or notarized another header, finalizes nothing by a certificate`() {
+        var impatient = Solo()
+        impatient.notarizeFirst()
+        impatient.give(.woke, after: .seconds(2))
+        #expect(impatient.ballots.contains(.nullify(1, 1)))
+        impatient.give(.certificate(impatient.certificate(.finalize(1, 1, impatient.fresh.digest))))
+        var other = Solo()
+        other.notarizeFirst()
+        let rival = other.made(in: 1, flavour: 9)
+        other.give(.certificate(other.certificate(.finalize(1, 1, rival.digest))))
+        other.give(.proposal(other.proposal(1, rival)))
+        for solo in [impatient, other] {
+            #expect(solo.machine.status.isFinal)
+            #expect(!solo.ballots.contains { $0.kind == .finalize })
+        }
+    }
+
     // MARK: Alarms
 
     @Test func `a certificate for what this node finds invalid raises one alarm, whichever comes first`() {

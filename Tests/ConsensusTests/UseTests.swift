@@ -60,6 +60,48 @@ import Wire
         #expect(solo.machine.isOfUse(.proposal(solo.proposal(1, solo.fresh))))
     }
 
+    @Test
+    func
+        `votes for what is final are counted though the quorum is complete, each seat's once, and no others`()
+        throws
+    {
+        var solo = Solo(seats: 7)
+        let ballot = Ballot.finalize(1, 1, solo.fresh.digest)
+        let late = solo.others[5]
+        // The quorum is made of five, whoever told it; one more vote is here already, and none of this seat.
+        solo.give(.vote(solo.vote(ballot, seat: solo.others[0])))
+        solo.give(.certificate(solo.certificate(ballot, voters: 5)))
+        #expect(solo.machine.finality?.voters.count == 5 && solo.machine.status.isFinal)
+        #expect(!solo.machine.isOfUse(.vote(solo.vote(ballot, seat: solo.others[0]))))
+        let useless = [
+            solo.vote(.finalize(1, 1, solo.made(in: 1, flavour: 9).digest), seat: late),
+            solo.vote(.finalize(1, 2, solo.fresh.digest), seat: late),
+            solo.vote(.notarize(1, 1, solo.fresh.digest), seat: late), solo.vote(.nullify(1, 1), seat: late),
+            Vote(
+                ballot, by: SigningKey(seed: [UInt8](repeating: 200, count: 32).octetBytes), network: network),
+        ]
+        for vote in useless { #expect(!solo.machine.isOfUse(.vote(vote)), "\(vote.ballot)") }
+        let vote = solo.vote(ballot, seat: late)
+        #expect(solo.machine.isOfUse(.vote(vote)))
+        solo.give(.vote(vote))
+        #expect(!solo.machine.isOfUse(.vote(vote)))
+        solo.give(.vote(vote))
+        solo.give(.proposal(solo.proposal(1, solo.fresh)))
+        let finals = solo.log.compactMap { if case .finalised(let final) = $0 { final } else { nil } }
+        let certificate = try #require(finals.first?.certificate)
+        #expect(finals.count == 1 && certificate.voters == solo.others.map { UInt16($0) })
+        #expect(certificate.isValid(in: solo.members, network: network))
+        #expect(certificate == solo.machine.finality && solo.ballots.isEmpty && solo.alarms.isEmpty)
+    }
+
+    @Test func `a vote that came before the certificate is in what is final`() {
+        var solo = Solo(seats: 7)
+        let ballot = Ballot.finalize(1, 1, solo.fresh.digest)
+        solo.give(.vote(solo.vote(ballot, seat: solo.others[5])))
+        solo.give(.certificate(solo.certificate(ballot, voters: 5)))
+        #expect(solo.machine.finality == solo.certificate(ballot))
+    }
+
     @Test func `a leader's second header goes on only if it is the notarized one`() {
         var solo = Solo()
         let first = solo.proposal(1, solo.fresh)

@@ -13,6 +13,7 @@ import Wire
 struct Disk {
     var blocks: [Epoch: (block: Block, certificate: Certificate)] = [:]
     var verdicts: [Epoch: [BeaconVerdict]] = [:]
+    var rewards: [Epoch: [Reward]] = [:]
     var state: [StateKey: [UInt8]] = [:]
     var safety: [UInt8]?
     var coverage: [UInt8]?
@@ -59,6 +60,7 @@ struct Disk {
                 final.final.certificate
             )
             verdicts[epoch] = final.verdicts
+            rewards[epoch] = final.rewards
             for (key, value) in final.changes { set(value, for: key) }
             open = []
             candidates = []
