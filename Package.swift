@@ -27,7 +27,8 @@ func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Depend
 let scenarios = [
     "behind-translators", "certificate-split", "clock-jumps", "eclipse-after-wipe",
     "edge-without-uplinks", "evidence-fraud",
-    "flood-by-a-peer", "hand-over", "hostile-lists", "join-by-snapshot", "leader-only-partition",
+    "flood-by-a-peer", "forged-bodies", "hand-over", "hostile-lists", "join-by-snapshot", "late-leaders",
+    "leader-only-partition",
     "lying-uplinks", "mangled-words", "nondeterminism",
     "oversized-block",
     "retry-storm", "rolling-upgrade",

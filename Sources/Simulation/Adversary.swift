@@ -41,12 +41,14 @@ final class Backdrop {
     /// Where every host of the world is, by its number.
     let endpoints: [Endpoint]
     let ids: [NodeID]
+    /// Δ, which everybody has from the same settings.
+    let delta: Duration
     /// Of those for whom it speaks beside itself.
     var seeds: [NodeID: [UInt8]] = [:]
 
     init(
         host: Int, key: SigningKey, vrfKey: VRFKey, genesis: Genesis, network: Digest, endpoints: [Endpoint],
-        ids: [NodeID]
+        ids: [NodeID], delta: Duration
     ) {
         self.host = host
         self.key = key
@@ -55,6 +57,7 @@ final class Backdrop {
         self.network = network
         self.endpoints = endpoints
         self.ids = ids
+        self.delta = delta
     }
 }
 

@@ -222,7 +222,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case mangler
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
-        static let swarm = allCases.filter { !swarmLater.contains($0) && !ofOtherWorlds.contains($0) }
+        /// As leader it gives other contents than its header says, or such as no rule allows.
+        case bodyForger
+        /// Proposes when the others give its view up, to all or to a half.
+        case lateLeader
+        static let swarm = allCases.filter {
+            !swarmLater.contains($0) && !swarmLeaders.contains($0) && !ofOtherWorlds.contains($0)
+        }
 
         /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard
         /// no more. So few of each that a sweep does not count them.
@@ -232,6 +238,9 @@ public struct Byzantine: Codable, Equatable, Sendable {
 
         /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.
         private static let ofOtherWorlds: [Behaviour] = [
+        /// Leaders that it adds later still, by chances of their own again, one to every fourth dishonest host.
+        static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader]
+
             .lyingUplink, .hoardingUplink, .introducer, .floodingNeighbour, .torrent,
         ]
     }

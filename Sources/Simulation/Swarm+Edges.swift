@@ -8,7 +8,9 @@ extension Plan {
         var chance = Chance(seed: seed &+ 0x4544_4745)
         plan.name = "edge swarm"
         plan.edges = 1 + chance.below(6)
-        for member in plan.byzantine where member.host < plan.validators && chance.happens(1, in: 2) {
+        // Habits that the swarm got later draw nothing here, so that the seeds mean what they meant.
+        let members = plan.byzantine.filter { !Byzantine.Behaviour.swarmLeaders.contains($0.behaviour) }
+        for member in members where member.host < plan.validators && chance.happens(1, in: 2) {
             plan.byzantine.append(
                 Byzantine(host: member.host, chance.happens(2, in: 3) ? .lyingUplink : .hoardingUplink))
         }

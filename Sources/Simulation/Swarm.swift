@@ -51,6 +51,10 @@ extension Plan {
         for host in byzantine where later.happens(1, in: 2) {
             plan.byzantine.append(Byzantine(host: host, later.pick(Byzantine.Behaviour.swarmLater)!))
         }
+        var leaders = Chance(seed: seed &+ 0x4C45_4144)
+        for host in byzantine where leaders.happens(1, in: 4) {
+            plan.byzantine.append(Byzantine(host: host, leaders.pick(Byzantine.Behaviour.swarmLeaders)!))
+        }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
         for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {
             for _ in 0...chance.below(3) {

@@ -371,7 +371,8 @@ public final class World {
             ?? Backdrop(
                 host: index, key: population.keys[index], vrfKey: population.vrfKeys[index],
                 genesis: population.genesis, network: network,
-                endpoints: (0..<plan.hosts).map { Network.endpoint(of: $0) }, ids: population.ids)
+                endpoints: (0..<plan.hosts).map { Network.endpoint(of: $0) }, ids: population.ids,
+                delta: .milliseconds(plan.deltaMilliseconds))
         host.backdrop = backdrop
         return Scene(
             backdrop, now: now, peers: host.node?.places ?? [], openEpoch: host.machine?.openEpoch ?? 1,

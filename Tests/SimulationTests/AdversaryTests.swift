@@ -259,6 +259,81 @@ import Wire
         #expect(votes.allSatisfy { $0.vote.ballot == heard.vote.ballot && $0.vote.voter == stage.ids[0] })
     }
 
+    @Test
+    func `a forger of bodies shows a header with another body behind it, or gives another than its header's`()
+        throws
+    {
+        var lies: Set<String> = []
+        for seed: UInt64 in 0..<24 {
+            var stage = Stage(.bodyForger, seed: seed)
+            let own = stage.proposal(by: 0)
+            for host in 1..<Stage.hosts { _ = stage.hear(.bundle(stage.bundle(by: host)), from: host) }
+            for peer in 1..<Stage.hosts { stage.say(.proposal(own), to: peer) }
+            var shown: [Proposal] = []
+            for case .proposal(let proposal) in try stage.heard().map(\.message)
+            where !shown.contains(proposal) { shown.append(proposal) }
+            // One header only: it cannot be accused.
+            try #require(shown.count == 1)
+            let checks = shown[0].checks(in: stage.committee, network: Stage.network)!
+            #expect(checks.allSatisfy { $0.holds })
+            stage.outbox = []
+            let header = shown[0].header
+            guard header == own.header else {
+                _ = stage.hear(.contentsRequest(header.digest), from: 1)
+                guard case .contents(let given)? = try stage.heard().first?.message else {
+                    Issue.record("it gives nothing")
+                    return
+                }
+                #expect(given.header == header && given.items.count == Stage.hosts - 1)
+                lies.insert(given.body.root == header.transactionsRoot ? "forged body" : "other root")
+                continue
+            }
+            let contents = Contents(
+                header: header, body: Body(transactions: [], parentCertificate: nil), items: [])
+            stage.say(.contents(contents), to: 1)
+            stage.say(.bundle(stage.bundle(by: 3)), to: 1)
+            for said in try stage.heard() {
+                switch said.message {
+                case .contents(let given) where given.body != contents.body: lies.insert("other body")
+                case .bundle(let given) where given != stage.bundle(by: 3): lies.insert("other bundle")
+                default: break
+                }
+            }
+        }
+        #expect(lies == ["forged body", "other root", "other body", "other bundle"])
+    }
+
+    @Test
+    func
+        `a late leader says nothing of its block until its view is given up, and then to all or to one half`()
+        throws
+    {
+        var audiences: Set<Set<Int>> = []
+        for seed: UInt64 in 0..<16 {
+            var stage = Stage(.lateLeader, seed: seed)
+            let own = stage.proposal(by: 0, justification: 1)
+            for peer in 1..<Stage.hosts {
+                stage.say(.proposal(own), to: peer)
+                stage.say(.vote(own.vote), to: peer)
+            }
+            // One Δ before the others' proposal timer: 3 Δ, half longer in the second view, and what executing may take.
+            stage.now = stage.now + .milliseconds(300 * 9 / 2 + 500 - 301)
+            stage.tick()
+            #expect(stage.outbox.isEmpty)
+            stage.say(stage.vote(.nullify(1, own.view)), to: 1)
+            #expect(try stage.heard().map(\.message) == [stage.vote(.nullify(1, own.view))])
+            stage.outbox = []
+            stage.now = stage.now + .seconds(2)
+            stage.tick()
+            let told = try stage.heard().filter { $0.message == .proposal(own) }.map(\.to)
+            audiences.insert(Set(told))
+            for peer in 1..<Stage.hosts { stage.say(.proposal(own), to: peer) }
+            let again = try stage.heard().filter { $0.message == .proposal(own) }.map(\.to)
+            #expect(Set(again) == Set(told))
+        }
+        #expect(audiences == [[1, 2, 3, 4], [2, 4]])
+    }
+
     @Test func `a replayer says again what it heard, as its own and as the first one's`() throws {
         var stage = Stage(.replayer)
         var original: Set<[UInt8]> = []

@@ -12,7 +12,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "hostile-lists", "leader-only-partition", "nondeterminism", "oversized-block", "retry-storm",
+        "forged-bodies", "hostile-lists", "late-leaders", "leader-only-partition", "nondeterminism",
+        "oversized-block", "retry-storm",
     ])
     func `without its fault a scenario misses what it expects`(_ name: String) throws {
         var plan = try Scenario.plan(named: name)

@@ -41,7 +41,7 @@ struct Stage {
         Scene(
             Backdrop(
                 host: 0, key: keys[0], vrfKey: vrfKey, genesis: genesis, network: Self.network,
-                endpoints: endpoints, ids: ids),
+                endpoints: endpoints, ids: ids, delta: .milliseconds(300)),
             now: now, peers: (1..<Self.hosts).map { (ids[$0], endpoints[$0]) }, openEpoch: 1,
             chance: Chance(seed: 0))
     }

@@ -42,6 +42,8 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .itemGrinder: ItemGrinder(chance: chance)
     case .listForger: ListForger(chance: chance)
     case .mangler: Mangler(chance: chance)
+    case .bodyForger: BodyForger(chance: chance)
+    case .lateLeader: LateLeader(chance: chance)
     }
 }
 
