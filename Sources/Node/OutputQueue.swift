@@ -1,5 +1,21 @@
 public import Rules
 
+/// How much of what a node says and writes may wait for its disk.
+public struct OutputLimits: Sendable {
+    /// Above it what is sent is lost, as anybody could make a node say so much while its disk is slow.
+    public let sendsMax: Int
+    /// Above it, writes too, the node stops rather than eat memory: its disk stalls longer than all other work.
+    public let outputsMax: Int
+
+    @inlinable public init(sendsMax: Int, outputsMax: Int) {
+        precondition(0 < sendsMax && sendsMax <= outputsMax)
+        self.sendsMax = sendsMax
+        self.outputsMax = outputsMax
+    }
+
+    public static let node = OutputLimits(sendsMax: 50_000, outputsMax: 100_000)
+}
+
 /// The order in which one node's sends leave and its writes become durable.
 ///
 /// A send never overtakes a write that was asked for before it. What is asked for while a commit runs waits, and
@@ -20,7 +36,9 @@ public struct OutputQueue<Write> {
     @usableFromInline var writes: [Write] = []
     @usableFromInline var committingCount = 0
 
-    @inlinable public init() {}
+    public let limits: OutputLimits
+
+    @inlinable public init(limits: OutputLimits = .node) { self.limits = limits }
 
     @inlinable public var isCommitting: Bool { committingCount > 0 }
 
@@ -31,10 +49,24 @@ public struct OutputQueue<Write> {
 
     @inlinable public var isEmpty: Bool { count == 0 }
 
+    /// The disk does not keep up: the node must stop.
+    @inlinable public var isOverfull: Bool { count > limits.outputsMax }
+
+    /// Of `count`, what waits to be sent.
+    @inlinable public var sendsCount: Int { ready.count + held.count + waiting.count }
+
     /// After so many commits everything is durable that has been asked for.
     @inlinable public var commitsAhead: Int { (isCommitting ? 1 : 0) + (writes.isEmpty ? 0 : 1) }
 
-    @inlinable public mutating func send(_ bytes: [UInt8], to destination: Destination) {
+    /// False if so much waits that it is lost.
+    @discardableResult
+    @inlinable public mutating func send(_ bytes: [UInt8], to destination: Destination) -> Bool {
+        guard count < limits.sendsMax else { return false }
+        enqueue(bytes, destination)
+        return true
+    }
+
+    @inlinable mutating func enqueue(_ bytes: [UInt8], _ destination: Destination) {
         if isRemoved(.durableBeforeSent) { return ready.append((bytes, destination)) }
         if writes.isEmpty {
             if committingCount == 0 { return ready.append((bytes, destination)) }

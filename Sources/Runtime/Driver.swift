@@ -17,10 +17,6 @@ internal import Wire
 /// Sends leave in the order in which the node asked for them, and none overtakes a `persist` before it: what is
 /// asked for while a commit runs waits, and one commit takes everything that waits (group commit).
 final class Driver {
-    /// Outputs that may wait for the disk. Above the first number what is sent is lost, as anybody could make a node say so much
-    /// while its disk is slow; a disk that stalls longer than all other work stops the node rather than eat memory.
-    static let sendsMax = 50_000
-    static let outputsMax = 100_000
     /// How often the node's own account of itself is stored, for tools.
     static let statusPeriod: TimeAmount = .milliseconds(Int64(LiveStatus.periodMilliseconds))
 
@@ -155,11 +151,7 @@ final class Driver {
         for action in actions {
             switch action {
             case .send(let payload, let destination):
-                if outputs.count < Driver.sendsMax {
-                    outputs.send(payload, to: destination)
-                } else {
-                    unsent += 1
-                }
+                if !outputs.send(payload, to: destination) { unsent += 1 }
             case .card(let card): carry(.card(card))
             case .hold(let peer): carry(.hold(peer))
             case .release(let peer): carry(.release(peer))
@@ -173,7 +165,7 @@ final class Driver {
             case .notice(let notice): log(notice)
             }
         }
-        if outputs.count > Driver.outputsMax {
+        if outputs.isOverfull {
             return fail(
                 RuntimeError("the disk does not keep up: \(outputs.count) outputs wait for it; stopping"))
         }

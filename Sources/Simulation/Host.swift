@@ -21,7 +21,7 @@ final class Host {
     var disk = Disk()
     /// What the disk was when a fault that brings it back began.
     var backup: Disk?
-    var outputs = OutputQueue<Persisted>()
+    var outputs: OutputQueue<Persisted>
     /// What is to be sent by radio, and at which of its commits: as in the real driver, nothing is said there either before
     /// it is durable. A node transmits once an epoch at most.
     var transmissions: [(transmission: Transmission, commits: Int)] = []
@@ -36,6 +36,8 @@ final class Host {
     var life = 0
     var commits = 0
     var isPaused = false
+    /// It ended because its disk did not keep up; it starts again when that is over.
+    var isStalled = false
     /// When it crashed last.
     var downSince = Instant.origin
     /// What came while it was paused.
@@ -63,7 +65,10 @@ final class Host {
     /// A socket's buffer.
     static let missedMax = 1_024
 
-    init(chance: Chance) { self.chance = chance }
+    init(chance: Chance, limits: OutputLimits) {
+        self.chance = chance
+        outputs = OutputQueue(limits: limits)
+    }
 
     var machine: (any NodeMachine)? { node ?? edge }
     var isUp: Bool { node != nil || edge != nil }
@@ -83,7 +88,7 @@ final class Host {
         workSince = (0, 0)
         held = [:]
         life += 1
-        outputs = OutputQueue()
+        outputs = OutputQueue(limits: outputs.limits)
         transmissions = []
         committing = []
         missed = []
@@ -112,5 +117,11 @@ struct Clock {
         own = reading(at: now) + jump
         world = now
         if let partsPerMillion { self.partsPerMillion = partsPerMillion }
+    }
+}
+
+extension Plan {
+    var outputLimits: OutputLimits {
+        waitingMax > 0 ? OutputLimits(sendsMax: waitingMax, outputsMax: 2 * waitingMax) : .node
     }
 }

@@ -40,6 +40,8 @@ public struct Plan: Codable, Equatable, Sendable {
     public var expects = Expectations()
     /// How long a commit takes.
     public var diskMillisecondsMax = 3
+    /// How many sends may wait for a disk before others are lost; twice as many outputs end the node. 0: as in the real driver.
+    public var waitingMax = 0
     /// How long workers take to verify.
     public var workerMillisecondsMax = 2
     /// After `healsAt`, give up when no epoch becomes final for so long.
@@ -220,12 +222,12 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case listForger
         /// What others say, with octets changed so that it can still be read, and signed anew as its own.
         case mangler
-
-        /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         /// As leader it gives other contents than its header says, or such as no rule allows.
         case bodyForger
         /// Proposes when the others give its view up, to all or to a half.
         case lateLeader
+
+        /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             !swarmLater.contains($0) && !swarmLeaders.contains($0) && !ofOtherWorlds.contains($0)
         }
@@ -236,11 +238,11 @@ public struct Byzantine: Codable, Equatable, Sendable {
             .chunkForger, .sketchForger, .itemGrinder, .listForger, .snapshotLiar, .mangler,
         ]
 
-        /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.
-        private static let ofOtherWorlds: [Behaviour] = [
         /// Leaders that it adds later still, by chances of their own again, one to every fourth dishonest host.
         static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader]
 
+        /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.
+        private static let ofOtherWorlds: [Behaviour] = [
             .lyingUplink, .hoardingUplink, .introducer, .floodingNeighbour, .torrent,
         ]
     }

@@ -96,6 +96,7 @@ extension Plan {
         try require(
             epochs > 0 && epochMilliseconds >= 500 && deltaMilliseconds > 0,
             "epochs, their length or Δ is too small")
+        try require(waitingMax >= 0, "waitingMax is not negative")
         try require(stakes.isEmpty || stakes.count == validators, "as many stakes as validators, or none")
         try require(
             epochsAfterHealing >= 0 && clients.joiners >= 0 && (0..<validators).contains(clients.leavers),

@@ -7,7 +7,8 @@ extension World {
     func start(_ index: Int) {
         let host = hosts[index]
         host.life += 1
-        host.outputs = OutputQueue()
+        host.outputs = OutputQueue(limits: plan.outputLimits)
+        host.isStalled = false
         host.transmissions = []
         host.committing = []
         host.isOdd = false
@@ -75,7 +76,7 @@ extension World {
         hosts[index].votesFrom = .max
     }
 
-    private func cut(_ index: Int) {
+    func cut(_ index: Int) {
         trace(index) { .init("crash", "") }
         if hosts[index].isUp { hosts[index].downSince = now }
         hosts[index].cut()
@@ -161,7 +162,8 @@ extension World {
             case .partition, .cut, .flap, .splitVotes, .leaderCut, .clog, .swizzle, .loss, .bandwidth, .nat,
                 .fullCone, .symmetric, .readdress, .garbage, .spoof:
                 break
-            case .slowDisk, .jump, .oddState: break
+            case .slowDisk: if host.isStalled { revive(index) }
+            case .jump, .oddState: break
             }
         }
     }

@@ -12,7 +12,8 @@ extension World {
         let life = host.life
         for action in actions {
             switch action {
-            case .send(let payload, let destination): host.outputs.send(payload, to: destination)
+            case .send(let payload, let destination):
+                if !host.outputs.send(payload, to: destination) { injected["sendsLost", default: 0] += 1 }
             case .persist(let persisted): host.outputs.persist(persisted)
             case .verify(let ticket, let checks):
                 let answer = NodeEvent.verified(ticket: ticket, verify(checks))
@@ -32,12 +33,21 @@ extension World {
             case .notice(let notice): hear(notice, of: index)
             }
         }
+        guard !host.outputs.isOverfull else { return stall(index) }
         pump(index)
         rearm(index)
     }
 
+    /// As the real driver: it says that the disk does not keep up, and ends.
+    private func stall(_ index: Int) {
+        injected["diskStalled", default: 0] += 1
+        cut(index)
+        hosts[index].isStalled = true
+    }
+
     private func pump(_ index: Int) {
         let host = hosts[index]
+        checkOutputs(of: index)
         var leaving: [(payload: [UInt8], to: Destination)] = []
         let batch = host.outputs.pump { leaving.append(($0, $1)) }
         for (payload, destination) in leaving { leave(payload, to: destination, from: index) }
@@ -51,6 +61,16 @@ extension World {
         add(
             .committed(life: host.life), to: index,
             at: host.soon(after: now, slow ?? plan.diskMillisecondsMax))
+    }
+
+    /// What waits for the disk is bounded, by the plan's numbers and not by what the queue says of itself.
+    private func checkOutputs(of index: Int) {
+        let queue = hosts[index].outputs
+        let limits = plan.outputLimits
+        guard queue.sendsCount > limits.sendsMax || queue.count > limits.outputsMax else { return }
+        witness.report(
+            "outputs", "\(queue.sendsCount) sends and \(queue.count) outputs wait for the disk", at: now,
+            host: index)
     }
 
     func committed(_ index: Int) {

@@ -100,7 +100,9 @@ public final class World {
         var chance = Chance(seed: plan.seed)
         links = Network(plan: plan, twinned: population.twinned, fates: fates, chance: chance.split())
         air = Air(plan: plan, places: population.places)
-        hosts = population.keys.map { _ in Host(chance: chance.split()) }
+        hosts = population.keys.map { _ in
+            Host(chance: chance.split(), limits: plan.outputLimits)
+        }
         for host in Set(plan.byzantine.map(\.host)).sorted() {
             let behaviours = plan.byzantine.filter { $0.host == host }.map(\.behaviour)
             hosts[host].adversary = adversary(behaviours, chance: chance.split())

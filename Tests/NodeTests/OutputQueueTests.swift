@@ -70,6 +70,27 @@ import Wire
         #expect(seen == [.began([1]), .left(2), .began([3, 5]), .left(4)])
     }
 
+    @Test func `above its limit sends are lost and writes are not, until too much of both waits`() {
+        var queue = OutputQueue<UInt8>(limits: OutputLimits(sendsMax: 3, outputsMax: 5))
+        var seen: [Seen] = []
+        queue.persist(1)
+        pump(&queue, &seen)
+        let left = (2...5).map { queue.send([$0], to: peer) }
+        #expect(left == [true, true, false, false])
+        for byte in UInt8(6)...7 { queue.persist(byte) }
+        #expect(queue.count == 5 && queue.sendsCount == 2 && !queue.isOverfull)
+        queue.persist(8)
+        #expect(queue.isOverfull)
+        queue.committed()
+        pump(&queue, &seen)
+        #expect(seen == [.began([1]), .left(2), .left(3), .began([6, 7, 8])])
+        // Room again, once these are durable.
+        let early = queue.send([9], to: peer)
+        queue.committed()
+        let late = queue.send([10], to: peer)
+        #expect(!queue.isOverfull && !early && late)
+    }
+
     /// The rule itself, one list and no cleverness.
     private struct Model {
         var list: [(value: UInt8, isWrite: Bool)] = []

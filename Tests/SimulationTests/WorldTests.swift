@@ -47,6 +47,27 @@ import Wire
         #expect(quiet[0].deliveries < loud.deliveries * 3 / 4, "\(quiet[0].deliveries) of \(loud.deliveries)")
     }
 
+    @Test func `what a host with a slow disk says above the limit is lost, and everything else goes on`() {
+        var plan = Plan()
+        plan.waitingMax = 30
+        plan.healsAt = 10_000
+        plan.faults = [Fault(.slowDisk, at: 1_000, until: 10_000, hosts: [1], amount: 1_000)]
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.map(\.what) == [])
+        #expect(outcome.epochsFinal >= plan.epochs)
+        #expect(outcome.injected["sendsLost", default: 0] > 0 && outcome.injected["diskStalled"] == nil)
+    }
+
+    @Test func `a host whose disk takes nothing ends before its memory does, and comes back`() {
+        var plan = Plan()
+        plan.waitingMax = 5
+        plan.healsAt = 10_000
+        plan.faults = [Fault(.slowDisk, at: 1_000, until: 10_000, hosts: [1], amount: 60_000)]
+        let outcome = World(plan: plan).run()
+        #expect(outcome.violations.map(\.what) == [])
+        #expect(outcome.epochsFinal >= plan.epochs && outcome.injected["diskStalled"] == 1)
+    }
+
     /// Few: the sweep runs more of them in an optimised build.
     @Test(arguments: 1..<4) func `no fault of the swarm splits, stalls or slanders honest nodes`(
         _ seed: UInt64
