@@ -137,20 +137,41 @@ private let seeds = Array(Seed.all.prefix(3))
         #expect(Set(liars(world, 3)).isSubset(of: [world.key(1).nodeID]))
     }
 
-    @Test(arguments: seeds) func `believes no header that nobody voted for`(seed: Seed) throws {
+    /// What stands beside a header that nobody voted for.
+    enum HeaderLie: CaseIterable {
+        /// The certificate of the true one.
+        case certificateOfAnother
+        /// A certificate of its own, with the votes for the true one.
+        case votesForAnother
+    }
+
+    @Test(arguments: seeds, HeaderLie.allCases)
+    func `believes no header that nobody voted for`(seed: Seed, lie: HeaderLie) throws {
         let world = try world(seed)
+        // Each follows from the one before, so that nothing but the votes is wrong. All but the first host lie alike.
+        var forged: [Epoch: Digest] = [:]
         world.tamper = { host, message in
-            guard host == 2, case .finality(let headers) = message, headers.count > 1 else { return message }
+            guard host > 0, case .finality(let headers) = message, headers.count > 1 else { return message }
             return .finality(
                 headers.map { final in
                     var header = final.header
                     header.stateRoot = Digest(of: [1])
-                    return FinalHeader(header: header, certificate: final.certificate)
+                    if let parent = forged[header.epoch - 1] { header.parent = parent }
+                    forged[header.epoch] = header.digest
+                    var certificate = final.certificate
+                    if lie == .votesForAnother {
+                        certificate = Certificate(
+                            ballot: .finalize(header.epoch, certificate.ballot.view, header.digest),
+                            voters: certificate.voters, signatures: certificate.signatures)
+                    }
+                    return FinalHeader(header: header, certificate: certificate)
                 })
         }
         try world.start(3)
         try expectJoined(world)
-        #expect(Set(liars(world, 3)).isSubset(of: [world.key(2).nodeID]))
+        // It was told so, and saw who did.
+        let found = Set(liars(world, 3))
+        #expect(!found.isEmpty && found.isSubset(of: [world.key(1).nodeID, world.key(2).nodeID]))
     }
 
     @Test(arguments: seeds) func `is not sent after states that nobody has for ever`(seed: Seed) throws {

@@ -156,8 +156,17 @@ final class World {
     var drops: (_ payload: [UInt8], _ sender: Int, _ receiver: Int) -> Bool = { _, _, _ in false }
     /// Datagrams between different sides of a partition are lost.
     var side: [Int]
-    /// What a host's datagrams become on their way.
-    var tamper: (_ host: Int, _ message: Message) -> Message = { $1 }
+    /// What a host's messages become on their way, whole ones and those in pieces; nil: nobody lies.
+    var tamper: ((_ host: Int, _ message: Message) -> Message)?
+    /// Pieces that wait for the rest of their message, where somebody lies.
+    private var pieces: [Way: [UInt16: [UInt8]]] = [:]
+
+    private struct Way: Hashable {
+        let sender: Int
+        let receiver: Int
+        let message: Digest
+    }
+
     /// Octets sent to each host.
     var bytesTo: [Int: Int] = [:]
     private var queue: [Delivery] = []
@@ -293,9 +302,11 @@ final class World {
                 guard nodes.indices.contains(receiver), side[host] == side[receiver] else { continue }
                 bytesTo[receiver, default: 0] += payload.count
                 guard !chance.happens(lossPercent, in: 100), !drops(payload, host, receiver) else { continue }
-                let payload = tampered(payload, by: host)
-                deliver(
-                    .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver, in: 1...20)
+                for payload in tampered(payload, by: host, to: receiver) {
+                    deliver(
+                        .payload(payload, from: key(host).nodeID, self.endpoint(host)), to: receiver,
+                        in: 1...20)
+                }
             case .card, .hold, .release: break
             case .persist(let persisted): disks[host].persist(persisted)
             case .verify(let ticket, let checks):
@@ -315,16 +326,48 @@ final class World {
         }
     }
 
-    private func tampered(_ payload: [UInt8], by host: Int) -> [UInt8] {
-        guard let read = try? Payload(decoding: payload.octetBytes) else { return payload }
-        let frames = read.frames.map { frame -> Frame in
-            guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
-                return frame
-            }
-            let other = tamper(host, message)
-            return other == message ? frame : .message(other.encoded())
+    /// What comes of a payload: a message in pieces leaves when the last of them does, as only a whole one can be told from
+    /// its lie.
+    private func tampered(_ payload: [UInt8], by host: Int, to receiver: Int) -> [[UInt8]] {
+        guard let tamper, let read = try? Payload(decoding: payload.octetBytes) else { return [payload] }
+        func told(_ octets: [UInt8]) -> [Frame] {
+            Self.frames((try? Message(decoding: octets)).map { tamper(host, $0).encoded() } ?? octets)
         }
-        return frames == read.frames ? payload : Payload(frames: frames).encoded()
+        var frames: [Frame] = []
+        var more: [Frame] = []
+        for frame in read.frames {
+            switch frame {
+            case .message(let octets):
+                let told = told(octets)
+                if told.count == 1 { frames += told } else { more += told }
+            case .chunk(let chunk):
+                let way = Way(sender: host, receiver: receiver, message: chunk.message)
+                if let octets = whole(chunk, way) { more += told(octets) }
+            default: frames.append(frame)
+            }
+        }
+        if frames == read.frames { return [payload] }
+        return ((frames.isEmpty ? [] : [frames]) + more.map { [$0] }).map { Payload(frames: $0).encoded() }
+    }
+
+    /// The message, with its last piece.
+    private func whole(_ chunk: Chunk, _ way: Way) -> [UInt8]? {
+        pieces[way, default: [:]][chunk.index] = chunk.octets
+        guard let known = pieces[way], known.count == Int(chunk.count) else { return nil }
+        pieces[way] = nil
+        return (0..<chunk.count).flatMap { known[$0]! }
+    }
+
+    private static func frames(_ octets: [UInt8]) -> [Frame] {
+        guard octets.count > Frame.messageByteCountMax else { return [.message(octets)] }
+        let starts = Array(stride(from: 0, to: octets.count, by: Chunk.byteCountMax))
+        return starts.enumerated().map { index, start in
+            let end = min(start + Chunk.byteCountMax, octets.count)
+            return .chunk(
+                Chunk(
+                    message: Digest(of: octets), index: UInt16(index), count: UInt16(starts.count),
+                    octets: Array(octets[start..<end])))
+        }
     }
 
     func deliver(_ event: NodeEvent, to host: Int, in milliseconds: ClosedRange<Int>) {
