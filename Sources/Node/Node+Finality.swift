@@ -216,6 +216,9 @@ extension Node {
         {
             refuseFetched(at: now)
             count(.inconsistentContents)
+            // Peers say the same again with whatever they say of later epochs.
+            guard refusedHeader != digest else { return }
+            refusedHeader = digest
             return actions.append(
                 .notice(
                     .alarm(

@@ -118,6 +118,8 @@ public final class Node {
     /// The workers check a header of this epoch; one at a time.
     var checkedFinality: Epoch?
     var nextFinalityRequest: Instant = .origin
+    /// The last certified header that the checkpoint contradicts.
+    var refusedHeader: Digest?
     /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
     var knownFinal: (epoch: Epoch, at: NodeID)?
     var hasSaidUnregistered = false

@@ -60,7 +60,8 @@ extension World {
         settings.delta = .milliseconds(plan.deltaMilliseconds)
         settings.learnsEndpoint = true
         settings.votesFrom = host.votesFrom
-        settings.resigns = !population.twinned.contains(face)
+        // An adversary's key signs what its node does not know of.
+        settings.resigns = host.isHonest
         settings.softwareVersion = host.softwareVersion
         // In the clear a datagram that was changed on its way comes from whom it names, where a session would have dropped it.
         settings.provesSenders = plan.sealed || !plan.changesDatagrams

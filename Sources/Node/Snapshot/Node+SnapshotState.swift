@@ -183,14 +183,19 @@ extension Node {
                     .adopted(
                         last.final.header.epoch, parts: sync.parts, byteCount: sync.byteCount,
                         milliseconds: (now - sync.began).milliseconds))))
-        // None of this machine's votes is about an epoch that it comes to by a snapshot.
-        let certificate = last.final.certificate
-        if isVoter, settings.resigns, let seat = adopted.parentCommittee.index(of: id),
-            certificate.voters.contains(where: { Int($0) == seat })
-        {
-            resign(over: "\(certificate.ballot)", &actions)
+        let certificates = list.map(\.final.certificate) + blocks.compactMap(\.body.parentCertificate)
+        if let doubled = certificates.first(where: { hasVoted(in: $0, adopted) }) {
+            resign(over: "\(doubled.ballot)", &actions)
         }
         adopt(adopted, evidence: last.pool, at: now, &actions)
+    }
+
+    /// Whether the own key stands in a certificate of an epoch that this machine did not come to by blocks, and so did not vote in.
+    private func hasVoted(in certificate: Certificate, _ adopted: Chain) -> Bool {
+        guard isVoter, settings.resigns, certificate.ballot.epoch > chain.openEpoch,
+            let seat = adopted.ledger.knownCommittee(for: certificate.ballot.epoch)?.index(of: id)
+        else { return false }
+        return certificate.voters.contains { Int($0) == seat }
     }
 
     /// The chain goes on from there.
