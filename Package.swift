@@ -84,7 +84,8 @@ let package = Package(
         // Floor 3: the composition, still without I/O, and the store's tables.
         room(
             "Node", "Bytes", "Chance", "Consensus", "Coverage", "Dissemination", "Geo", "Identity", "Ledger",
-            "Membership", "Reconciliation", "Rules", "Session", "Wire"),
+            "Membership", "Reconciliation", "Rules", "Session", "Wire",
+            .product(name: "HeapModule", package: "swift-collections")),
         room("Records", "Bytes", "Geo", "Identity", "Store", "Wire"),
         // Floor 4: the real world.
         room("Radio", "Bytes", "Chance", "Geo", nio("NIOCore"), nio("NIOPosix")),

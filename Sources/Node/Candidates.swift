@@ -153,20 +153,27 @@ struct Candidates {
         }
     }
 
-    /// Whether a header that waits for its bundles names this one.
-    func name(_ bundle: Digest) -> Bool {
-        list.contains { candidate in
+    /// Whether a header that waits for its bundles names this one, or that its author said two things.
+    func name(_ bundle: Bundle) -> Bool {
+        let items = Self.items(of: bundle)
+        return list.contains { candidate in
             guard case .needsBundles(let contents) = candidate.stage else { return false }
-            return candidate.absent?.contains(bundle) ?? contents.items.contains { $0.item == bundle }
+            if let absent = candidate.absent { return items.contains { absent.contains($0) } }
+            return contents.items.contains { items.contains($0.item) }
         }
     }
 
+    /// What may stand for it in a list.
+    private static func items(of bundle: Bundle) -> [Digest] {
+        [bundle.id, EvidenceEntry.conflictItem(author: bundle.author, epoch: bundle.epoch)]
+    }
+
     /// The items of the header that is final and waits for this bundle, if there is one.
-    func owed(_ bundle: Digest) -> Set<Digest>? {
+    func owed(_ bundle: Bundle) -> Set<Digest>? {
         for candidate in list where candidate.certificate != nil {
             guard case .needsBundles(let contents) = candidate.stage else { continue }
             let items = Set(contents.items.map(\.item))
-            if items.contains(bundle) { return items }
+            if Self.items(of: bundle).contains(where: { items.contains($0) }) { return items }
         }
         return nil
     }

@@ -1,43 +1,105 @@
 import Bytes
 import Chance
+import HeapModule
 import Identity
 import Rules
 import Wire
 
+/// How much of an epoch's evidence is held, and whose, where there is more: twice what a block may have, of the authors who rank
+/// first. A block is filled in that very order, so that what is left out here is left out of every full block, and the other half
+/// is for what others' blocks have and this node's own would not.
+struct EvidenceRoom {
+    let authorsMax: Int
+    let byteCountMax: Int
+    /// R(e). It is known before any evidence of e: nothing of an epoch is taken before the block before it is final.
+    let randomness: Digest
+
+    init(_ parameters: Parameters, randomness: Digest) {
+        authorsMax = 2 * Int(parameters.bundlesMax)
+        byteCountMax = 2 * Int(parameters.evidenceBytesMax)
+        self.randomness = randomness
+    }
+}
+
 /// The bundles a node holds of one epoch: at most two an author, and when the first of each came.
+///
+/// Above its room the authors who rank last go, with all they said. Nobody who ranks after them is taken in any more: so what is held
+/// depends on what came, and not on the order in which it did, and nodes that compare their pools end with equal ones. The own bundle
+/// goes like any other: what its author owes others, its own store holds.
 struct EvidencePool {
     private struct Slot {
         var first: Bundle
         var firstID: Digest
         var second: Bundle?
         var heldSince: Instant
+        /// What it counts for in a block.
+        var byteCount: Int
+    }
+
+    private struct Ranked: Comparable {
+        let rank: Digest
+        let author: NodeID
+
+        static func < (left: Ranked, right: Ranked) -> Bool { left.rank < right.rank }
+    }
+
+    /// Once there was no room for somebody.
+    private struct Ranking {
+        var held: Heap<Ranked>
+        /// The lowest rank without room.
+        var limit: Digest
     }
 
     let epoch: Epoch
+    /// Nil where all that comes is asked for.
+    let room: EvidenceRoom?
+    private var ranking: Ranking?
+    private var byteCount = 0
+    /// Ids of bundles for which there is no room any more, until they are taken from here.
+    private var dropped: [Digest] = []
     private var slots: [NodeID: Slot] = [:]
     private var authorByID: [Digest: NodeID] = [:]
     /// Of whom two bundles are held, by the item that stands for both.
     private var conflicts: [Digest: NodeID] = [:]
-    /// Bundles beyond two an author that a header names: held because the network may have agreed on them.
+    /// Bundles beyond two an author, and of authors without room, that a header names: held because the network may have agreed
+    /// on them.
     private var asked: [Digest: Bundle] = [:]
+    private var askedByteCount = 0
     /// Of each author, in the order in which they came.
     private var askedOf: [NodeID: [Digest]] = [:]
-    static let askedMax = 4_096
+    static let askedMin = 4_096
     /// So that one author's leave room for others': each header names one of an author.
     static let askedOfAuthorMax = 8
 
-    init(epoch: Epoch) {
+    init(epoch: Epoch, room: EvidenceRoom? = nil) {
         self.epoch = epoch
+        self.room = room
     }
 
     var count: Int { slots.count }
+    /// Without those that were asked for.
+    var bundleCount: Int { authorByID.count }
     var askedCount: Int { asked.count }
 
+    /// There is room for a whole block at least, two bundles an entry: of what it names nothing may be held otherwise.
+    var askedMax: Int { max(Self.askedMin, room?.authorsMax ?? 0) }
+    private var askedByteCountMax: Int {
+        max(Self.askedMin * Bundle.byteCountMax, room?.byteCountMax ?? 0)
+    }
+
     func assertInvariants() {
-        precondition(asked.count <= Self.askedMax)
+        precondition(asked.count <= askedMax && askedByteCount <= askedByteCountMax)
+        precondition(askedByteCount == asked.values.reduce(0) { $0 + $1.encoded().count })
+        precondition(byteCount == slots.values.reduce(0) { $0 + $1.byteCount })
+        if let room { precondition(slots.count <= room.authorsMax && byteCount <= room.byteCountMax) }
+        if let ranking {
+            precondition(ranking.held.count == slots.count)
+            precondition(slots.keys.allSatisfy { !isOutranked($0) })
+        }
         precondition(asked.count == askedOf.values.reduce(0) { $0 + $1.count })
         precondition(authorByID.count == slots.values.reduce(0) { $0 + ($1.second == nil ? 1 : 2) })
-        precondition(conflicts.count == slots.values.count { $0.second != nil })
+        precondition(
+            conflicts.count == Set(slots.keys).union(askedOf.keys).count { hasConflict($0) })
         for (author, slot) in slots {
             precondition(slot.first.author == author && slot.first.epoch == epoch)
             precondition(authorByID[slot.firstID] == author)
@@ -48,39 +110,83 @@ struct EvidencePool {
     func contains(_ id: Digest) -> Bool { authorByID[id] != nil || asked[id] != nil }
 
     /// Whether another bundle of this author would be kept.
-    func hasRoom(for author: NodeID) -> Bool { slots[author]?.second == nil }
+    func hasRoom(for author: NodeID) -> Bool { slots[author]?.second == nil && !isOutranked(author) }
 
-    /// Keeps a verified third bundle of an author, which a header names; false if it is known or one too many.
+    /// Whether there is no room for this author, as so many rank before it.
+    func isOutranked(_ author: NodeID) -> Bool {
+        guard let ranking, let room else { return false }
+        return ranking.limit <= Randomness.rank(of: author, randomness: room.randomness)
+    }
+
+    /// What went since this was asked last.
+    mutating func takeDropped() -> [Digest] {
+        defer { dropped = [] }
+        return dropped
+    }
+
+    /// Keeps a verified bundle that a header names and for which there is no other room; false if it is known or one too many.
     /// - Parameter owed: What the network has agreed on, if this bundle is of it: there is always room for that, and others give way.
-    mutating func insertAsked(_ bundle: Bundle, owed: Set<Digest>? = nil) -> Bool {
+    mutating func insertAsked(
+        _ bundle: Bundle, owed: @autoclosure () -> Set<Digest>? = nil
+    ) -> Bool {
         guard !contains(bundle.id) else { return false }
         if askedOf[bundle.author, default: []].count >= Self.askedOfAuthorMax {
-            guard let owed, let other = askedOf[bundle.author]!.first(where: { !owed.contains($0) })
+            guard let owed = owed(), let other = askedOf[bundle.author]!.first(where: { !owed.contains($0) })
             else { return false }
             dropAsked(other)
-        } else if asked.count >= Self.askedMax {
-            guard let owed, let other = asked.keys.filter({ !owed.contains($0) }).min() else { return false }
+        }
+        let size = bundle.encoded().count
+        while asked.count >= askedMax || askedByteCount + size > askedByteCountMax {
+            guard let owed = owed(), let other = superfluous(beside: owed) else { return false }
             dropAsked(other)
         }
         askedOf[bundle.author, default: []].append(bundle.id)
         asked[bundle.id] = bundle
+        askedByteCount += size
+        noteConflict(of: bundle.author)
         return true
     }
 
-    private mutating func dropAsked(_ id: Digest) {
-        let author = asked.removeValue(forKey: id)!.author
-        askedOf[author]!.removeAll { $0 == id }
-        if askedOf[author]!.isEmpty { askedOf[author] = nil }
+    /// Of what was asked for, the lowest that none of these items stands for.
+    private func superfluous(beside owed: Set<Digest>) -> Digest? {
+        asked.filter { id, bundle in
+            !owed.contains(id)
+                && !owed.contains(EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch))
+        }.keys.min()
     }
 
-    /// Keeps a verified bundle; false if it is known or one too many.
+    private mutating func dropAsked(_ id: Digest) {
+        let bundle = asked.removeValue(forKey: id)!
+        askedByteCount -= bundle.encoded().count
+        askedOf[bundle.author]!.removeAll { $0 == id }
+        if askedOf[bundle.author]!.isEmpty { askedOf[bundle.author] = nil }
+        noteConflict(of: bundle.author)
+    }
+
+    /// Whether two bundles of an author are held in whatever place.
+    private func hasConflict(_ author: NodeID) -> Bool {
+        slots[author]?.second != nil || askedOf[author, default: []].count > 1
+    }
+
+    private mutating func noteConflict(of author: NodeID) {
+        let item = EvidenceEntry.conflictItem(author: author, epoch: epoch)
+        conflicts[item] = hasConflict(author) ? author : nil
+    }
+
+    private func conflict(of author: NodeID) -> EvidenceEntry? {
+        if let slot = slots[author], let second = slot.second { return .conflict(slot.first, second) }
+        let ids = askedOf[author, default: []].sorted()
+        guard ids.count > 1, let first = asked[ids[0]], let second = asked[ids[1]] else { return nil }
+        return .conflict(first, second)
+    }
+
+    /// Keeps a verified bundle; false if it is known or one too many, or if there is no room for its author.
     mutating func insert(_ bundle: Bundle, at now: Instant) -> Bool {
         precondition(bundle.epoch == epoch)
         let id = bundle.id
-        guard authorByID[id] == nil else { return false }
+        guard authorByID[id] == nil, !isOutranked(bundle.author) else { return false }
         if var slot = slots[bundle.author] {
             guard slot.second == nil else { return false }
-            conflicts[EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] = bundle.author
             // A conflict names the lower id first, so that it has one encoding.
             if id < slot.firstID {
                 slot.second = slot.first
@@ -89,12 +195,47 @@ struct EvidencePool {
             } else {
                 slot.second = bundle
             }
+            byteCount -= slot.byteCount
+            slot.byteCount = EvidenceEntry.conflict(slot.first, slot.second!).byteCount
+            byteCount += slot.byteCount
             slots[bundle.author] = slot
+            noteConflict(of: bundle.author)
         } else {
-            slots[bundle.author] = Slot(first: bundle, firstID: id, second: nil, heldSince: now)
+            let size = EvidenceEntry.bundle(bundle).byteCount
+            slots[bundle.author] = Slot(
+                first: bundle, firstID: id, second: nil, heldSince: now, byteCount: size)
+            byteCount += size
+            if ranking != nil { ranking!.held.insert(ranked(bundle.author)) }
         }
         authorByID[id] = bundle.author
-        return true
+        makeRoom()
+        return authorByID[id] != nil
+    }
+
+    private func ranked(_ author: NodeID) -> Ranked {
+        Ranked(rank: Randomness.rank(of: author, randomness: room!.randomness), author: author)
+    }
+
+    /// Lets go who ranks last until what is left has room. Up to then nobody's rank is computed.
+    private mutating func makeRoom() {
+        guard let room else { return }
+        while slots.count > room.authorsMax || byteCount > room.byteCountMax {
+            var held = ranking?.held ?? Heap(slots.keys.map(ranked))
+            ranking = nil
+            guard let last = held.popMax() else { return }
+            ranking = Ranking(held: held, limit: last.rank)
+            drop(last.author)
+        }
+    }
+
+    private mutating func drop(_ author: NodeID) {
+        guard let slot = slots.removeValue(forKey: author) else { return }
+        byteCount -= slot.byteCount
+        for id in [slot.firstID, slot.second?.id].compactMap({ $0 }) {
+            authorByID[id] = nil
+            dropped.append(id)
+        }
+        if slot.second != nil { noteConflict(of: author) }
     }
 
     /// What is held of one author.
@@ -114,14 +255,14 @@ struct EvidencePool {
             if slot.firstID == item.item { return .bundle(slot.first) }
             return slot.second.map { .bundle($0) }
         }
-        return conflicts[item.item].flatMap { entry(of: $0) }
+        return conflicts[item.item].flatMap { conflict(of: $0) }
     }
 
     /// What stands for a bundle in a list, if it is held: itself, and its author's conflict.
     func items(of bundle: Bundle) -> [Digest] {
-        let hasSecond = slots[bundle.author]?.second != nil
-        return (contains(bundle.id) ? [bundle.id] : [])
-            + (hasSecond ? [EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] : [])
+        (contains(bundle.id) ? [bundle.id] : [])
+            + (hasConflict(bundle.author)
+                ? [EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch)] : [])
     }
 
     /// The bundles behind an item, for a peer that asks for it.
@@ -129,7 +270,7 @@ struct EvidencePool {
         if let author = authorByID[item], let slot = slots[author] {
             return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
         }
-        return conflicts[item].flatMap { entry(of: $0) }?.bundles ?? []
+        return conflicts[item].flatMap { conflict(of: $0) }?.bundles ?? []
     }
 
     /// Everything held, ordered by author; above the limits the authors lowest by BLAKE2b(R(e) ‖ author).

@@ -68,6 +68,12 @@ struct Chain {
 
     var nextCommittee: Committee { ledger.nextFixedCommittee }
 
+    /// An empty pool for the open epoch's evidence.
+    var emptyPool: EvidencePool {
+        EvidencePool(
+            epoch: openEpoch, room: EvidenceRoom(genesis.parameters, randomness: randomness))
+    }
+
     func verifyVRF(_ key: VRFPublicKey, _ proof: VRFProof, _ alpha: [UInt8]) -> VRFOutput? {
         let check = VRFCheckKey(key: key, proof: proof, alpha: alpha)
         if let known = vrfOutputs[check] { return known }

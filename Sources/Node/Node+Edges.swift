@@ -234,7 +234,10 @@ extension Node {
             return say(.bundle(id, .held), to: sender, &actions)
         }
         guard chain.mayAuthor(bundle.author), pool.hasRoom(for: bundle.author) else {
-            count(chain.mayAuthor(bundle.author) ? .thirdBundle : .unregisteredAuthor)
+            let isOutranked = pool.isOutranked(bundle.author)
+            count(
+                !chain.mayAuthor(bundle.author)
+                    ? .unregisteredAuthor : isOutranked ? .outranked : .thirdBundle)
             return say(.bundle(id, .refused), to: sender, &actions)
         }
         guard edges.tickets.count < EdgeDesk.ticketsMax, tickets.count < Self.ticketsMax else {

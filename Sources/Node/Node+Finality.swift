@@ -49,7 +49,7 @@ extension Node {
         }
         previousPool = pool
         run(reconciliation: .cleared(.evidence(pool.epoch)), at: now, &actions)
-        pool = EvidencePool(epoch: chain.openEpoch)
+        pool = chain.emptyPool
         candidates.removeAll()
         let includesOwn = block.evidence.contains { $0.author == id }
         run(coverage: .final(epoch: epoch, includesOwnBundle: includesOwn), at: now, &actions)

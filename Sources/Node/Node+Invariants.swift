@@ -64,7 +64,7 @@ extension Node {
         // Each candidate that is final has one more place.
         let finals = candidates.list.count { $0.certificate != nil }
         // Two reveals of two bundles an author, and of what was being verified when its second came.
-        let vrfMax = 4 * authorsMax + 2 * (Self.ticketsMax + EvidencePool.askedMax)
+        let vrfMax = 4 * authorsMax + 2 * (Self.ticketsMax + pool.askedMax)
         var gauges: [(name: String, value: Int, limit: Int)] = [
             ("node.peers", peers.count, settings.membership.activeMax),
             ("node.tickets", tickets.count, Self.ticketsMax + Self.owedTicketsMax),
@@ -82,8 +82,8 @@ extension Node {
             ("node.recentBlocks", chain.recent.count, 2),
             ("node.vrfOutputs", chain.vrfOutputs.count, vrfMax),
             ("node.earlierOutputs", chain.earlierOutputs.count, vrfMax),
-            ("evidence.authors", pool.count, authorsMax),
-            ("evidence.asked", pool.askedCount, EvidencePool.askedMax),
+            ("evidence.authors", pool.count, min(authorsMax, pool.room?.authorsMax ?? authorsMax)),
+            ("evidence.asked", pool.askedCount, pool.askedMax),
             ("transactions", transactions.count, TransactionPool.countMax),
             ("snapshots.served", snapshots.served.count, Snapshots.servedMax),
             (
@@ -123,6 +123,9 @@ extension Node {
         precondition(due.membership <= membership.deadline, "membership would wake too late")
         precondition(due.dissemination <= dissemination.deadline, "dissemination would wake too late")
         precondition(isHalted || due.reconciler <= reconciler.deadline, "reconciliation would wake too late")
+        precondition(
+            isHalted || reconciler.count(of: .evidence(pool.epoch)) == pool.bundleCount,
+            "what is compared is what is held")
         precondition(isHalted || reconciler.connected.allSatisfy { endpoints[$0] != nil })
         precondition(isHalted || due.simplex <= simplex.deadline, "consensus would wake too late")
         precondition(due.coverage <= coverage.deadline, "coverage would wake too late")

@@ -270,8 +270,8 @@ extension Node {
             return run(dissemination: .refused(short), at: now, &actions)
         }
         if pool.contains(bundle.id) { return run(dissemination: .accepted(short), at: now, &actions) }
-        guard pool.hasRoom(for: bundle.author) || candidates.name(bundle.id) else {
-            count(.thirdBundle)
+        guard pool.hasRoom(for: bundle.author) || candidates.name(bundle) else {
+            count(pool.isOutranked(bundle.author) ? .outranked : .thirdBundle)
             decline(bundle, at: now, &actions)
             return run(dissemination: .refused(short), at: now, &actions)
         }

@@ -122,11 +122,14 @@ extension Node {
 
     // MARK: What is compared
 
-    /// Takes a verified bundle into the open epoch's evidence; false if it is known or one too many.
+    /// Takes a verified bundle into the open epoch's evidence; false if it is known or one too many, or if there is no room for it.
     func hold(_ bundle: Bundle, at now: Instant, _ actions: inout [NodeAction]) -> Bool {
-        guard pool.insert(bundle, at: now) else { return false }
-        run(reconciliation: .inserted(.evidence(bundle.epoch), bundle.id), at: now, &actions)
-        return true
+        let isHeld = pool.insert(bundle, at: now)
+        if isHeld { run(reconciliation: .inserted(.evidence(bundle.epoch), bundle.id), at: now, &actions) }
+        for id in pool.takeDropped() {
+            run(reconciliation: .removed(.evidence(bundle.epoch), id), at: now, &actions)
+        }
+        return isHeld
     }
 
     /// A peer sent it, and it is of no use here.

@@ -35,10 +35,12 @@ extension Node {
             let isNew = hold(bundle, at: now, &actions)
             if isNew {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
-            } else if candidates.name(bundle.id),
-                pool.insertAsked(bundle, owed: candidates.owed(bundle.id))
+            } else if candidates.name(bundle),
+                pool.insertAsked(bundle, owed: candidates.owed(bundle))
             {
                 actions.append(.persist(.bundle(bundle, isOwn: false)))
+            } else if !pool.contains(bundle.id) {
+                decline(bundle, at: now, &actions)
             }
             if let short { run(dissemination: .accepted(short), at: now, &actions) }
             if let replyTo {

@@ -152,13 +152,15 @@ public final class Node {
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot, shared: sharedWork)
         isVoter = chain.openEpoch >= settings.votesFrom
-        pool = EvidencePool(epoch: chain.openEpoch)
+        pool = chain.emptyPool
         // What a disk changed is nobody's word: others' bundles are fetched again, the own one cannot be made anew.
         candidates.restore(boot.candidates, epoch: chain.openEpoch)
         for bundle in boot.bundles
         where bundle.epoch == chain.openEpoch && Self.check(of: bundle, network: network).holds {
-            if !pool.insert(bundle, at: now), candidates.name(bundle.id) { _ = pool.insertAsked(bundle) }
+            if !pool.insert(bundle, at: now), candidates.name(bundle) { _ = pool.insertAsked(bundle) }
         }
+        // No other machine has heard of them.
+        _ = pool.takeDropped()
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
         if isRemoved(.sameBundleAgain) { ownBundle = nil }
         if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds

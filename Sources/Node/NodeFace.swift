@@ -336,4 +336,6 @@ public enum Drop: Int, CaseIterable, Sendable {
     case handedOn
     /// A peer asks for more than could be sent to it.
     case overAsked
+    /// By an author for whom an epoch's evidence has no room, as so many others rank before it.
+    case outranked
 }

@@ -116,6 +116,9 @@ public struct Reconciler: Sendable {
         order.reduce(.never) { min($0, peers[$1]!.deadline) }
     }
 
+    /// How many items of a kind are held.
+    public func count(of kind: SetKind) -> Int { items[kind]?.count ?? 0 }
+
     /// The peers whose sets are made equal with these, in the order of their keys.
     public var connected: [NodeID] { order }
 

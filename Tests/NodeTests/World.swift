@@ -294,7 +294,7 @@ final class World {
         carryOut(actions, of: host)
     }
 
-    private func carryOut(_ actions: [NodeAction], of host: Int) {
+    func carryOut(_ actions: [NodeAction], of host: Int) {
         for action in actions {
             switch action {
             case .send(let payload, let destination):

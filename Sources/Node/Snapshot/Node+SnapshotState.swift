@@ -207,7 +207,7 @@ extension Node {
         checkedFinality = nil
         recentFinals = chain.last.map { [$0] } ?? []
         previousPool = evidence
-        pool = EvidencePool(epoch: chain.openEpoch)
+        pool = chain.emptyPool
         candidates.removeAll()
         fetched.removeAll()
         transactions.prune(ledger: chain.ledger)
