@@ -158,7 +158,7 @@ extension Ledger {
         return nil
     }
 
-    private static func place(of account: NodeID, randomness: Digest) -> Digest {
+    static func place(of account: NodeID, randomness: Digest) -> Digest {
         var writer = ByteWriter(capacity: 64)
         if !isRemoved(.transactionOrder) { randomness.encode(to: &writer) }
         account.encode(to: &writer)

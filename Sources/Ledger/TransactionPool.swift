@@ -7,6 +7,11 @@ public import Wire
 /// between nonces are allowed, because gossip reorders; a block takes no more than what follows on the
 /// account's last nonce. A full pool gives up the cheapest last transaction of an account for one that pays
 /// more.
+///
+/// Unstakings come first whatever they pay (see `Unstakings.swift`): one takes the place of anything else with its
+/// nonce and gives way to nothing but an unstaking that pays more, and an account's next is not given up by a full
+/// pool. So pools that have been offered one of an account hold one, in whatever order they were offered what: who
+/// regrets it stakes again.
 public struct TransactionPool: Sendable {
     /// Eight full blocks; at 1 KiB each, 8 MiB.
     public static let countMax = 8 * 1_024
@@ -52,20 +57,32 @@ public struct TransactionPool: Sendable {
         let own = waiting[transaction.account] ?? []
         if let fault = fault(of: transaction, behind: own, ledger: ledger, epoch: epoch) { return fault }
         if let index = own.firstIndex(where: { $0.nonce == transaction.nonce }) {
-            let old = own[index].fee
-            let raise = max(1, old / Self.raiseDivisor)
-            guard transaction.fee >= old, transaction.fee - old >= raise else { return .feeTooLow }
+            if let fault = Self.fault(of: transaction, inPlaceOf: own[index]) { return fault }
             remove(own[index])
         } else if own.count >= Self.perAccountMax {
             return .poolFull
         } else if count >= Self.countMax {
-            guard let cheapest = cheapestLast(but: transaction.account), cheapest.fee < transaction.fee else {
-                return .poolFull
-            }
+            guard let cheapest = cheapestLast(but: transaction.account, ledger: ledger),
+                ledger.isNextUnstaking(transaction) || cheapest.fee < transaction.fee
+            else { return .poolFull }
             remove(cheapest)
         }
         add(transaction, id: id)
         return nil
+    }
+
+    /// Why it does not replace another with its nonce.
+    private static func fault(
+        of transaction: Transaction, inPlaceOf old: Transaction
+    ) -> TransactionFault? {
+        switch (old.kind.isUnstaking, transaction.kind.isUnstaking) {
+        case (false, true): return nil
+        // No fee would do.
+        case (true, false): return .wrongNonce
+        default:
+            let raise = max(1, old.fee / raiseDivisor)
+            return transaction.fee >= old.fee && transaction.fee - old.fee >= raise ? nil : .feeTooLow
+        }
     }
 
     /// Why it could not stand in block `epoch` behind those of its account that wait before it.
@@ -91,11 +108,23 @@ public struct TransactionPool: Sendable {
         }
     }
 
+    /// The accounts whose unstaking is due in block `epoch` on this ledger, ascending.
+    public func unstakers(ledger: Ledger, epoch: Epoch) -> [NodeID] {
+        waiting.filter { account, own in
+            let last = ledger.account(account).nonce
+            return own.first { $0.nonce > last }.map { ledger.isDueUnstaking($0, at: epoch) } ?? false
+        }.keys.sorted()
+    }
+
     /// At most `max` transactions for block `epoch` on this ledger, in the order of execution, executable as
-    /// they stand: those that pay most, each behind those of its account that it waits for.
+    /// they stand: unstakings that are due, as far as they come first, and those that pay most, each behind those of
+    /// its account that it waits for.
     public func select(max: Int, randomness: Digest, ledger: Ledger, epoch: Epoch) -> [Transaction] {
+        let first = Set(
+            Ledger.firstUnstakers(
+                of: unstakers(ledger: ledger, epoch: epoch), room: max, randomness: randomness))
         var offers: [Offer] = waiting.keys.sorted().flatMap { account in
-            self.offers(of: account, after: ledger.account(account).nonce)
+            self.offers(of: account, after: ledger.account(account).nonce, isFirst: first.contains(account))
         }
         offers.sort()
         offers = executable(of: offers, ledger: ledger, epoch: epoch)
@@ -169,7 +198,8 @@ public struct TransactionPool: Sendable {
 
     // MARK: Parts
 
-    /// A transaction with the least fee of the chain up to it: sorting by it never parts a chain.
+    /// A transaction with the least fee of the chain up to it: sorting by it never parts a chain. An unstaking that comes
+    /// first stands as if nothing paid more, and holds back nothing behind it.
     private struct Offer: Comparable {
         let transaction: Transaction
         let fee: Amount
@@ -182,22 +212,23 @@ public struct TransactionPool: Sendable {
     }
 
     /// What follows on nonce `last` without a gap.
-    private func offers(of account: NodeID, after last: UInt64) -> [Offer] {
+    private func offers(of account: NodeID, after last: UInt64, isFirst: Bool) -> [Offer] {
         var offers: [Offer] = []
         var fee = Amount.max
         for transaction in waiting[account]! where transaction.nonce > last {
             guard transaction.nonce == last + UInt64(offers.count) + 1 else { break }
-            fee = min(fee, transaction.fee)
+            if !isFirst || !offers.isEmpty { fee = min(fee, transaction.fee) }
             offers.append(Offer(transaction: transaction, fee: fee))
         }
         return offers
     }
 
-    private func cheapestLast(but account: NodeID) -> Transaction? {
+    private func cheapestLast(but account: NodeID, ledger: Ledger) -> Transaction? {
         var cheapest: Transaction?
         // The minimum by a total order: the dictionary's own does not matter.
         for (other, own) in waiting where other != account {
             let last = own.last!
+            if ledger.isNextUnstaking(last) { continue }
             if let best = cheapest, (best.fee, best.account) < (last.fee, last.account) { continue }
             cheapest = last
         }
