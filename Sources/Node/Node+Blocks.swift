@@ -109,8 +109,7 @@ extension Node {
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false
                 let judgement: Simplex.Judgement =
-                    candidate.isSubjective && !isRemoved(.inclusion) && isUnfair(block)
-                    ? .subjectivelyRejected : .valid
+                    candidate.isSubjective && isUnfair(block) ? .subjectivelyRejected : .valid
                 remember(block, digest, &actions)
                 run(
                     simplex: .judged(epoch: block.header.epoch, digest: digest, judgement), at: now, &actions)
@@ -137,12 +136,25 @@ extension Node {
         actions.append(.persist(.candidate(block.contents, dropping: dropped)))
     }
 
-    /// Rule 2's subjective reasons: the block leaves out an author whose bundle was here in good time, or holds
-    /// a location that this machine finds geometrically wrong.
-    ///
+    /// Rule 2's subjective reasons: the block leaves out an author whose bundle was here in good time or an unstaking that
+    /// was here before the window, or holds a location that this machine finds geometrically wrong.
+    private func isUnfair(_ block: Block) -> Bool {
+        if !isRemoved(.inclusion),
+            leavesOutAuthors(block)
+                || block.body.transactions.contains(where: {
+                    implausibleLocation(in: $0, ofBlock: true) != nil
+                })
+        {
+            return true
+        }
+        return !isRemoved(.unstakingInclusion)
+            && chain.ledger.owes(
+                unstakersDue, besides: block.body.transactions, randomness: chain.randomness)
+    }
+
     /// A block that is full leaves out those that rank last. Its leader may know of authors that are not known here, and their
     /// entries may be the largest.
-    private func isUnfair(_ block: Block) -> Bool {
+    private func leavesOutAuthors(_ block: Block) -> Bool {
         let grace = Duration.milliseconds(Int64(genesis.parameters.epochMilliseconds)) / 8
         let latest = Instant(nanoseconds: windowEnds.nanoseconds - grace.nanoseconds)
         let included = block.evidence.map(\.author)
@@ -151,16 +163,13 @@ extension Node {
             while place < included.count, included[place] < author { place += 1 }
             return place == included.count || included[place] != author
         }
-        if !missing.isEmpty {
-            if !block.evidence.isFull(genesis.parameters) { return true }
-            func rank(_ author: NodeID) -> Digest {
-                Randomness.rank(of: author, randomness: chain.randomness)
-            }
-            if let last = included.map(rank).max(), missing.contains(where: { rank($0) < last }) {
-                return true
-            }
+        guard !missing.isEmpty else { return false }
+        if !block.evidence.isFull(genesis.parameters) { return true }
+        func rank(_ author: NodeID) -> Digest {
+            Randomness.rank(of: author, randomness: chain.randomness)
         }
-        return block.body.transactions.contains { implausibleLocation(in: $0, ofBlock: true) != nil }
+        guard let last = included.map(rank).max() else { return false }
+        return missing.contains { rank($0) < last }
     }
 
     /// What workers check of a body before it is executed.

@@ -110,6 +110,8 @@ extension Node {
         noteOpenForEdges(epoch, at: now)
         leaders = Simplex.leaders(of: committee, randomness: chain.previousRandomness)
         windowEnds = now + window
+        // Everybody has the whole window to hear of them.
+        unstakersDue = transactions.unstakers(ledger: chain.ledger, epoch: epoch)
         gathering = Gathering(from: windowEnds)
         run(reconciliation: .opened(.evidence(epoch)), at: now, &actions)
         for bundle in pool.bundles {

@@ -108,6 +108,8 @@ public final class Node {
     /// What is asked of this node by peers.
     var answerDesk = AnswerDesk()
     var windowEnds: Instant = .never
+    /// The accounts whose unstakings were here, and due in the open epoch's block, when its window began.
+    var unstakersDue: [NodeID] = []
     var ownBundle: Bundle?
     /// Finalised headers fetched ahead of execution, ascending from the open epoch.
     var fetched: [FinalHeader] = []

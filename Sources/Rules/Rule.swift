@@ -15,6 +15,8 @@
     case notarizeExecuted
     /// "The block lacks an entry for an author whose valid bundle I held": a leader cannot censor.
     case inclusion
+    /// "Or an unstaking that I held before the window": nor keep stake locked.
+    case unstakingInclusion
     /// "Finalize(v,d): N[v] = d, notarized[v] = d."
     case finalizeOwnNotarized
     /// "★ Not nullified[v]", of finalizing.

@@ -38,7 +38,8 @@ package struct Hunt: Sendable {
     private static func hunt(for rule: Rule) -> Hunt {
         switch rule {
         case .proposeJustified, .notarizeJustified, .notarizeOnce, .notarizeExecuted, .inclusion,
-            .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart, .summaries,
+            .unstakingInclusion, .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart,
+            .summaries,
             .gathering:
             consensus(rule)
         case .durableBeforeSent, .contentsDurable, .copyObserves, .copySignsNoBundle, .sameBundleAgain,
@@ -97,6 +98,15 @@ package struct Hunt: Sendable {
             Hunt(rule, "a censoring leader") { plan in
                 plan.byzantine = [Byzantine(host: 0, .censoringLeader)]
                 plan.expects.everyBundle = true
+            }
+        case .unstakingInclusion:
+            Hunt(rule, "one with much stake, who hears of no unstaking", seeds: 60) { plan in
+                plan.byzantine = [Byzantine(host: 0, .unstakingCensor)]
+                plan.stakes = [4, 3, 3, 3]
+                plan.clients.transfersPerSecond = 2
+                plan.clients.changesPercent = 100
+                plan.clients.leavers = 3
+                plan.expects.unstakingEpochsMax = 2
             }
         case .timersAfterRestart:
             Hunt(rule, "all restart while they vote") { plan in

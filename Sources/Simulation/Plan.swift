@@ -226,6 +226,8 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case bodyForger
         /// Proposes when the others give its view up, to all or to a half.
         case lateLeader
+        /// Leaves unstakings out of its blocks: its node does not hear of them.
+        case unstakingCensor
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
@@ -241,9 +243,10 @@ public struct Byzantine: Codable, Equatable, Sendable {
         /// Leaders that it adds later still, by chances of their own again, one to every fourth dishonest host.
         static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader]
 
-        /// Those that need edge nodes or translators of addresses, and one that costs as much as all the rest of a run.
+        /// Those that need edge nodes, translators of addresses or wallets that unstake, and one that costs as much as all
+        /// the rest of a run.
         private static let ofOtherWorlds: [Behaviour] = [
-            .lyingUplink, .hoardingUplink, .introducer, .floodingNeighbour, .torrent,
+            .lyingUplink, .hoardingUplink, .introducer, .floodingNeighbour, .torrent, .unstakingCensor,
         ]
     }
 
@@ -292,6 +295,9 @@ public struct Expectations: Codable, Equatable, Sendable {
     public var halted: [Int] = []
     /// Every bundle that an honest host signed is in the block of its epoch.
     public var everyBundle = false
+    /// So many epochs after the one that was open when a wallet sent an unstaking, it is in a block, or another of its
+    /// account with its nonce. 0: whenever.
+    public var unstakingEpochsMax = 0
     /// Hosts that every honest host must have ignored at some time for their faults. Whom the plan does not name so is
     /// ignored only if it is dishonest.
     public var ignored: [Int] = []

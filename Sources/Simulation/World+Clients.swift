@@ -20,6 +20,7 @@ extension World {
                 expiry: node.openEpoch + 8,
                 kind: change(by: payer) ?? .transfer(to: other, UInt64(1 + chance.below(1_000)))
             ).signed(by: population.keys[payer], network: network)
+            if case .unstake = transaction.kind { unstakings.append((transaction, node.openEpoch)) }
             var targets = Array(0..<plan.hosts)
             chance.shuffle(&targets)
             for target in targets.prefix(plan.clients.targets) {
@@ -108,6 +109,7 @@ extension World {
         expect(
             !expects.everyBundle || outcome.bundlesIncluded == outcome.bundlesSigned,
             "\(outcome.bundlesIncluded) of \(outcome.bundlesSigned) bundles are in blocks")
+        if expects.unstakingEpochsMax > 0 { compareUnstakings() }
         for host in expects.ignored {
             for other in hosts.indices where hosts[other].isHonest && hosts[other].node != nil {
                 let isIgnored = ignored.contains { $0.host == host && $0.by == other }
@@ -115,5 +117,24 @@ extension World {
             }
         }
         for host in expects.halted { expect(hosts[host].isHalted, "host \(host) has not stopped") }
+    }
+
+    private func compareUnstakings() {
+        guard let disk = hosts.first(where: \.isHonest)?.disk else { return }
+        for (transaction, epoch) in unstakings {
+            let latest = epoch + Epoch(plan.expects.unstakingEpochsMax)
+            guard latest <= disk.lastEpoch else { continue }
+            let isDone = disk.blocks.contains { block, _ in
+                block.header.epoch <= latest
+                    && block.body.transactions.contains {
+                        $0.account == transaction.account && $0.nonce == transaction.nonce
+                    }
+            }
+            guard !isDone else { continue }
+            let host = population.numbers[transaction.account] ?? 0
+            witness.report(
+                "expectation", "host \(host)'s unstaking of epoch \(epoch) is in no block up to \(latest)",
+                at: now, host: nil)
+        }
     }
 }

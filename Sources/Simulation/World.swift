@@ -47,6 +47,8 @@ public final class World {
     var chance: Chance
     var injected: [String: UInt64] = [:]
     var finality: [Int] = []
+    /// What wallets sent, and the epoch that was open then at the account's host.
+    var unstakings: [(transaction: Transaction, epoch: Epoch)] = []
     /// Who was first ignored by whom.
     var ignored: [Ignoring] = []
     var edgeProgress: EdgeProgress

@@ -126,6 +126,18 @@ import Wire
         #expect(deaf() == victims)
     }
 
+    @Test func `an unstaking censor's node hears all but unstakings`() {
+        var stage = Stage(.unstakingCensor)
+        func hears(_ kind: TransactionKind) -> Bool {
+            let transaction = Transaction(account: stage.ids[1], nonce: 1, fee: 1, expiry: 1, kind: kind)
+            return stage.hear(.transaction(transaction), from: 2)
+        }
+        let hearsUnstaking = hears(.unstake(stage.ids[1], 1))
+        let hearsOthers = hears(.stake(stage.ids[1], 1))
+        let hearsBundles = stage.hear(.bundle(stage.bundle(by: 1)), from: 2)
+        #expect(!hearsUnstaking && hearsOthers && hearsBundles)
+    }
+
     @Test func `a snapshot liar tells one kind of lie for the whole run`() throws {
         var kinds: Set<[String]> = []
         for seed: UInt64 in 0..<48 {

@@ -44,6 +44,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .mangler: Mangler(chance: chance)
     case .bodyForger: BodyForger(chance: chance)
     case .lateLeader: LateLeader(chance: chance)
+    case .unstakingCensor: UnstakingCensor()
     }
 }
 

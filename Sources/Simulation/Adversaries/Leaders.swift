@@ -62,6 +62,20 @@ struct CensoringLeader: Adversary {
     }
 }
 
+/// Leaves unstakings out of its blocks: its node hears of none but in the blocks of others, which it follows.
+struct UnstakingCensor: Adversary {
+    mutating func receive(_ datagram: Datagram, from endpoint: Endpoint, scene: inout Scene) -> Bool {
+        // A transaction is never so large that it comes in chunks.
+        !datagram.frames.contains { frame in
+            guard case .message(let octets) = frame,
+                case .transaction(let transaction) = try? Message(decoding: octets),
+                case .unstake = transaction.kind
+            else { return false }
+            return true
+        }
+    }
+}
+
 /// Proposes blocks that follow from nothing, well signed, and votes for whatever anyone proposes.
 struct FalseVerdicts: Adversary {
     private var chance: Chance
