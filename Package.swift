@@ -167,8 +167,8 @@ let package = Package(
             "Node",
             "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
         tests(
-            "RuntimeTests", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Radio", "Records", "Runtime",
-            "Session", "Wire", "WireSamples", nio("NIOCore"), nio("NIOPosix"),
+            "RuntimeTests", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Node", "Radio", "Records",
+            "Runtime", "Session", "Wire", "WireSamples", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "CoreMetrics", package: "swift-metrics"),
             .product(name: "Logging", package: "swift-log")),
         tests("GeoTests", exclude: ["Vectors"], "Bytes", "Chance", "Geo"),

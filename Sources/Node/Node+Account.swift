@@ -27,6 +27,14 @@ extension Node {
     private var waitsFor: String {
         if isHalted { return "an operator: this node's state differs from the network's" }
         if let sync = snapshots.sync, let waits = sync.waitsFor(needed: listed.needed) { return waits }
+        if let doubt {
+            let why = "the last block here is older than stakes are bound"
+            let own = Checkpoint(epoch: doubt.epoch, header: doubt.header).text
+            return listed.needed == 0
+                ? "a start with --checkpoint, as \(why) and nobody is listed: \(own) if others have it too, else their last one"
+                : "\(listed.neededBeside) nodes of the bootstrap list to be at block \(doubt.epoch) too, as \(why): "
+                    + "\(doubt.agreeing.count) are, \(doubt.denying.count) have another"
+        }
         if let candidate = candidates.list.first(where: \.isWaiting) {
             return "what stands behind header \(candidate.digest)"
         }

@@ -105,6 +105,8 @@ extension Node {
         case .checking: break
         case .executed(let block, let executed):
             if let certificate = candidate.certificate {
+                // Kept until it is known that the keys which signed it are not former ones.
+                guard !isStale(at: now) else { return }
                 commit(block, certificate, executed, at: now, &actions)
             } else if candidate.isAwaited {
                 candidates[digest]?.isAwaited = false

@@ -30,6 +30,7 @@ extension Node {
         let late = windowEnds < now ? now - windowEnds : .zero
         if simplex.isDoubled(in: certificate) { resign(over: "\(certificate.ballot)", &actions) }
         let (block, changes) = chain.apply(block, certificate: certificate, executed: executed)
+        freshness.renew(at: now, wallTime: wallTime)
         noteState()
         actions.append(
             .persist(

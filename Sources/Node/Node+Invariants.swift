@@ -112,6 +112,9 @@ extension Node {
         previousPool?.assertInvariants()
         candidates.assertInvariants()
         snapshots.sync?.fetch.assertInvariants()
+        if let sync = snapshots.sync, case .fetching = sync.stage {
+            precondition(sync.guide == nil, "one peer alone is asked for what hashes check")
+        }
         edges.near.assertInvariants()
         for gauge in gauges {
             precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")

@@ -131,9 +131,13 @@ public final class Node {
     var snapshots = Snapshots()
     /// Whose word is asked for where certificates alone are not believed.
     var listed: Listed
+    var freshness: Freshness
+    /// While the last block here is too old: who says to have it too.
+    var doubt: Vouching?
+    var hasSaidStray = false
     var hasFinalised = false
     public private(set) var isHalted = false
-    /// Milliseconds since 1970, set by the driver: written into headers for people, read by no rule.
+    /// Milliseconds since 1970, set by the driver: written into headers for people, and read by no rule but `Freshness`.
     public var wallTime: UInt64 = 0
     /// Payloads that came in, dropped ones too.
     var payloads: UInt64 = 0
@@ -150,6 +154,7 @@ public final class Node {
         self.vrfKey = vrfKey
         self.settings = settings
         listed = Listed(settings.bootstrap, all: settings.listed, own: key.nodeID)
+        freshness = Freshness(genesis.parameters, since: settings.sinceFinal, at: now)
         self.sharedWork = sharedWork
         var chance = chance
         chain = try Chain(genesis: genesis, network: network, boot: boot, shared: sharedWork)
@@ -201,6 +206,10 @@ public final class Node {
         if let last = chain.last { recentFinals = [last] }
         noteState()
         snapshots.remembered = Self.remembered(boot, chain)
+        if let known = snapshots.remembered?.light.openEpoch { noteAhead(known - 1) }
+        if let last = chain.last?.header, settings.checkpoint == Checkpoint(last) {
+            freshness.renew(at: now, wallTime: wallTime)
+        }
         open(at: now, ago: boot.openedAgo, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
         wake(at: now, &actions)
@@ -214,6 +223,7 @@ public final class Node {
     }
 
     public func handle(_ event: NodeEvent, at now: Instant, actions: inout [NodeAction]) {
+        freshness.note(wallTime: wallTime)
         switch event {
         case .payload(let bytes, let sender, let place):
             receive(bytes, from: sender, place, at: now, &actions)
@@ -244,6 +254,7 @@ public final class Node {
         var deadline = min(due.earliest, gathering.deadline)
         if !candidates.list.isEmpty { deadline = min(deadline, candidates.deadline) }
         if snapshots.sync != nil { deadline = min(deadline, snapshots.deadline) }
+        if let doubt { deadline = min(deadline, doubt.askAgainAt) }
         return deadline
     }
 
@@ -256,6 +267,7 @@ public final class Node {
         if due.coverage <= now { run(coverage: .woke, at: now, &actions) }
         retryCandidates(at: now, &actions)
         continueSnapshot(at: now, &actions)
+        continueDoubt(at: now, &actions)
     }
 
     func count(_ drop: Drop) { drops[drop.rawValue] += 1 }
@@ -266,6 +278,7 @@ public final class Node {
         // They are asked no more, so they must not ask to be woken for ever.
         due.simplex = .never
         due.reconciler = .never
+        doubt = nil
         gathering.finish()
     }
 

@@ -239,6 +239,9 @@ public struct NodeSettings: Sendable {
     public var resigns = true
     /// A header that its operator knows to be the network's: for who was away for longer than stakes are bound.
     public var checkpoint: Checkpoint?
+    /// How long ago the last final block was made durable; nil where nobody knows. For worlds in which time passes for running
+    /// nodes only: not at all.
+    public var sinceFinal: Duration? = .zero
 
     public init(
         roles: Roles, endpoints: [Endpoint], bootstrap: [(NodeID, Endpoint)], region: Cell?,
@@ -265,6 +268,11 @@ public struct Checkpoint: Hashable, Sendable {
         self.epoch = epoch
         self.header = header
     }
+
+    init(_ header: Header) { self.init(epoch: header.epoch, header: header.digest) }
+
+    /// As it is given to the program.
+    public var text: String { "\(epoch):\(header.hex)" }
 
     /// As `EPOCH:DIGEST`, the digest in hexadecimal.
     public init?(_ text: String) {

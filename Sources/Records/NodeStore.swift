@@ -83,6 +83,8 @@ public final class NodeStore: Sendable {
         case snapshot, base
         /// Peers in the order of their worth, which their records are not stored in.
         case peerOrder
+        /// Milliseconds since 1970 when the last final block was handed over to be stored; absent: nobody knows.
+        case finalAt
         /// Of how many epochs evidence and verdicts are kept; absent: of all.
         case kept
     }
@@ -119,6 +121,8 @@ public enum RecordWrite: Sendable {
     case droppedOpen
     /// What an edge node follows the chain from, sealed.
     case following([UInt8], Epoch)
+    /// The time of day of the final block in the same batch, in milliseconds since 1970; nil where that block may be old.
+    case finalAt(UInt64?)
     case status(LiveStatus)
     /// The highest timestamp of a handshake that may have left.
     case stamp(UInt64)
@@ -194,6 +198,12 @@ extension NodeStore {
             try put(Self.key(epoch), .followed, &transaction)
             // The mark is good for the first epochs, until there is this.
             try transaction.delete(Array(Single.virgin.rawValue.utf8).octetBytes, in: node)
+        case .finalAt(let wallTime):
+            if let wallTime {
+                try put(Self.key(wallTime), .finalAt, &transaction)
+            } else {
+                try transaction.delete(Array(Single.finalAt.rawValue.utf8).octetBytes, in: node)
+            }
         case .status(let status): try put(status.encoded(), .status, &transaction)
         case .stamp(let stamp): try put(Self.key(stamp), .stamp, &transaction)
         case .followed(let headers, let newCommittees, let record):

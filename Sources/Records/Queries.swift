@@ -327,6 +327,11 @@ extension NodeStore {
         try single(.stamp).map { Self.epoch($0) } ?? 0
     }
 
+    /// When the last final block was made durable, in milliseconds since 1970; nil where that is not known.
+    public func finalAt() throws(StoreError) -> UInt64? {
+        try single(.finalAt).map { Self.epoch($0) }
+    }
+
     private func value<Value: Canonical>(
         of key: [UInt8], in table: Table, _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> Value? {

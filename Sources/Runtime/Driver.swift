@@ -157,7 +157,8 @@ final class Driver {
             case .release(let peer): carry(.release(peer))
             case .persist(let persisted):
                 watch.note(persisted, wallMicroseconds: Driver.wallMicroseconds)
-                outputs.persist(RecordWrite(persisted))
+                // In one batch, as nothing is pumped between them.
+                for write in RecordWrite.all(of: persisted, at: Driver.wallTime) { outputs.persist(write) }
             case .verify(let ticket, let checks): verify(ticket, checks)
             case .transmit(let transmission):
                 transmissions.append((transmission, commits + outputs.commitsAhead))

@@ -248,6 +248,7 @@ public final class NodeService: Service {
         settings.listed = bootstrap.map(\.node)
         if let checkpoint { try store.compare(checkpoint: checkpoint.epoch, checkpoint.header) }
         settings.checkpoint = checkpoint
+        settings.sinceFinal = try store.sinceFinal(at: Driver.wallTime)
         return settings
     }
 

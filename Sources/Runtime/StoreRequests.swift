@@ -6,8 +6,18 @@ internal import Store
 internal import Wire
 
 extension RecordWrite {
-    /// What the node wants kept, in the terms of the store.
-    init(_ persisted: Persisted) {
+    /// What the node wants kept, in the terms of the store, and the time of day beside a final block.
+    /// - Parameter wallTime: Milliseconds since 1970.
+    static func all(of persisted: Persisted, at wallTime: UInt64) -> [RecordWrite] {
+        let write = RecordWrite(persisted)
+        switch persisted {
+        case .final: return [write, .finalAt(wallTime)]
+        case .adopted(let adopted): return [write, .finalAt(adopted.isFresh ? wallTime : nil)]
+        default: return [write]
+        }
+    }
+
+    private init(_ persisted: Persisted) {
         switch persisted {
         case .safety(let bytes): self = .safety(bytes)
         case .coverage(let bytes): self = .coverage(bytes)
@@ -51,6 +61,12 @@ extension NodeStore {
         throw RuntimeError(
             "the checkpoint of epoch \(epoch) is \(header.hex), but the header in the store is \(digest.hex): "
                 + "if the checkpoint is right, move the store away and start the node again")
+    }
+
+    /// How long ago the last final block was made durable; nil where that is not known, and by a clock that stands before it.
+    func sinceFinal(at wallTime: UInt64) throws(StoreError) -> Duration? {
+        guard let at = try finalAt(), at <= wallTime else { return nil }
+        return .milliseconds(Int64(clamping: wallTime - at))
     }
 
     /// Reads what a peer asked for.

@@ -75,6 +75,9 @@ import Wire
         try world.start(3)
         #expect(joins(world))
         #expect(trusted(world) == [2])
+        // What was vouched for when the headers were followed may be old when the state is here.
+        #expect(
+            world.notices[3].contains { if case .snapshot(.vouched(_, by: 2)) = $0 { true } else { false } })
         #expect(world.alarms.isEmpty && world.forks.isEmpty)
         try world.verify(3)
     }

@@ -87,6 +87,15 @@ struct Disk {
         }
     }
 
+    /// As whoever means to sign another chain does.
+    mutating func forgetVotes() {
+        safety = nil
+        coverage = nil
+        own = nil
+        open = []
+        candidates = []
+    }
+
     private mutating func set(_ value: [UInt8]?, for key: StateKey) {
         state[key] = value
         guard case .committee = key, let value, let committee = try? Committee(decoding: value) else {
@@ -180,6 +189,8 @@ final class World {
     /// The hosts on a host's bootstrap list, and those of them whose names nobody has looked up; else host 0 is.
     var lists: [Int: [Int]] = [:]
     var unplaced: [Int: Set<Int>] = [:]
+    /// How long a host was away, if its next start is to know.
+    var away: [Int: Duration] = [:]
 
     init(
         count: Int, chance: Chance, beaconPermille: UInt64 = 500,
@@ -218,6 +229,19 @@ final class World {
         side = Array(repeating: 0, count: count)
     }
 
+    /// The same nodes, from what is on the disks of another world; from here on the two know nothing of each other.
+    init(forkOf other: World, chance: Chance) {
+        genesis = other.genesis
+        seeds = other.seeds
+        lists = other.lists
+        now = other.now
+        disks = other.disks
+        self.chance = chance
+        nodes = other.nodes.map { _ in nil }
+        notices = other.notices.map { _ in [] }
+        side = other.side
+    }
+
     func start(_ host: Int) throws {
         disks[host].starts += 1
         let list = lists[host] ?? (host == 0 ? [] : [0])
@@ -228,6 +252,7 @@ final class World {
             recordSequence: disks[host].starts)
         settings.membership.lifetime = cardLifetime
         settings.checkpoint = checkpoints[host]
+        settings.sinceFinal = away[host] ?? .zero
         settings.listed = list.map { key($0).nodeID }
         var actions: [NodeAction] = []
         nodes[host] = try Node(

@@ -39,6 +39,17 @@ import WireSamples
         #expect(try store.summaries(last: 0).isEmpty)
     }
 
+    @Test func `the time of the last final block is told, unless that block may be old`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        #expect(try store.finalAt() == nil)
+        try store.write([.finalAt(1_000)])
+        try store.write([.finalAt(2_000)])
+        #expect(try store.finalAt() == 2_000)
+        try store.write([.finalAt(nil)])
+        #expect(try store.finalAt() == nil)
+    }
+
     @Test func `headers of another chain are neither told nor gone on from, those before them are`() throws {
         var chance = Chance(seed: 11)
         let scratch = try Scratch()
@@ -52,8 +63,8 @@ import WireSamples
         try store.write([.followed(finals, [], record: [7])])
         #expect(try store.life().snapshotRecord == [7])
         try store.write([.unfollowed(from: 4)])
-        let told = try (Epoch(1)...6).compactMap { try store.final($0) }
-        #expect(told == Array(finals.prefix(3)))
+        let told = try (Epoch(1)...6).compactMap { try store.final($0)?.header.digest }
+        #expect(told == finals.prefix(3).map(\.header.digest))
         #expect(try store.life().snapshotRecord == nil)
     }
 

@@ -11,7 +11,8 @@ import Wire
 /// 1. *Following*: every header from the last known one on, with its certificate, each verified by the committee that
 ///    the headers before it name. Whatever peers say else is a hint, no more.
 ///    While the operator's checkpoint lies ahead, one peer at a time is asked: whoever's headers do not lead there
-///    lied, and all of them are forgotten.
+///    lied, and all of them are forgotten. So it is after headers that contradict each other, where the last block here is too
+///    old for either to be believed (`Freshness`).
 /// 2. *Vouching*, only without a checkpoint and from a block older than stakes are bound: three nodes of the bootstrap
 ///    list, or all of a shorter one, must name the same newest header, as keys that sold their stake could sign another
 ///    history. If as many name another, what was followed is forgotten.
@@ -35,7 +36,7 @@ extension Node {
     )
         -> Bool
     {
-        let isFar = knownFinal >= chain.openEpoch + Snapshots.lagMin
+        let isFar = knownFinal >= chain.openEpoch + Snapshots.lagMin || isNeeded(until: knownFinal, at: now)
         if let sync = snapshots.sync {
             if knownFinal > sync.claimed, case .following = sync.stage {
                 snapshots.sync!.claimed = knownFinal
@@ -60,6 +61,13 @@ extension Node {
         chooseSources(at: now, &actions)
         goOnFollowing(at: now, &actions)
         return true
+    }
+
+    /// Whether the blocks up to there are not committed one by one, as the last one here is too old, and yet lead to the
+    /// operator's checkpoint.
+    func isNeeded(until knownFinal: Epoch, at now: Instant) -> Bool {
+        guard let checkpoint = settings.checkpoint, isStale(at: now) else { return false }
+        return (chain.openEpoch...max(chain.openEpoch, knownFinal)).contains(checkpoint.epoch)
     }
 
     /// From the last block here on.
@@ -168,8 +176,10 @@ extension Node {
         guard let sync = snapshots.sync else { return }
         if case .headers(let from) = item {
             guard case .following = sync.stage else { return }
-            if sync.guide != nil, let checkpoint = settings.checkpoint, from <= checkpoint.epoch {
-                return followNextGuide(at: now, &actions)
+            if sync.guide != nil {
+                let goal = settings.checkpoint?.epoch ?? 0
+                let isShort = sync.isOneByOne && from <= chain.openEpoch + Snapshots.lagMin / 2
+                if from <= goal || isShort { return followNextGuide(at: now, &actions) }
             }
             // There is no such epoch yet, whatever somebody claimed.
             snapshots.sync!.claimed = min(sync.claimed, max(from, 1) - 1)

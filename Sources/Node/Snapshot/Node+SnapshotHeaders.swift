@@ -112,7 +112,10 @@ extension Node {
             guard sync.guide == nil else {
                 return followAnew(without: peer, "headers that contradict each other", at: now, &actions)
             }
-            return contradiction(final, at: now, &actions)
+            guard sync.vouched == nil, isStale(at: now) else {
+                return contradiction(final, at: now, &actions)
+            }
+            return followOneByOne(since: final, at: now, &actions)
         }
         if let checkpoint = settings.checkpoint, checkpoint.epoch == final.header.epoch {
             guard checkpoint.header == final.header.digest else {
@@ -124,6 +127,7 @@ extension Node {
             chooseSources(at: now, &actions)
         }
         snapshots.sync!.lastGiver = peer
+        noteAhead(final.header.epoch)
         snapshots.sync!.headers[final.header.epoch] = nil
         snapshots.sync!.light.advance(to: final.header, committee, output: output)
         snapshots.sync!.recent = sync.recent.suffix(1) + [final]
@@ -131,6 +135,12 @@ extension Node {
         snapshots.sync!.progressAt = now
         save(all: false, &actions)
         goOnFollowing(at: now, &actions)
+    }
+
+    /// Headers are verified up to an epoch: too far ahead for former keys to be told from present ones.
+    func noteAhead(_ epoch: Epoch) {
+        let known = max(chain.openEpoch - 1, snapshots.sync?.vouched ?? 0)
+        if epoch > known + Epoch(genesis.parameters.unbondingEpochs) { freshness.outrun() }
     }
 
     /// Two histories are certified: nobody can tell which is the network's.
@@ -146,23 +156,45 @@ extension Node {
                         + "stops until its operator decides")))
     }
 
-    // MARK: With a checkpoint ahead
+    /// As much is certified by keys that may be former ones, and nobody has vouched for either: neither is a history, and all
+    /// that was followed is forgotten. From here on it is known whose chain it is.
+    func followOneByOne(since final: FinalHeader, at now: Instant, _ actions: inout [NodeAction]) {
+        let mine = snapshots.sync?.light.last
+        actions.append(
+            .notice(
+                .snapshot(
+                    .failed(
+                        "\(final.header.digest.hex) of epoch \(final.header.epoch) does not follow "
+                            + "\(mine?.digest.hex ?? network.hex) of epoch \(mine?.epoch ?? 0), and keys of former validators may "
+                            + "have signed either; one peer after another is asked"))))
+        snapshots.sync!.isOneByOne = true
+        followAnew(without: nil, "", at: now, &actions)
+    }
 
-    /// Whom to ask: everybody, or, while the checkpoint is not reached, one.
+    // MARK: One peer at a time
+
+    /// Whom to ask: everybody, or, while the checkpoint is not reached or nothing is vouched for after a contradiction, one.
     func chooseSources(at now: Instant, _ actions: inout [NodeAction]) {
         guard let sync = snapshots.sync else { return }
-        guard case .following = sync.stage, sync.vouched == nil, let checkpoint = settings.checkpoint,
-            checkpoint.epoch >= sync.light.openEpoch
-        else {
+        let isAhead = settings.checkpoint.map { $0.epoch >= sync.light.openEpoch } ?? false
+        guard case .following = sync.stage, sync.vouched == nil, isAhead || sync.isOneByOne else {
             snapshots.sync!.guide = nil
             return step(.sources(peers), at: now, &actions)
         }
         if let guide = sync.guide {
             if !peers.contains(guide) { followNextGuide(at: now, &actions) }
-        } else if let guide = peers.first(where: { !sync.fetch.isRefuted($0) }) {
+        } else if let guide = nextGuide(of: sync) {
             snapshots.sync!.guide = guide
             step(.sources([guide]), at: now, &actions)
         }
+    }
+
+    /// Those on the bootstrap list before others.
+    private func nextGuide(of sync: SnapshotSync) -> NodeID? {
+        let left = peers.filter {
+            $0 != sync.guide && !sync.guidesBefore.contains($0) && !sync.fetch.isRefuted($0)
+        }
+        return left.first { listed.contains($0) } ?? left.first
     }
 
     /// The peer that was asked is gone or has no more: the next is followed from the beginning, as its chain may be another.
@@ -187,18 +219,21 @@ extension Node {
         }
         actions.append(.persist(.unfollowed(from: chain.openEpoch)))
         snapshots.sync!.followAnew(light, recent: chain.last.map { [$0] } ?? [], at: now)
-        guard sync.guide != nil else { return goOnFollowing(at: now, &actions) }
-        let next = peers.first { !sync.guidesBefore.contains($0) && $0 != sync.guide && !isRefuted($0) }
-        guard let next else {
-            return abandon("no peer has a chain with the checkpoint", at: now, &actions)
+        guard sync.guide != nil else {
+            chooseSources(at: now, &actions)
+            return goOnFollowing(at: now, &actions)
+        }
+        guard let next = snapshots.sync.flatMap(nextGuide) else {
+            return abandon(
+                sync.isOneByOne
+                    ? "no peer has a chain that the bootstrap list knows"
+                    : "no peer has a chain with the checkpoint", at: now, &actions)
         }
         snapshots.sync!.guidesBefore.insert(next)
         snapshots.sync!.guide = next
         step(.sources([next]), at: now, &actions)
         goOnFollowing(at: now, &actions)
     }
-
-    private func isRefuted(_ peer: NodeID) -> Bool { snapshots.sync?.fetch.isRefuted(peer) ?? false }
 
     func take(committee: Committee, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
         let digest = committee.digest
@@ -222,17 +257,19 @@ extension Node {
             // Else it could interrupt the fetching for ever, and look as if it were only ahead.
             if target.epoch < first { lied(peer, "states that nobody has", at: now, &actions) }
         }
-        guard target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 else {
-            return abandon(nil, at: now, &actions)
-        }
+        guard
+            target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 || isNeeded(until: target.epoch, at: now)
+        else { return abandon(nil, at: now, &actions) }
         if let checkpoint = settings.checkpoint, sync.vouched == nil, checkpoint.epoch > target.epoch {
             return abandon(
                 "the network has not reached the checkpoint's epoch \(checkpoint.epoch)", at: now, &actions)
         }
         let known = max(chain.openEpoch - 1, sync.vouched ?? 0)
-        guard target.epoch - known > Epoch(genesis.parameters.unbondingEpochs) else {
+        let isTooOld = target.epoch > known + Epoch(genesis.parameters.unbondingEpochs)
+        guard isTooOld || sync.vouched == nil && isStale(at: now) else {
             return fetchState(at: now, &actions)
         }
+        snapshots.sync!.isDoubted = true
         let who =
             listed.needed == 0
             ? "there is no bootstrap list whose nodes could be asked about epoch \(target.epoch)"

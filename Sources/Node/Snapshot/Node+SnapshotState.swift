@@ -19,6 +19,7 @@ extension Node {
         snapshots.sync!.progressAt = now
         snapshots.sync!.leavers = []
         snapshots.sync!.stage = .fetching([.root: target.stateRoot])
+        if sync.guide != nil { chooseSources(at: now, &actions) }
         guard sync.state.root != target.stateRoot else { return stateIsHere(at: now, &actions) }
         step(.want([.part(target.epoch, .root)]), at: now, &actions)
     }
@@ -170,13 +171,15 @@ extension Node {
         // A store holds nothing of genesis before block 1.
         let base = chain.last == nil ? StateTrie() : chain.ledger.state
         let changes = sync.state.changes(since: base)
+        noteAdopted(sync, at: now)
         snapshots.sync = nil
         snapshots.removeServed()
         actions.append(
             .persist(
                 .adopted(
                     AdoptedState(
-                        blocks: zip(blocks, list).map { ($0, $1.final.certificate) }, changes: changes))))
+                        blocks: zip(blocks, list).map { ($0, $1.final.certificate) }, changes: changes,
+                        isFresh: !isStale(at: now)))))
         actions.append(
             .notice(
                 .snapshot(

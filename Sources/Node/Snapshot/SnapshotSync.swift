@@ -97,9 +97,13 @@ struct SnapshotSync {
     var progressAt: Instant
     /// The last header that the operator's checkpoint or the bootstrap list says to be the network's.
     var vouched: Epoch?
+    /// Nothing but the list says that it is the network's chain: its last block has to be asked about as any old one.
+    var isDoubted = false
     /// Who gave the last header that is verified; nil if that was in another life.
     var lastGiver: NodeID?
-    /// While a checkpoint lies ahead: the one peer that is asked, so that it is known whose chain does not lead there; and
+    /// Headers contradicted each other that nobody vouched for.
+    var isOneByOne = false
+    /// While a checkpoint lies ahead, or after that: the one peer that is asked, so that it is known whose chain it is; and
     /// those whose turn is over.
     var guide: NodeID?
     var guidesBefore: Set<NodeID> = []
@@ -141,10 +145,10 @@ struct SnapshotSync {
         if case .vouching(let vouching) = stage {
             return needed == 0
                 ? "a start with --checkpoint: the last block here is older than stakes are bound, and nobody is listed"
-                : "\(needed) nodes of the bootstrap list to know block \(vouching.epoch): \(vouching.agreeing.count) do, "
-                    + "\(vouching.denying.count) have another"
+                : "\(needed) nodes of the bootstrap list to know block \(vouching.epoch), as the last one here is older than "
+                    + "stakes are bound: \(vouching.agreeing.count) do, \(vouching.denying.count) have another"
         }
-        guard guide != nil else { return nil }
+        guard guide != nil, !isOneByOne else { return nil }
         return "a chain with the operator's checkpoint: \(strays) peers gave another"
     }
 
@@ -208,6 +212,8 @@ public struct AdoptedState: Sendable {
     public let blocks: [(block: Block, certificate: Certificate)]
     /// What makes the state after the last of them of the state that the store holds.
     public let changes: [(key: StateKey, value: [UInt8]?)]
+    /// Whether the last of them is known to be younger than stakes are bound.
+    public let isFresh: Bool
 }
 
 /// Verified headers, durable so that they are served and need not be fetched again.
@@ -230,6 +236,11 @@ public enum SnapshotNotice: Sendable {
     /// No checkpoint was given and the last known block is older than stakes are bound: so many nodes of the bootstrap
     /// list agree.
     case trustsBootstrap(Int)
+    /// The last block here is older than stakes are bound: nothing is committed until so many others of the bootstrap list
+    /// say to be at it too.
+    case doubts(Checkpoint, needed: Int)
+    /// So many are.
+    case vouched(Epoch, by: Int)
     /// It cannot go on so: what it does instead, or waits for.
     case failed(String)
 }

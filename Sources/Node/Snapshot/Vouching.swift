@@ -13,10 +13,14 @@ struct Listed {
     private(set) var nodes: [NodeID] = []
     /// Those whose place is known: names are looked up by and by. A node may be listed at several.
     private var places: [NodeID: [Endpoint]] = [:]
+    /// Whether this node's own entry is there.
+    private let isOwnListed: Bool
 
     /// - Parameter all: Everybody on the list, found or not: a list must not become shorter because a resolver is down.
     init(_ placed: [(NodeID, Endpoint)], all: [NodeID], own: NodeID) {
-        for node in placed.map(\.0) + all where node != own && places[node] == nil {
+        let everybody = placed.map(\.0) + all
+        isOwnListed = everybody.contains(own)
+        for node in everybody where node != own && places[node] == nil {
             nodes.append(node)
             places[node] = []
         }
@@ -32,8 +36,15 @@ struct Listed {
 
     var needed: Int { min(Self.neededMax, nodes.count) }
 
+    /// How many others make as many with this node's own word: where the question is who else is at its last block. So one
+    /// of a list of four may be down.
+    var neededBeside: Int {
+        let own = isOwnListed ? 1 : 0
+        return min(Self.neededMax, nodes.count + own) - own
+    }
+
     /// Where nobody is listed nobody is believed.
-    func isEnough(_ words: Set<NodeID>) -> Bool { !words.isEmpty && words.count >= needed }
+    func isEnough(_ words: Set<NodeID>, of needed: Int) -> Bool { !words.isEmpty && words.count >= needed }
 }
 
 /// What the nodes of the bootstrap list say about one header.
@@ -61,7 +72,7 @@ struct Vouching {
         began = now
     }
 
-    mutating func note(_ digest: Digest, by node: NodeID) {
+    mutating func note(_ digest: Digest?, by node: NodeID) {
         if digest == header { agreeing.insert(node) } else { denying.insert(node) }
     }
 
@@ -84,7 +95,8 @@ struct Vouching {
 
 /// - Upon a header that needs vouching: everybody on the list is asked for the header of its epoch, peer or not, as an
 ///   edge node would ask.
-/// - Upon an equal header of as many as are needed: it is the network's. Upon another one of as many: it is not.
+/// - Upon an equal header of as many as are needed: it is the network's. Upon another one of as many, or if they are sixteen
+///   epochs and more before it: it is not.
 /// - Upon silence: asked again, after a pause that grows.
 extension Node {
     func ask(_ vouching: Vouching, at now: Instant, _ actions: inout [NodeAction]) -> Vouching {
@@ -99,25 +111,35 @@ extension Node {
 
     /// What whoever was asked says. Nothing else that a node answers edge nodes is of use here.
     func hear(_ answer: Answer, from node: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        guard case .header(let header, _, _) = answer, listed.contains(node), !isHalted else {
-            return count(.unasked)
+        guard listed.contains(node), !isHalted else { return count(.unasked) }
+        switch answer {
+        case .header(let header, let head, _):
+            guard let sync = snapshots.sync, case .vouching(let vouching) = sync.stage,
+                vouching.epoch == header.epoch
+            else { return hear(header, head: head, ofDoubtedBy: node, at: now, &actions) }
+            vouch(header.digest, by: node, at: now, &actions)
+        case .open(let head, _):
+            guard let sync = snapshots.sync, case .vouching(let vouching) = sync.stage,
+                vouching.epoch >= Snapshots.lagMin, head <= vouching.epoch - Snapshots.lagMin
+            else { return count(.unasked) }
+            // Else whoever signs further than the network has come is waited for, for as long as it likes.
+            vouch(nil, by: node, at: now, &actions)
+        default: count(.unasked)
         }
-        vouch(header, by: node, at: now, &actions)
     }
 
+    /// - Parameter digest: Nil where there is no such block yet, nor will be soon.
     private func vouch(
-        _ header: Header, by node: NodeID, at now: Instant, _ actions: inout [NodeAction]
+        _ digest: Digest?, by node: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard let sync = snapshots.sync, case .vouching(var vouching) = sync.stage,
-            vouching.epoch == header.epoch
-        else { return count(.unasked) }
-        vouching.note(header.digest, by: node)
+        guard let sync = snapshots.sync, case .vouching(var vouching) = sync.stage else { return }
+        vouching.note(digest, by: node)
         snapshots.sync!.stage = .vouching(vouching)
-        if listed.isEnough(vouching.agreeing) {
-            snapshots.sync!.vouched = header.epoch
+        if listed.isEnough(vouching.agreeing, of: listed.needed) {
+            snapshots.sync!.vouched = vouching.epoch
             actions.append(.notice(.snapshot(.trustsBootstrap(vouching.agreeing.count))))
             fetchState(at: now, &actions)
-        } else if listed.isEnough(vouching.denying) {
+        } else if listed.isEnough(vouching.denying, of: listed.needed) {
             snapshots.sync!.stage = .following
             followAnew(
                 without: sync.lastGiver, "a chain that the bootstrap list does not know", at: now, &actions)

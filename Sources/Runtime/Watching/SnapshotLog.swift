@@ -28,6 +28,24 @@ extension Logger {
                 the last block here is older than stakes are bound, and no --checkpoint was given: this node trusts \
                 its genesis because \(count) nodes of the bootstrap list agree about the newest block
                 """)
+        case .doubts(let own, needed: 0):
+            warning(
+                """
+                the last block here is older than stakes are bound, and no bootstrap list names others who could say that it \
+                is the network's: nothing more is committed; start with --checkpoint \(own.text) if others have it too, else \
+                with their last one
+                """)
+        case .doubts(let own, let needed):
+            warning(
+                """
+                the last block here is older than stakes are bound: nothing more is committed until \(needed) nodes of the \
+                bootstrap list say to be at it too, or a recent state is vouched for; if they are gone, start with \
+                --checkpoint and the last block of the network
+                """, metadata: ["block": "\(own.text)"])
+        case .vouched(let epoch, let count):
+            self.notice(
+                "nodes of the bootstrap list are at this node's last block: it goes on",
+                metadata: ["epoch": "\(epoch)", "nodes": "\(count)"])
         case .failed(let why):
             warning("cannot start from a recent state", metadata: ["reason": "\(why)"])
         }
