@@ -210,6 +210,8 @@ public final class Node {
         if let last = chain.last?.header, settings.checkpoint == Checkpoint(last) {
             freshness.renew(at: now, wallTime: wallTime)
         }
+        // Whoever has none yet is told of those that gossip did not bring.
+        run(reconciliation: .opened(.transactions), at: now, &actions)
         open(at: now, ago: boot.openedAgo, &actions)
         if let ownBundle { publish(.bundle(ownBundle), at: now, &actions) }
         wake(at: now, &actions)

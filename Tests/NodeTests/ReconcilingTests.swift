@@ -30,6 +30,37 @@ private let seeds = Array(Seed.all.prefix(6))
         }
     }
 
+    /// One that waits for its account's first, and so is in no block that others could hear of it by.
+    @Test(arguments: seeds.prefix(3))
+    func `have a transaction that one of them never heard of, though it has no other`(
+        seed: Seed
+    ) throws {
+        let world = try world(seed)
+        #expect(world.run(for: .seconds(30)) { world.commonEpoch >= 2 })
+        var isDeaf = true
+        world.drops = { payload, _, receiver in
+            guard isDeaf, receiver == 3 else { return false }
+            return Self.frames(payload).contains { frame in
+                if case .have = frame { return true }
+                if case .transaction? = Self.message(frame) { return true } else { return false }
+            }
+        }
+        let payer = world.key(1)
+        let transaction = Transaction(
+            account: payer.nodeID, nonce: 2, fee: 1_000, expiry: 900,
+            kind: .transfer(to: world.key(2).nodeID, 1)
+        ).signed(by: payer, network: world.genesis.network)
+        let payload = Payload(frames: [.message(Message.transaction(transaction).encoded())]).encoded()
+        world.handle(.payload(payload, from: payer.nodeID, world.endpoint(1)), at: 0)
+        world.run(for: .seconds(2))
+        isDeaf = false
+        func waiting(_ host: Int) -> Int? {
+            world.nodes[host]?.gauges.first { $0.name == "transactions" }?.value
+        }
+        #expect(waiting(0) == 1 && waiting(3) == 0)
+        #expect(world.run(for: .seconds(20)) { waiting(3) == 1 })
+    }
+
     /// Bundles spread by nothing but what a peer asked for after comparing.
     @Test(arguments: seeds) func `have all evidence though gossip carries none`(seed: Seed) throws {
         let world = try world(seed)
