@@ -165,7 +165,7 @@ let package = Package(
         tests(
             "TestnetTests", "Bytes", "Chance", "Consensus", "EarshotCLI", "Geo", "Identity", "PayerProbe",
             "Node",
-            "Radio", "Records", "Runtime", "Session", "Store", "Wire"),
+            "Radio", "Records", "Runtime", "Session", "Store", "Wire", "WireSamples"),
         tests(
             "RuntimeTests", "Bytes", "Chance", "Coverage", "Geo", "Identity", "Node", "Radio", "Records",
             "Runtime", "Session", "Wire", "WireSamples", nio("NIOCore"), nio("NIOPosix"),

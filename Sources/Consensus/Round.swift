@@ -287,15 +287,29 @@ struct Round: Sendable {
         } else if view >= ceiling {
             waitsFor = "a notarization: too many views have passed without one"
         } else if slots[view]?.notarization != nil {
-            waitsFor = "finalize votes of view \(view)"
+            waitsFor = "finalize votes of view \(view)\(absent(.finalize))"
+        } else if slots[view]?.isNullified == true {
+            waitsFor = "nullify votes of view \(view)\(absent(.nullify))"
         } else if slots[view]?.proposal == nil {
-            waitsFor = "the proposal of view \(view)"
+            waitsFor = "the proposal of view \(view) from \(instance.leader(of: view).short)"
         } else {
-            waitsFor = "notarize votes of view \(view)"
+            waitsFor = "notarize votes of view \(view)\(absent(.notarize))"
         }
         return Simplex.Status(
             epoch: epoch, view: view, leader: view > 0 ? instance.leader(of: view) : nil,
             highestNotarization: highestNotarization, isObserver: seat == nil, isFinal: isFinal,
             waitsFor: waitsFor)
+    }
+
+    /// More would not be read.
+    private static let namesMax = 4
+
+    /// Whose votes of a kind have not come in the current view, in the committee's order.
+    private func absent(_ kind: Ballot.Kind) -> String {
+        let absent = committee.seats.indices.filter { slots[view]?.tally.vote(kind, seat: $0) == nil }
+        guard !absent.isEmpty else { return "" }
+        let names = absent.prefix(Self.namesMax).map { committee.seats[$0].key.short }
+        let more = absent.count - names.count
+        return " from \(names.joined(separator: ", "))" + (more > 0 ? " and \(more) others" : "")
     }
 }

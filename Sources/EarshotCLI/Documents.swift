@@ -176,9 +176,13 @@ struct ValidatorDocument: Encodable {
 
 struct VerifyDocument: Encodable {
     let network: String
+    /// Of the network, as people call it.
+    let name: String
     /// Headers and certificates are verified from genesis on, blocks executed from here on.
     let firstEpoch: UInt64
     let lastEpoch: UInt64
     let signatures: Int
     let holds: Bool
+    /// Whose block the node computed another state for than the network agreed on.
+    let haltedIn: UInt64?
 }

@@ -113,7 +113,7 @@ struct Inspector {
             waits for        \(live.waitsFor)
             votes            \(live.mayVote ? "yes" : followed > 0 ? "no, it is an edge node" : "no, it observes only")
             peers            \(live.peers.count)
-            last words       \(Presence(of: live, at: wallTime()).text)
+            last words       \(Presence(of: live, hasWriter: store.hasWriter, at: wallTime()).text)
             """)
         for counter in live.counters where counter.value > 0 { print("  \(counter.name) \(counter.value)") }
     }
@@ -182,13 +182,23 @@ struct Inspector {
                 "\(verdict.reports.filter { $0.reason == .valid }.count)", "\(verdict.reports.count)")
         }
         print(table.text)
+        if records.count < last, let forgotten = try forgotten() { complain(forgotten) }
+    }
+
+    /// Why there may be no verdict of an epoch: what is here of blocks begins later. Nil where it begins with the first.
+    func forgotten() throws -> String? {
+        guard let kept = try store.keptBlocks(), kept.lowerBound > 1 else { return nil }
+        return
+            "what blocks before \(kept.lowerBound) say of beacons is not here: this node has forgotten it, or took over the "
+            + "state after them without executing them; blocks are here of epochs \(kept.lowerBound) to \(kept.upperBound)"
     }
 
     func beacon(_ tag: Tag) throws {
         let records = try store.verdicts(where: { $0.verdict.tag == tag })
         guard !records.isEmpty else {
             throw RuntimeError(
-                "no verdict on beacon \(tag) is here; verdicts come with the block that carries the reveal")
+                "no verdict on beacon \(tag) is here; verdicts come with the block that carries the reveal"
+                    + (try forgotten().map { "; \($0)" } ?? ""))
         }
         if json { return try printJSON(records.map(BeaconDocument.init)) }
         for record in records {
@@ -212,13 +222,14 @@ struct Inspector {
             record.verdict.reports.filter { $0.reporter == node }.map { (record.verdict, $0) }
         }
         if json { return try printJSON(rows.map { WitnessDocument(verdict: $0.0, report: $0.1) }) }
+        if found.count < last, let forgotten = try forgotten() { complain(forgotten) }
         guard !rows.isEmpty else {
             let device = try store.state(.device(node), as: Device.self)
             return print(
                 device == nil
                     ? "\(node.text) is not registered, so its reports are not accepted and it earns nothing; "
                         + "register it with `earshot tx register`"
-                    : "no verdict names \(node.text) as a witness yet")
+                    : "no verdict that is here names \(node.text) as a witness")
         }
         print(witnesses(rows, named: true))
     }

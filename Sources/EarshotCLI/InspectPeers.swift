@@ -80,7 +80,7 @@ extension Inspector {
         guard let live else {
             return complain("the node has not run yet; these are the nodes on its disk")
         }
-        let presence = Presence(of: live, at: now)
+        let presence = Presence(of: live, hasWriter: store.hasWriter, at: now)
         if presence != .running { complain("as of its last words, \(presence.text)") }
         switch live.translation {
         case .unknown, .none: break

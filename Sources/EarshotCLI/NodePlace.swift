@@ -55,23 +55,29 @@ enum Presence: Equatable {
     /// Nor is its process; it was killed, or its machine lost power.
     case gone(milliseconds: UInt64)
 
-    init(hasStopped: Bool, updatedAt: UInt64, processID: UInt32, at wallTime: UInt64) {
+    /// - Parameter hasWriter: whether a process has its store open; nil where that cannot be told.
+    init(hasStopped: Bool, updatedAt: UInt64, processID: UInt32, hasWriter: Bool?, at wallTime: UInt64) {
         let silence = wallTime > updatedAt ? wallTime - updatedAt : 0
         if hasStopped {
             self = .stopped(milliseconds: silence)
+        } else if hasWriter == false {
+            self = .gone(milliseconds: silence)
         } else if silence <= NodeHealth.silenceMax {
             self = .running
-        } else if NodeProcess.lives(processID, sinceBefore: updatedAt) {
+        } else if hasWriter == true || NodeProcess.lives(processID, sinceBefore: updatedAt) {
             self = .hanging(milliseconds: silence)
         } else {
             self = .gone(milliseconds: silence)
         }
     }
 
-    init(of live: LiveStatus, at wallTime: UInt64) {
+    init(of live: LiveStatus, hasWriter: Bool? = nil, at wallTime: UInt64) {
         self.init(
-            hasStopped: live.hasStopped, updatedAt: live.updatedAt, processID: live.processID, at: wallTime)
+            hasStopped: live.hasStopped, updatedAt: live.updatedAt, processID: live.processID,
+            hasWriter: hasWriter, at: wallTime)
     }
+
+    var isGone: Bool { if case .gone = self { true } else { false } }
 
     var text: String {
         switch self {

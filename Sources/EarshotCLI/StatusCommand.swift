@@ -66,10 +66,12 @@ struct StatusSource: Sendable {
             }
             let network = try store.genesis()?.name ?? "unknown"
             let now = wallTime()
-            var report = StatusReport(live, network: network, at: now)
+            let hasWriter = store.hasWriter
+            let isGone = Presence(of: live, hasWriter: hasWriter, at: now).isGone
+            var report = StatusReport(live, network: network, at: now, isGone: isGone)
             // Since its start the node may have heard no verdict; the store knows of those before.
             if report.judgement == nil { report.judgement = try lastJudgement(of: live.node, in: store) }
-            return StatusSnapshot(report: report, at: now)
+            return StatusSnapshot(report: report, hasWriter: hasWriter, at: now)
         }
     }
 
@@ -97,13 +99,15 @@ struct StatusSnapshot: Sendable {
     let presence: Presence
     private let wallTime: UInt64
 
-    /// - Parameter hasAnswered: its process said this just now, so it is there, on whatever machine.
-    init(report: StatusReport, at wallTime: UInt64, hasAnswered: Bool = false) {
+    /// - Parameters:
+    ///   - hasWriter: whether a process has its store open; nil where that cannot be told.
+    ///   - hasAnswered: its process said this just now, so it is there, on whatever machine.
+    init(report: StatusReport, hasWriter: Bool? = nil, at wallTime: UInt64, hasAnswered: Bool = false) {
         self.report = report
         self.wallTime = wallTime
         let presence = Presence(
             hasStopped: report.hasStopped, updatedAt: report.updatedAt, processID: report.processID,
-            at: wallTime)
+            hasWriter: hasWriter, at: wallTime)
         if case .gone(let silence) = presence, hasAnswered {
             self.presence = .hanging(milliseconds: silence)
         } else {

@@ -109,22 +109,40 @@ public struct Replay {
         guard verification.holdsEntirely else { throw .signature(epoch, what) }
     }
 
+    /// The first record, in the order of the encoded keys, that is not the same in both.
+    private static func firstDifference(
+        _ computed: [(StateKey, [UInt8])], _ stored: [(StateKey, [UInt8])]
+    ) -> String? {
+        func ordered(_ list: [(StateKey, [UInt8])]) -> [(octets: [UInt8], key: StateKey, value: [UInt8])] {
+            list.map { ($0.0.encoded(), $0.0, $0.1) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+        }
+        func shown(_ value: [UInt8]) -> String {
+            value.prefix(64).map(\.self).hex + (value.count > 64 ? "… (\(value.count) octets)" : "")
+        }
+        let (ours, theirs) = (ordered(computed), ordered(stored))
+        for index in 0..<max(ours.count, theirs.count) {
+            guard index < ours.count else {
+                return "record \(index) should not be there: \(theirs[index].key)"
+            }
+            guard index < theirs.count else { return "record \(index) is missing: \(ours[index].key)" }
+            let (our, their) = (ours[index], theirs[index])
+            if our.octets == their.octets {
+                if our.value == their.value { continue }
+                return
+                    "record \(index) differs: \(our.key) is \(shown(their.value)) and not \(shown(our.value))"
+            }
+            return our.octets.lexicographicallyPrecedes(their.octets)
+                ? "record \(index) is missing: \(our.key)"
+                : "record \(index) should not be there: \(their.key)"
+        }
+        return nil
+    }
+
     /// Compares the state that execution gave with a stored one, entry by entry, and adds up the books.
     public func compare(with stored: [(StateKey, [UInt8])]) throws(ReplayFault) {
         let epoch = lastEpoch
         let computed = chain.ledger.entries
-        let ours = computed.map { (key: $0.0.encoded(), value: $0.1) }.sorted {
-            $0.key.lexicographicallyPrecedes($1.key)
-        }
-        let theirs = stored.map { (key: $0.0.encoded(), value: $0.1) }.sorted {
-            $0.key.lexicographicallyPrecedes($1.key)
-        }
-        for index in 0..<max(ours.count, theirs.count) {
-            guard index < ours.count, index < theirs.count, ours[index] == theirs[index] else {
-                let key = index < ours.count ? ours[index].key : theirs[index].key
-                throw .state(epoch, "record \(index) differs, key \(key.hex)")
-            }
-        }
+        if let what = Self.firstDifference(computed, stored) { throw .state(epoch, what) }
         let totals = chain.ledger.totals
         var balances: Amount = 0
         for case (.account, let value) in computed {

@@ -211,7 +211,11 @@ public struct LiveStatus: Canonical, Sendable {
 extension NodeStore {
     /// What the node last said of itself; nil if it never ran, or last ran as another version of this program.
     public func status() throws(StoreError) -> LiveStatus? {
-        guard let bytes = try single(.status) else { return nil }
+        try store.read { transaction throws(StoreError) in try status(transaction) }
+    }
+
+    public func status(_ transaction: borrowing ReadTransaction) throws(StoreError) -> LiveStatus? {
+        guard let bytes = try single(.status, transaction) else { return nil }
         var format = ByteWriter()
         format.integer(LiveStatus.format)
         guard bytes.starts(with: format.bytes) else { return nil }

@@ -43,8 +43,10 @@ public struct NodeHealth: Sendable {
 
     public var isHealthy: Bool { faults.isEmpty }
 
-    /// - Parameter wallTime: milliseconds since 1970.
-    public init(of status: LiveStatus, at wallTime: UInt64) {
+    /// - Parameters:
+    ///   - wallTime: milliseconds since 1970.
+    ///   - isGone: its process is known to have ended.
+    public init(of status: LiveStatus, at wallTime: UInt64, isGone: Bool = false) {
         var faults: [Fault] = []
         if status.isHalted { faults.append(.halted) }
         guard !status.hasStopped else {
@@ -52,7 +54,7 @@ public struct NodeHealth: Sendable {
             return
         }
         let silence = wallTime > status.updatedAt ? wallTime - status.updatedAt : 0
-        if silence > Self.silenceMax { faults.append(.silent(milliseconds: silence)) }
+        if isGone || silence > Self.silenceMax { faults.append(.silent(milliseconds: silence)) }
         // As of the snapshot: what came after it nobody knows.
         let patience = max(
             UInt64(status.epochMilliseconds) * Self.epochsWithoutFinalMax, Self.stallMin)

@@ -93,41 +93,51 @@ extension NodeStore {
 
     /// The header and certificate of an epoch, whether its block is here or not.
     public func final(_ epoch: Epoch) throws(StoreError) -> FinalHeader? {
-        if let record = try blockRecord(epoch) { return record.final }
-        return try store.read { transaction throws(StoreError) -> FinalHeader? in
-            guard let bytes = try transaction.value(of: Self.key(epoch).octetBytes, in: finals) else {
-                return nil
-            }
-            return try Self.decode(bytes)
-        }
+        try store.read { transaction throws(StoreError) in try final(epoch, transaction) }
+    }
+
+    public func final(
+        _ epoch: Epoch, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> FinalHeader? {
+        if let record = try blockRecord(epoch, transaction) { return record.final }
+        return try value(of: Self.key(epoch), in: finals, transaction)
     }
 
     public func committee(_ digest: Digest) throws(StoreError) -> Committee? {
-        try store.read { transaction throws(StoreError) -> Committee? in
-            guard let bytes = try transaction.value(of: digest.octets.octetBytes, in: committees) else {
-                return nil
-            }
-            return try Self.decode(bytes)
-        }
+        try store.read { transaction throws(StoreError) in try committee(digest, transaction) }
+    }
+
+    public func committee(
+        _ digest: Digest, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> Committee? {
+        try value(of: digest.octets, in: committees, transaction)
     }
 
     /// The last epoch before those whose blocks can be executed again; 0 where all can.
     public func baseEpoch() throws(StoreError) -> Epoch {
-        try single(.base).map { Self.epoch($0) } ?? 0
+        try store.read { transaction throws(StoreError) in try baseEpoch(transaction) }
+    }
+
+    public func baseEpoch(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Epoch {
+        try single(.base, transaction).map { Self.epoch($0) } ?? 0
     }
 
     /// The whole state after the block of `baseEpoch`: the stored one with everything undone that blocks did since.
     public func baseState() throws(StoreError) -> [(StateKey, [UInt8])] {
-        let stored = try stateEntries()
+        try store.read { transaction throws(StoreError) in try baseState(transaction) }
+    }
+
+    public func baseState(
+        _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> [(StateKey, [UInt8])] {
+        let stored = try stateEntries(transaction)
         var changed: [StateKey: [UInt8]?] = [:]
-        try store.read { transaction throws(StoreError) in
-            // Backwards, so that the earliest value is the last that counts.
-            try transaction.forEach(in: undo, .all, reverse: true) { key, value throws(StoreError) in
-                let name = Array([UInt8](copying: key).dropFirst(8))
-                let key: StateKey = try Self.decode(name.octetBytes)
-                changed[key] = .some(try Self.option(stored: value))
-                return true
-            }
+        // Backwards, so that the earliest value is the last that counts.
+        try transaction.forEach(in: undo, .all, reverse: true) { key, value throws(StoreError) in
+            let name = Array([UInt8](copying: key).dropFirst(8))
+            let key: StateKey = try Self.decode(name.octetBytes)
+            changed[key] = .some(try Self.option(stored: value))
+            return true
         }
         var entries = stored.filter { changed[$0.0] == nil }
         for (key, value) in changed { if let value { entries.append((key, value)) } }

@@ -35,6 +35,7 @@ public final class NodeStore: Sendable {
     ]
 
     public let store: Store
+    public let directory: String
     let blocks, summaries, headers, bundles, open, conflicts, state: Table
     let verdicts, executions, rewards, transactions, peers, node, candidates: Table
     let finals, committees, fetched, undo: Table
@@ -45,6 +46,7 @@ public final class NodeStore: Sendable {
 
     /// Opens a node's store; a writer creates it if it is not there.
     public init(at directory: String, readOnly: Bool, mapByteCount: Int = 1 << 28) throws(StoreError) {
+        self.directory = directory
         var options = Store.Options()
         options.readOnly = readOnly
         options.mapByteCount = mapByteCount
@@ -69,6 +71,9 @@ public final class NodeStore: Sendable {
         fetched = store.table("fetched")
         undo = store.table("undo")
     }
+
+    /// Whether a node has the store open; nil where that cannot be told.
+    public var hasWriter: Bool? { Store.hasWriter(in: directory) }
 
     /// Names of what is stored once.
     enum Single: String {

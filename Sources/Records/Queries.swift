@@ -23,6 +23,13 @@ public struct StoredLife: Sendable {
 }
 
 extension NodeStore {
+    /// Reads as one commit left it: whatever is read with the transaction fits together, though a node writes meanwhile.
+    public func read<Result: ~Copyable>(
+        _ body: (borrowing ReadTransaction) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        try store.read(body)
+    }
+
     /// Reads everything a node starts from, in one snapshot.
     public func life() throws(StoreError) -> StoredLife {
         try store.read { transaction throws(StoreError) -> StoredLife in
@@ -55,7 +62,11 @@ extension NodeStore {
 
     /// The last epoch that an edge node knows to be final; 0 on a full node.
     public func followedEpoch() throws(StoreError) -> Epoch {
-        try single(.followed).map { Self.epoch($0) } ?? 0
+        try store.read { transaction throws(StoreError) in try followedEpoch(transaction) }
+    }
+
+    public func followedEpoch(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Epoch {
+        try single(.followed, transaction).map { Self.epoch($0) } ?? 0
     }
 
     /// The last bundle that this node signed.
@@ -69,7 +80,7 @@ extension NodeStore {
         try store.read { transaction throws(StoreError) in try lastEpoch(transaction) }
     }
 
-    private func lastEpoch(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Epoch {
+    public func lastEpoch(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Epoch {
         guard let last = try transaction.last(in: blocks) else { return 0 }
         return Self.epoch([UInt8](copying: last.key))
     }
@@ -78,7 +89,7 @@ extension NodeStore {
         try store.read { transaction throws(StoreError) in try blockRecord(epoch, transaction) }
     }
 
-    private func blockRecord(
+    public func blockRecord(
         _ epoch: Epoch, _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> BlockRecord? {
         try value(of: Self.key(epoch), in: blocks, transaction)
@@ -89,8 +100,7 @@ extension NodeStore {
         try store.read { transaction throws(StoreError) in try block(epoch, transaction) }
     }
 
-    private func block(_ epoch: Epoch, _ transaction: borrowing ReadTransaction) throws(StoreError) -> Block?
-    {
+    public func block(_ epoch: Epoch, _ transaction: borrowing ReadTransaction) throws(StoreError) -> Block? {
         guard let record = try blockRecord(epoch, transaction) else { return nil }
         return Block(
             header: record.final.header, body: record.body, evidence: try evidence(of: record, transaction))
@@ -205,21 +215,25 @@ extension NodeStore {
 
     /// The verdicts that one block executed, in the order of their execution.
     public func verdicts(ofBlock block: Epoch) throws(StoreError) -> [BeaconVerdict] {
-        try store.read { transaction throws(StoreError) -> [BeaconVerdict] in
-            var keys: [[UInt8]] = []
-            try transaction.forEach(in: executions, .prefix(Self.key(block))) {
-                place, beacon throws(StoreError) in
-                keys.append([UInt8](copying: beacon) + [UInt8](copying: place))
-                return true
-            }
-            var list: [BeaconVerdict] = []
-            for key in keys {
-                let record: VerdictRecord? = try value(of: key, in: verdicts, transaction)
-                guard let record else { throw .corrupted }
-                list.append(record.verdict)
-            }
-            return list
+        try store.read { transaction throws(StoreError) in try verdicts(ofBlock: block, transaction) }
+    }
+
+    public func verdicts(
+        ofBlock block: Epoch, _ transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> [BeaconVerdict] {
+        var keys: [[UInt8]] = []
+        try transaction.forEach(in: executions, .prefix(Self.key(block))) {
+            place, beacon throws(StoreError) in
+            keys.append([UInt8](copying: beacon) + [UInt8](copying: place))
+            return true
         }
+        var list: [BeaconVerdict] = []
+        for key in keys {
+            let record: VerdictRecord? = try value(of: key, in: verdicts, transaction)
+            guard let record else { throw .corrupted }
+            list.append(record.verdict)
+        }
+        return list
     }
 
     /// The value of one state key.
@@ -233,7 +247,7 @@ extension NodeStore {
         try store.read { transaction throws(StoreError) in try stateEntries(transaction) }
     }
 
-    private func stateEntries(
+    public func stateEntries(
         _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> [(StateKey, [UInt8])] {
         var list: [(StateKey, [UInt8])] = []
@@ -298,7 +312,11 @@ extension NodeStore {
 
     /// The genesis this store belongs to; nil in a fresh store.
     public func genesis() throws(StoreError) -> Genesis? {
-        guard let bytes = try single(.genesis) else { return nil }
+        try store.read { transaction throws(StoreError) in try genesis(transaction) }
+    }
+
+    public func genesis(_ transaction: borrowing ReadTransaction) throws(StoreError) -> Genesis? {
+        guard let bytes = try single(.genesis, transaction) else { return nil }
         return try Self.decode(bytes.octetBytes)
     }
 
@@ -332,7 +350,7 @@ extension NodeStore {
         try single(.finalAt).map { Self.epoch($0) }
     }
 
-    private func value<Value: Canonical>(
+    func value<Value: Canonical>(
         of key: [UInt8], in table: Table, _ transaction: borrowing ReadTransaction
     ) throws(StoreError) -> Value? {
         guard let bytes = try transaction.value(of: key.octetBytes, in: table) else { return nil }

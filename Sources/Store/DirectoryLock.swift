@@ -20,6 +20,9 @@ final class DirectoryLock {
             throw error
         }
         isHolder = true
+        // Only for onlookers: who asked for the lock above would keep a writer out that starts just then.
+        var mark = DirectoryLock.mark(F_WRLCK)
+        _ = unsafe fcntl(descriptor, DirectoryLock.setMark, &mark)
         // Only for the other's message: a full disk may swallow it.
         ftruncate(descriptor, 0)
         let text = Array("\(getpid())\n".utf8)
@@ -38,6 +41,23 @@ final class DirectoryLock {
             // With a writer at work, only a registered reader is safe, and the permissions prevent that.
             throw errno == EWOULDBLOCK ? .permission(directory) : StoreError(code: errno, opening: path)
         }
+    }
+
+    /// Whether a process has the store in this directory open for writing; nil where that cannot be told.
+    static func hasWriter(in directory: String) -> Bool? {
+        let path = directory + "/" + DirectoryLock.fileName
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        // Without the file no writer was ever there.
+        guard descriptor >= 0 else { return errno == ENOENT ? false : nil }
+        defer { close(descriptor) }
+        var mark = DirectoryLock.mark(F_RDLCK)
+        guard unsafe fcntl(descriptor, DirectoryLock.getMark, &mark) == 0 else { return nil }
+        return CInt(mark.l_type) != F_UNLCK
+    }
+
+    /// Of the open file, not of the process (fcntl(2)): gone with it in whatever way, and no other closing takes it away.
+    private static func mark(_ type: CInt) -> Glibc.flock {
+        Glibc.flock(l_type: Int16(type), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
     }
 
     deinit {
@@ -59,6 +79,9 @@ final class DirectoryLock {
     }
 
     private static let fileName = "writer.lock"
+    /// F_OFD_GETLK and F_OFD_SETLK of Linux's `fcntl.h`, which Glibc's module leaves out.
+    private static let getMark: CInt = 36
+    private static let setMark: CInt = 37
     /// Holds any 32-bit process id and its line feed.
     private static let holderByteCountMax = 16
 }

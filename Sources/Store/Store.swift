@@ -95,6 +95,11 @@ internal import Glibc
     /// as many were made again.
     public var isRestored: Bool { mark?.isAhead ?? false }
 
+    /// Whether a process has the store in `directory` open for writing; nil where that cannot be told.
+    ///
+    /// The kernel knows: a process that was killed has it no more.
+    public static func hasWriter(in directory: String) -> Bool? { DirectoryLock.hasWriter(in: directory) }
+
     /// One of the tables named at opening.
     public func table(_ name: String) -> Table {
         guard let table = tables[name] else { preconditionFailure("\(name) was not named at opening") }

@@ -133,6 +133,31 @@ import Wire
         #expect(solo.machine.status.view > bound)
     }
 
+    @Test func `whoever waits for votes says whose they are`() {
+        var solo = Solo(seats: 7)
+        func names(_ seats: some Sequence<Int>) -> String {
+            seats.map { solo.members.seats[$0].key.short }.joined(separator: ", ")
+        }
+        #expect(
+            solo.machine.status.waitsFor == "the proposal of view 1 from \(solo.epoch.leader(of: 1).short)")
+        solo.notarizeFirst()
+        // The leader's vote came with its proposal.
+        let leader = solo.members.index(of: solo.epoch.leader(of: 1))!
+        let absent = solo.others.filter { $0 != leader }
+        #expect(
+            solo.machine.status.waitsFor
+                == "notarize votes of view 1 from \(names(absent.prefix(4))) and \(absent.count - 4) others")
+        solo.give(.vote(solo.vote(.notarize(1, 1, solo.fresh.digest), seat: absent[1])))
+        solo.give(.vote(solo.vote(.notarize(1, 1, solo.fresh.digest), seat: absent[3])))
+        let left = absent.enumerated().filter { ![1, 3].contains($0.offset) }.map(\.element)
+        #expect(solo.machine.status.waitsFor == "notarize votes of view 1 from \(names(left))")
+        solo.give(.certificate(solo.certificate(.nullify(1, 1))))
+        solo.give(.woke, after: .seconds(60))
+        #expect(
+            solo.machine.status.waitsFor
+                == "nullify votes of view 2 from \(names(solo.others.prefix(4))) and 2 others")
+    }
+
     @Test func `a slow network makes its leaders patient, within bounds`() {
         var solo = Solo(leading: 1)
         solo.give(.built(epoch: 1, view: 1, solo.fresh))

@@ -1,7 +1,9 @@
 import Bytes
 import Chance
+import Foundation
 import Identity
 import Records
+import Store
 import TestKit
 import Testing
 import Wire
@@ -52,6 +54,48 @@ import WireSamples
         #expect(base == 17)
         let told = Dictionary(uniqueKeysWithValues: try store.baseState())
         #expect(told == states[Int(base)])
+    }
+
+    @Test func `tells in one transaction what fits together, though a node writes and forgets meanwhile`()
+        throws
+    {
+        var chance = Chance(seed: 4)
+        let scratch = try Scratch()
+        let store = try NodeStore(at: scratch.path + "/store", readOnly: false, mapByteCount: 1 << 26)
+        try store.setKeptEpochs(3)
+        let account = StateKey.account(.any(from: &chance))
+        let finals = (Epoch(1)...10).map { epoch in
+            var final = Final(epoch: epoch, verdictEpochs: [epoch], from: &chance)
+            final.changes.append((account, [UInt8(epoch)]))
+            return final
+        }
+        try store.write(finals.prefix(5).map(\.write))
+        let (begin, done) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let later = finals.dropFirst(5).map(\.write)
+        Thread.detachNewThread {
+            begin.wait()
+            for write in later { try? store.write([write]) }
+            done.signal()
+        }
+        try store.read { transaction throws(StoreError) in
+            let last = try store.lastEpoch(transaction)
+            begin.signal()
+            done.wait()
+            let again = (try store.lastEpoch(transaction), try store.baseEpoch(transaction))
+            #expect(last == 5 && again == (5, 4))
+            for epoch in Epoch(3)...5 {
+                let final = finals[Int(epoch) - 1]
+                let block = try store.block(epoch, transaction)
+                let header = try store.final(epoch, transaction)
+                let verdicts = try store.verdicts(ofBlock: epoch, transaction)
+                #expect(block == final.block && header == final.record.final && verdicts == final.verdicts)
+            }
+            let state = try store.stateEntries(transaction).map(\.1)
+            let base = try store.baseState(transaction).map(\.1)
+            #expect(state == [[5]] && base == [[4]])
+        }
+        #expect(try store.lastEpoch() == 10 && store.block(5) == nil)
+        #expect(try store.stateEntries().map(\.1) == [[10]])
     }
 
     @Test func `keeps everything where nothing is said`() throws {

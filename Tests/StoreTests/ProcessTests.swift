@@ -33,6 +33,20 @@ import Testing
         try scratch.store().put([1], for: key(1))
     }
 
+    @Test func `is seen to have the store open, until it ends in whatever way`() throws {
+        let scratch = try Scratch()
+        #expect(Store.hasWriter(in: scratch.fresh) == false)
+        let holder = try Probe("open", scratch.fresh)
+        #expect(holder.line() == "open")
+        #expect(Store.hasWriter(in: scratch.fresh) == true)
+        #expect(Store.hasWriter(in: scratch.fresh) == true, "a look takes nothing away")
+        holder.kill()
+        #expect(Store.hasWriter(in: scratch.fresh) == false)
+        let store = try scratch.store()
+        #expect(Store.hasWriter(in: scratch.fresh) == true)
+        try store.put([1], for: key(1))
+    }
+
     @Test func `reads while this one writes, and after`() throws {
         let scratch = try Scratch()
         var store: Store? = try scratch.store()

@@ -37,6 +37,22 @@ import Wire
         #expect(Presence(of: live(ago: 6_000, process: 1), at: now) == .hanging(milliseconds: 6_000))
     }
 
+    @Test func `a node whose store nobody has open is gone at once, and hangs where somebody has`() {
+        let fresh = live(ago: 300, process: 1)
+        #expect(Presence(of: fresh, hasWriter: false, at: now) == .gone(milliseconds: 300))
+        #expect(Presence(of: fresh, hasWriter: true, at: now) == .running)
+        // Of another namespace its number may be nobody's.
+        let old = live(ago: 6_000, process: nobody)
+        #expect(Presence(of: old, hasWriter: true, at: now) == .hanging(milliseconds: 6_000))
+        #expect(
+            Presence(of: live(ago: 300, process: 1, stopped: true), hasWriter: false, at: now)
+                == .stopped(milliseconds: 300))
+        let report = StatusReport(fresh, network: "here", at: now, isGone: true)
+        #expect(!report.isHealthy && report.faults.map(\.name) == ["silent"])
+        let snapshot = StatusSnapshot(report: report, hasWriter: false, at: now)
+        #expect(snapshot.text.contains("NOT RUNNING") && snapshot.document.presence == "gone")
+    }
+
     @Test func `a process that began later only has its number`() {
         var words = live(ago: 6_000, process: UInt32(getpid()))
         words.updatedAt = 1_000

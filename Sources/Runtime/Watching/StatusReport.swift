@@ -127,8 +127,10 @@ public struct StatusReport: Codable, Sendable {
     public var counters: [String: UInt64]
     public var tables: [String: Gauge]
 
-    /// - Parameter wallTime: milliseconds since 1970, when the health is judged.
-    public init(_ status: LiveStatus, network: String, at wallTime: UInt64) {
+    /// - Parameters:
+    ///   - wallTime: milliseconds since 1970, when the health is judged.
+    ///   - isGone: its process is known to have ended.
+    public init(_ status: LiveStatus, network: String, at wallTime: UInt64, isGone: Bool = false) {
         self.network = network
         node = status.node.text
         version = status.version
@@ -147,7 +149,7 @@ public struct StatusReport: Codable, Sendable {
         mayVote = status.mayVote
         isHalted = status.isHalted
         hasStopped = status.hasStopped
-        let health = NodeHealth(of: status, at: wallTime)
+        let health = NodeHealth(of: status, at: wallTime, isGone: isGone)
         isHealthy = health.isHealthy
         faults = health.faults.map { Fault(name: $0.name, text: "\($0)") }
         localHealth = status.localHealth
