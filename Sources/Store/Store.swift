@@ -1,5 +1,6 @@
 internal import CLMDB
 internal import Glibc
+internal import Synchronization
 
 /// One LMDB environment: many readers in any process, one writing process, one directory.
 ///
@@ -22,6 +23,7 @@ internal import Glibc
     private var tables: [String: Table] = [:]
     /// LMDB unmapped the data and could not map it again.
     private var isBroken = false
+    private let commitCount = Atomic<Int>(0)
 
     /// The longest key, by LMDB's own build.
     public static let keyByteCountMax = 511
@@ -29,6 +31,9 @@ internal import Glibc
     public static let tablesMax = 64
     /// How often one transaction may find the map moved: doubling 64 times exhausts any address.
     private static let movesMax = 64
+    /// Every so many commits it is looked for readers that died: a node commits about once a second, and what one of them holds
+    /// back is then no more than a minute's pages.
+    private static let commitsPerReaderCheck = 60
 
     public struct Options: Sendable {
         /// Opens for reading, beside a writing process or without one. Creates nothing.
@@ -68,7 +73,7 @@ internal import Glibc
             // Never made here: a reader of another user would leave a file that shuts the owner out.
             let canRegister = FileStatus.isWritable(directory + "/lock.mdb")
             if !canRegister { flags |= MDB_NOLOCK }
-            lock = canRegister ? nil : try DirectoryLock(forUnregisteredReaderAt: directory)
+            lock = canRegister ? nil : try LockFile.unregistered(in: directory)
         } else {
             lock = try DirectoryLock(forWriterAt: directory)
         }
@@ -138,9 +143,15 @@ internal import Glibc
                 return try attemptWrite(WriteTransaction(access), body)
             }
             switch consume attempt {
-            case .done(let result): return result
+            case .done(let result):
+                if commitCount.add(1, ordering: .relaxed).newValue % Store.commitsPerReaderCheck == 0 {
+                    // What is committed is: whatever this finds is for the next one to say.
+                    _ = try? clearDeadReaders()
+                }
+                return result
             case .moved: try adoptMap()
             case .full(let mapByteCount): try growMap(beyond: mapByteCount)
+            case .starved: guard try clearDeadReaders() > 0 else { throw .diskFull }
             }
         }
         throw .other(MDB_MAP_RESIZED)
@@ -167,6 +178,8 @@ extension Store {
         case moved
         /// The map of this size was too small.
         case full(mapByteCount: Int)
+        /// The disk took no more.
+        case starved
     }
 
     /// Begins a transaction; nil if the map must move first. The caller holds the map.
@@ -176,14 +189,21 @@ extension Store {
         var code = unsafe mdb_txn_begin(environment, nil, UInt32(flags), &begun)
         if code == MDB_READERS_FULL {
             // Processes that died may hold slots.
-            var cleared: CInt = 0
-            try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
+            _ = try clearDeadReaders()
             code = unsafe mdb_txn_begin(environment, nil, UInt32(flags), &begun)
         }
         if code == MDB_MAP_RESIZED { return nil }
         try StoreError.check(code)
         guard let begun = unsafe begun else { fatalError("LMDB reported success without a handle") }
         return unsafe Access(handle: begun, owner: UInt(bitPattern: environment))
+    }
+
+    /// Frees the slots of readers that died without a word, which hold back pages that could be used again.
+    /// - Returns: How many there were.
+    private func clearDeadReaders() throws(StoreError) -> CInt {
+        var cleared: CInt = 0
+        try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
+        return cleared
     }
 
     private func attemptWrite<Result: ~Copyable>(
@@ -196,12 +216,16 @@ extension Store {
             result = try body(&transaction)
         } catch {
             // Not by the error, which may be the caller's own: by what LMDB said.
-            guard transaction.isMapFull else { throw error }
+            guard transaction.isMapFull else {
+                if error == .diskFull { return .starved }
+                throw error
+            }
             return .full(mapByteCount: try size().mapByteCount)
         }
         do throws(StoreError) {
             try transaction.commit()
         } catch {
+            if error == .diskFull { return .starved }
             guard error == .mapFull else { throw error }
             return .full(mapByteCount: try size().mapByteCount)
         }
@@ -235,10 +259,8 @@ extension Store {
     private func growMap(beyond mapByteCount: Int) throws(StoreError) {
         try map.exclusive { () throws(StoreError) in
             guard try size().mapByteCount == mapByteCount else { return }
+            guard try clearDeadReaders() == 0 else { return }
             guard mapByteCount < options.mapByteCountMax else { throw .mapFull }
-            // Dead readers hold back pages that could be used instead.
-            var cleared: CInt = 0
-            try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
             let (doubled, isTooLarge) = mapByteCount.multipliedReportingOverflow(by: 2)
             try moveMap(isTooLarge ? options.mapByteCountMax : min(doubled, options.mapByteCountMax))
         }
@@ -302,6 +324,7 @@ extension Store {
                 // Whole pages, of whatever size: 64 KiB is the largest that any machine uses.
                 let byteCount = (options.mapByteCount + 0xFFFF) & ~0xFFFF
                 try unsafe StoreError.check(mdb_env_set_mapsize(created, byteCount))
+                try LockFile.reserve(in: directory, readersMax: options.readersMax)
             }
             let code = unsafe mdb_env_open(created, directory, flags, 0o600)
             guard code == MDB_SUCCESS else { throw StoreError(code: code, opening: directory) }

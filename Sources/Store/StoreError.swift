@@ -35,6 +35,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case notFound(String)
     /// The operating system refused access to the path.
     case permission(String)
+    /// A process has the store open, and the file in which its readers stand was removed.
+    case lockFileGone(String)
     /// A write failed half-way or the map could not be moved: this `Store` takes no more transactions.
     case mustReopen
     /// An error of LMDB (negative) or of the operating system (`errno`) that has no case of its own.
@@ -75,6 +77,9 @@ extension StoreError: CustomStringConvertible {
             "there is no store at \(path); check the path, or start the node once to create the store"
         case .permission(let path):
             "access to \(path) was refused; run as the owner of the store or change its permissions"
+        case .lockFileGone(let path):
+            "\(path)/lock.mdb was removed while a process has the store open, and without it nobody else can read; "
+                + "start that process again, which makes the file anew"
         case .mustReopen:
             "the store stopped after a failed write; close it, check the disk and open it again"
         case .other(let code):

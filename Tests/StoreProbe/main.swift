@@ -52,7 +52,7 @@ func limitFiles(to byteCount: rlim_t) {
 func run(_ command: String, _ directory: String) throws(StoreError) {
     var options = Store.Options()
     options.readOnly = ["read", "read-as-nobody", "read-on"].contains(command)
-    options.mapByteCount = 1 << 20
+    options.mapByteCount = command == "rewrite" ? 64 << 20 : 1 << 20
     if command == "read-as-nobody" || command == "write-as-nobody" { becomeNobody() }
     let store = try Store(at: directory, options: options, format: format, tables: ["records"])
     switch command {
@@ -75,6 +75,16 @@ func run(_ command: String, _ directory: String) throws(StoreError) {
         for number in UInt32(0)... {
             try put(number, byteCount: 3000, in: store)
             say("\(number)")
+        }
+    case "rewrite":
+        // Writes one record over and over, with room on the disk for some twenty of them.
+        signal(SIGXFSZ, SIG_IGN)
+        limitFiles(to: 2 << 20)
+        try put(0, byteCount: 100_000, in: store)
+        say("open")
+        while readLine() != nil {
+            for _ in 0..<40 { try put(0, byteCount: 100_000, in: store) }
+            say("done")
         }
     case "starve":
         // Fills the disk, then goes on with more of it.

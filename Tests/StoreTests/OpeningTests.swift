@@ -24,6 +24,20 @@ import Testing
         }
     }
 
+    /// LMDB writes to the file through a map: a disk that is full later would kill the process.
+    @Test func `takes the room of the file of readers at once`() throws {
+        for readersMax: UInt32 in [1, 126, 500] {
+            let scratch = try Scratch()
+            _ = try scratch.store { $0.readersMax = readersMax }
+            var status = stat()
+            let code = unsafe stat(scratch.fresh + "/lock.mdb", &status)
+            #expect(code == 0 && status.st_size >= 64 * Int(readersMax))
+            #expect(Int(status.st_blocks) * 512 >= Int(status.st_size), "\(readersMax)")
+            // Of the size that LMDB gives it, or there would be another number of readers.
+            #expect(status.st_size == 64 * Int(readersMax) + 128)
+        }
+    }
+
     @Test func `finds nothing where nothing is`() throws {
         let scratch = try Scratch()
         let path = scratch.fresh
@@ -218,7 +232,7 @@ import Testing
             .mapFull, .diskFull, .readersFull, .corrupted, .badKeySize, .outOfOrder, .notAStore("/a"),
             .olderFormat(found: 1, supported: 2), .newerFormat(found: 2, supported: 1), .wrongFormat,
             .locked(by: 7), .locked(by: nil), .alreadyOpen("/a"), .notFound("/a"), .permission("/a"),
-            .mustReopen, .other(-30798),
+            .lockFileGone("/a"), .mustReopen, .other(-30798),
         ]
         for error in errors { #expect(error.description.contains(";")) }
         #expect(Set(errors.map(\.description)).count == errors.count)

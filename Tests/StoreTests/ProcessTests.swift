@@ -109,6 +109,47 @@ import Testing
         }
     }
 
+    /// Writes the same record over and over.
+    private func rewrite(_ store: Store, times: Int) throws {
+        for time in 0..<times {
+            try store.put([UInt8](repeating: UInt8(truncatingIfNeeded: time), count: 100_000), for: key(1))
+        }
+    }
+
+    /// Leaves a snapshot behind that nobody reads any more.
+    private func dieReading(in directory: String) throws {
+        let reader = try Probe("read-on", directory)
+        #expect(reader.line() == "reading")
+        reader.kill()
+    }
+
+    @Test func `that is killed amid a read keeps no room for long`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store { $0.mapByteCount = 64 << 20 }
+        try rewrite(store, times: 10)
+        try dieReading(in: scratch.fresh)
+        try rewrite(store, times: 400)
+        // A minute of a node's commits, of 400 that would be 40 MB.
+        #expect(try store.byteCount() < 12 << 20)
+    }
+
+    @Test func `that is killed amid a read makes no store too small`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store { $0.mapByteCountMax = 1 << 20 }
+        try rewrite(store, times: 10)
+        try dieReading(in: scratch.fresh)
+        try rewrite(store, times: 20)
+        #expect(try store.mapByteCount() == 1 << 20)
+    }
+
+    @Test func `that is killed amid a read makes no disk full`() throws {
+        let scratch = try Scratch()
+        let writer = try Probe("rewrite", scratch.fresh)
+        #expect(writer.line() == "open")
+        try dieReading(in: scratch.fresh)
+        #expect(writer.ask() == "done")
+    }
+
     @Test func `reads from a directory it may not write to`() throws {
         let scratch = try Scratch()
         try scratch.store().put([1], for: key(1))
@@ -131,6 +172,16 @@ import Testing
         defer { setMode(0o755, of: scratch.fresh) }
         let reader = try Probe("read-as-nobody", scratch.fresh)
         #expect(reader.line() == StoreError.permission(scratch.fresh).description)
+    }
+
+    @Test func `that may not register is told when the file for that was removed`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        try store.put([1], for: key(1))
+        try FileManager.default.removeItem(atPath: scratch.fresh + "/lock.mdb")
+        let reader = try Probe("read", scratch.fresh)
+        #expect(reader.line() == StoreError.lockFileGone(scratch.fresh).description)
+        #expect(try store.value(of: key(1)) == [1])
     }
 
     @Test func `does not write without permission`() throws {
