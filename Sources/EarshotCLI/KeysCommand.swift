@@ -49,25 +49,43 @@ struct KeysCommand: ParsableCommand {
             } else {
                 keyFile = KeyFile(seed: secret, isTestOnly: seed != nil)
             }
-            // The store first: where it is refused there must be no key yet, or the corrected command would be refused for that.
-            let store = try data.map { data in
-                let store = try NodeStore(at: data, readOnly: false)
-                guard try store.genesis() == nil else {
-                    throw RuntimeError("\(data) already belongs to a network; name an empty directory")
-                }
-                return store
+            guard !FileManager.default.fileExists(atPath: file) else {
+                throw KeyFileStoreError.exists(path: file)
             }
-            let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try KeyFileStore.create(keyFile, path: file)
             let keys = NodeKeys(seed: secret)
-            try store?.markVirgin(for: keys.signing.nodeID)
+            // The store first: where it is refused there must be no key yet, or the corrected command would be refused for that;
+            // and a key that is there is known to its store, wherever this is interrupted.
+            let store = try data.map { try Self.markedStore(at: $0, for: keys.signing.nodeID) }
+            do {
+                let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                try KeyFileStore.create(keyFile, path: file)
+            } catch {
+                // The corrected command makes another key.
+                if !FileManager.default.fileExists(atPath: file) { try? store?.unmarkVirgin() }
+                throw error
+            }
             if seed != nil {
                 complain(
                     "WARNING: \(file) follows from a public number. Anybody can sign with it. For tests only."
                 )
             }
             try Show.show(keys, isTestOnly: seed != nil, output)
+        }
+
+        /// An empty store that is marked for the key and for no other.
+        private static func markedStore(at data: String, for key: NodeID) throws -> NodeStore {
+            let store = try NodeStore(at: data, readOnly: false)
+            guard try store.genesis() == nil else {
+                throw RuntimeError("\(data) already belongs to a network; name an empty directory")
+            }
+            if let other = try store.virginMark(), other != key {
+                throw RuntimeError(
+                    "\(data) was made for key \(other.text); name an empty directory, or remove this one if there is "
+                        + "no such key")
+            }
+            try store.markVirgin(for: key)
+            return store
         }
     }
 

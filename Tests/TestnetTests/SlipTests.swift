@@ -1,5 +1,6 @@
 import Bytes
 import Foundation
+import Glibc
 import Identity
 import Records
 import Runtime
@@ -65,6 +66,42 @@ extension TestnetTests {
             #expect(refused.status == 1 && !FileManager.default.fileExists(atPath: key), "\(refused.said)")
             let made = try await run("keys", "new", key, "--data", scratch.path + "/data", in: scratch)
             #expect(made.status == 0, "\(made.said)")
+        }
+
+        @Test func `a store is made for one key, and a key that was not made leaves no mark`() async throws {
+            let scratch = try Scratch()
+            let (key, data) = (scratch.path + "/key", scratch.path + "/data")
+            // No folder can be made where a file is.
+            try Data().write(to: URL(fileURLWithPath: scratch.path + "/file"))
+            let failed = try await run("keys", "new", scratch.path + "/file/key", "--data", data, in: scratch)
+            #expect(failed.status == 1, "\(failed.said)")
+            let made = try await run("keys", "new", key, "--data", data, in: scratch)
+            #expect(made.status == 0, "\(made.said)")
+            let mark = try NodeStore(at: data, readOnly: true).virginMark()
+            #expect(try mark == NodeKeys.load(key, for: nil).signing.nodeID)
+            let other = try await run("keys", "new", key + "2", "--data", data, in: scratch)
+            #expect(other.status == 1 && other.said.contains("was made for key"), "\(other.said)")
+            #expect(!FileManager.default.fileExists(atPath: key + "2"))
+            let again = try await run("keys", "new", key, "--data", data, in: scratch)
+            #expect(again.status == 1 && again.said.contains("exists already"), "\(again.said)")
+            #expect(try NodeStore(at: data, readOnly: true).virginMark() == mark)
+        }
+
+        @Test func `where the store could not be marked there is no key`() async throws {
+            let scratch = try Scratch()
+            let (key, data) = (scratch.path + "/key", scratch.path + "/data")
+            _ = try NodeStore(at: data, readOnly: false)
+            // A file of 4 KiB it may write, and no further page of the store's.
+            let child = try ChildProcess(
+                name: "earshot", executable: "/bin/bash",
+                arguments: [
+                    "-c", "ulimit -f 4; exec \"$0\" \"$@\"", earshot, "keys", "new", key, "--data", data,
+                ],
+                logFile: scratch.path + "/log")
+            try await until("its end") { !child.isRunning }
+            // Killed by SIGXFSZ, or told of it where that is ignored.
+            #expect(child.exitStatus != 0)
+            #expect(!FileManager.default.fileExists(atPath: key))
         }
 
         @Test func `a network may be called anything, and its file reads back`() async throws {
