@@ -90,7 +90,7 @@ public final class DatagramSocket {
     }
 
     /// Of the octets of a `sockaddr_in` or `sockaddr_in6` (netinet/in.h): all but the family is big-endian.
-    private static func endpoint(_ octets: [UInt8]) -> Endpoint {
+    static func endpoint(_ octets: [UInt8]) -> Endpoint {
         func integer<Value: FixedWidthInteger>(_ range: Range<Int>) -> Value {
             octets[range].reduce(0) { $0 << 8 | Value($1) }
         }

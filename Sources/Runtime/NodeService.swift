@@ -13,6 +13,7 @@ internal import Records
 public import ServiceLifecycle
 internal import Session
 internal import Store
+internal import UnixSignals
 public import Wire
 
 /// One running node, from its configuration to a clean stop.
@@ -39,6 +40,8 @@ public final class NodeService: Service {
 
     /// Runs until a graceful shutdown or a failure that the node cannot survive.
     public func run() async throws {
+        // First of all: to whoever does not listen to it, it is the end.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         let genesis = try GenesisFile.read(config.genesisFile)
         let keys = try NodeKeys.load(config.keyFile, for: genesis)
         let store = try openStore(for: genesis)
@@ -59,8 +62,7 @@ public final class NodeService: Service {
             try await serve(
                 genesis: genesis, keys: keys, store: store, life: life,
                 votesFrom: right == .granted ? try store.votesFrom() : .max,
-                group: group,
-                writer: writer, workers: workers)
+                group: group, writer: writer, workers: workers, hangups: hangups)
         } catch {
             try? await Self.shutDown(group, writer, workers)
             throw error
@@ -80,7 +82,8 @@ public final class NodeService: Service {
 
     private func serve(
         genesis: Genesis, keys: NodeKeys, store: NodeStore, life: StoredLife, votesFrom: Epoch,
-        group: MultiThreadedEventLoopGroup, writer: NIOThreadPool, workers: NIOThreadPool
+        group: MultiThreadedEventLoopGroup, writer: NIOThreadPool, workers: NIOThreadPool,
+        hangups: UnixSignalsSequence
     ) async throws {
         let eventLoop = group.next()
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: Driver.self, eventLoop: eventLoop)
@@ -171,13 +174,16 @@ public final class NodeService: Service {
                 failure.yield(RuntimeError("the system closed the socket for \(name)"))
             }
         }
-        let resolvers = NIOThreadPool(numberOfThreads: 1)
+        let resolvers = NIOThreadPool(numberOfThreads: BootstrapWatch.lookupsMax)
         resolvers.start()
         // Nobody waits for a resolver that does not answer.
         defer { resolvers.shutdownGracefully { _ in } }
-        let list = BootstrapWatch(file: config.bootstrapFile, resolvers: resolvers, logger: logger)
+        let families = AddressFamilies(boundTo: config.listen)
+        let list = BootstrapWatch(file: config.bootstrapFile, resolvers: resolvers, logger: logger) {
+            try PeersFile.resolve($0, for: families)
+        }
         let watching = Task {
-            await list.run { entries, all in
+            await list.run(upon: hangups) { entries, all in
                 eventLoop.execute { box.value?.handle(.bootstrap(entries, all: all)) }
             }
         }

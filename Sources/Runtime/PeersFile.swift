@@ -1,7 +1,6 @@
 internal import Foundation
 public import Identity
 internal import Membership
-internal import NIOCore
 public import Wire
 
 /// Reads bootstrap lists from disk.
@@ -54,12 +53,17 @@ public enum PeersFile {
     }
 
     /// Where the entry's host is now; a name is looked up, which may take the resolver's time.
-    public static func resolve(_ entry: Entry) throws(RuntimeError) -> Endpoint {
+    /// - Parameter families: Of addresses that are of use.
+    public static func resolve(
+        _ entry: Entry, for families: AddressFamilies = .both
+    ) throws(RuntimeError) -> Endpoint {
         if let endpoint = entry.endpoint { return endpoint }
-        guard let address = try? SocketAddress.makeAddressResolvingHost(entry.host, port: Int(entry.port)),
-            let endpoint = Endpoint(address)
-        else {
-            throw RuntimeError("\(entry.host) has no address: is the name right, and is there a resolver?")
+        let places = Endpoint.places(of: entry.host, port: entry.port)
+        guard let endpoint = families.first(of: places) else {
+            throw RuntimeError(
+                places.isEmpty
+                    ? "\(entry.host) has no address: is the name right, and is there a resolver?"
+                    : "\(entry.host) has no address of \(families.rawValue)")
         }
         return endpoint
     }

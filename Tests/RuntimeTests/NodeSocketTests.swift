@@ -1,6 +1,8 @@
 import Bytes
 import Chance
+import Foundation
 import Identity
+import Logging
 import NIOCore
 import NIOPosix
 import Testing
@@ -102,20 +104,95 @@ private struct Late: Error {}
     @Test func `stay where they were when nobody can look them up`() async throws {
         let (one, other) = (Seed(1).text, Seed(2).text)
         let list = try entries("earshot://\(one)@a.example:1\nearshot://\(other)@b.example:2")
-        var names = FoundNames()
-        let found = await names.places(of: list) { entry in
-            guard entry.host == "a.example" else { throw Late() }
-            return .loopback(port: 11)
+        var names = FoundNames(list)
+        func look(_ find: (PeersFile.Entry) -> Endpoint?) -> [Endpoint] {
+            for entry in names.look() { names.found(entry, at: find(entry)) }
+            return names.places.map(\.1)
         }
-        #expect(found.places.map(\.1) == [.loopback(port: 11)])
-        #expect(found.missing.map(\.host) == ["b.example"])
-        let later = await names.places(of: list) { _ in throw Late() }
-        #expect(later.places.map(\.1) == [.loopback(port: 11)])
-        #expect(later.missing.map(\.host) == ["a.example", "b.example"])
-        let moved = await names.places(of: list) { entry in .loopback(port: entry.port + 20) }
-        #expect(moved.places.map(\.1) == [.loopback(port: 21), .loopback(port: 22)] && moved.missing.isEmpty)
-        _ = await names.places(of: []) { _ in throw Late() }
-        #expect(await names.places(of: list) { _ in throw Late() }.places.isEmpty, "it was off the list")
+        #expect(look { $0.host == "a.example" ? .loopback(port: 11) : nil } == [.loopback(port: 11)])
+        #expect(names.missing.map(\.host) == ["b.example"])
+        #expect(look { _ in nil } == [.loopback(port: 11)])
+        #expect(names.missing.map(\.host) == ["a.example", "b.example"])
+        #expect(look { .loopback(port: $0.port + 20) } == [.loopback(port: 21), .loopback(port: 22)])
+        #expect(names.missing.isEmpty)
+        names.list([])
+        #expect(look { _ in nil }.isEmpty)
+        names.list(list)
+        #expect(look { _ in nil }.isEmpty, "it was off the list")
+    }
+
+    @Test func `are asked for once at a time, and those last that were not found`() throws {
+        let list = try (UInt8(1)...3).map {
+            try #require(try entries("earshot://\(Seed($0).text)@n\($0).example:1").first)
+        }
+        var names = FoundNames(list)
+        #expect(names.look().map(\.host) == ["n1.example", "n2.example", "n3.example"])
+        #expect(names.look().isEmpty, "all are being looked up")
+        names.found(list[0], at: nil)
+        #expect(names.look().map(\.host) == ["n1.example"])
+        #expect(names.pause == nil)
+        for entry in list { names.found(entry, at: entry.host == "n1.example" ? nil : .loopback(port: 5)) }
+        #expect(names.pause == BootstrapWatch.retryPeriod)
+        #expect(names.look().map(\.host) == ["n2.example", "n3.example", "n1.example"])
+        for entry in list { names.found(entry, at: .loopback(port: 5)) }
+        #expect(names.pause == BootstrapWatch.period)
+        names.list([PeersFile.Entry(node: list[0].node, endpoint: .loopback(port: 6))])
+        #expect(names.look().isEmpty && names.pause == nil, "there are no names")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `are told as each is found, and the list is read again while one is not`() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "list-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        func write(_ hosts: String...) throws {
+            let lines = hosts.enumerated().map { "earshot://\(Seed(UInt8($0 + 1)).text)@\($1)" }
+            try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
+        }
+        try write("slow.example:1", "fast.example:2")
+        let slow = DispatchSemaphore(value: 0)
+        let resolvers = NIOThreadPool(numberOfThreads: BootstrapWatch.lookupsMax)
+        resolvers.start()
+        var logger = Logger(label: "a test")
+        logger.logLevel = .critical
+        let watch = BootstrapWatch(file: file.path, resolvers: resolvers, logger: logger) { entry in
+            if entry.host == "slow.example" { slow.wait() }
+            return .loopback(port: entry.port)
+        }
+        let (signals, signal) = AsyncStream.makeStream(of: Void.self)
+        let (lists, list) = AsyncStream.makeStream(of: [UInt16].self)
+        let watching = Task {
+            await watch.run(upon: signals) { places, _ in list.yield(places.map(\.1.port)) }
+        }
+        var told = lists.makeAsyncIterator()
+        #expect(await told.next() == [2], "nobody has answered for the first")
+        try write("slow.example:1", "fast.example:2", "127.0.0.1:3", "late.example:4")
+        signal.yield()
+        #expect(await told.next() == [2, 3])
+        #expect(await told.next() == [2, 3, 4])
+        slow.signal()
+        #expect(await told.next() == [1, 2, 3, 4])
+        watching.cancel()
+        await watching.value
+        try await resolvers.shutdownGracefully()
+    }
+
+    @Test func `are looked up for the family of the node's socket`() throws {
+        let places = [
+            Endpoint(high: 0x2001_0db8 << 32, low: 1, port: 9), Endpoint(ipv4: 0xC000_0201, port: 9),
+        ]
+        for (listen, chosen) in [
+            ("0.0.0.0:1", places[1]), ("[::]:1", places[0]), ("[2001:db8::7]:1", places[0]),
+        ] {
+            let families = AddressFamilies(boundTo: try #require(Endpoint(text: listen)))
+            #expect(families.first(of: places) == chosen, "\(listen)")
+            #expect(families.first(of: []) == nil)
+        }
+        let both = AddressFamilies(boundTo: try #require(Endpoint(text: "[::]:1")))
+        #expect(both.first(of: [places[1]]) == places[1])
+        let one = AddressFamilies(boundTo: try #require(Endpoint(text: "[2001:db8::7]:1")))
+        #expect(one.first(of: [places[1]]) == nil)
+        let entry = try PeersFile.entry("earshot://\(Seed(1).text)@localhost:77")
+        #expect(try PeersFile.resolve(entry, for: .ipv4) == .loopback(port: 77))
     }
 }
 
