@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -10,7 +11,11 @@ import ServiceLifecycle
 import UnixSignals
 
 /// Runs until SIGINT, SIGTERM or, if asked, the end of standard input.
-func runUntilStopped(_ service: any Service, stopOnEOF: Bool, logger: Logger) async throws {
+func runUntilStopped(
+    _ service: any Service, stopOnEOF: Bool, logger: Logger, log: LogWriter
+) async throws {
+    // A log whose reader has gone is no reason to end.
+    signal(SIGPIPE, SIG_IGN)
     var services: [any Service] = [service]
     if stopOnEOF { services.append(EndOfInput()) }
     let group = ServiceGroup(
@@ -21,7 +26,14 @@ func runUntilStopped(_ service: any Service, stopOnEOF: Bool, logger: Logger) as
                     failureTerminationBehavior: .gracefullyShutdownGroup)
             },
             gracefulShutdownSignals: [.sigint, .sigterm], logger: logger))
-    try await group.run()
+    do {
+        try await group.run()
+    } catch {
+        // Nobody reads why: to say it would wait for a reader.
+        guard log.drain() else { Glibc.exit(1) }
+        throw error
+    }
+    _ = log.drain()
 }
 
 /// Ends when standard input does: the parent that held its other end is gone.
@@ -37,20 +49,13 @@ struct EndOfInput: Service {
     }
 }
 
-func makeLogger(_ label: String, level: String, format: LogFormat = .text) throws -> Logger {
-    guard let level = Logger.Level(rawValue: level) else {
+func logLevel(_ name: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: name) else {
         throw RuntimeError(
-            "\(level) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+            "\(name) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
         )
     }
-    var logger = Logger(label: label) { label -> any LogHandler in
-        switch format {
-        case .text: StreamLogHandler.standardError(label: label)
-        case .json: JSONLog(label: label)
-        }
-    }
-    logger.logLevel = level
-    return logger
+    return level
 }
 
 struct NodeCommand: AsyncParsableCommand {
@@ -96,9 +101,12 @@ struct NodeCommand: AsyncParsableCommand {
     var stopOnEof = false
 
     func run() async throws {
+        // What it asks for is done at the start anyhow; the service listens to it first of all.
+        signal(SIGHUP, SIG_IGN)
         let config = try NodeConfig.read(config)
-        let logger = try makeLogger(
-            "earshot", level: logLevel ?? config.logLevel, format: config.logFormat)
+        let level = try EarshotCLI.logLevel(logLevel ?? config.logLevel)
+        let log = LogWriter(label: "earshot", format: config.logFormat)
+        let logger = log.logger(level: level)
         guard soleCopy == (fromEpoch != nil) else {
             throw RuntimeError(
                 "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "
@@ -112,7 +120,7 @@ struct NodeCommand: AsyncParsableCommand {
         }
         let service = NodeService(
             config: config, soleCopyFrom: fromEpoch, checkpoint: known, logger: logger)
-        try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger)
+        try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger, log: log)
     }
 }
 
@@ -128,13 +136,14 @@ struct EtherCommand: AsyncParsableCommand {
     var stopOnEof = false
 
     func run() async throws {
-        let logger = try makeLogger("ether", level: "info")
+        let log = LogWriter(label: "ether", format: .text)
+        let logger = log.logger(level: .info)
         guard let data = FileManager.default.contents(atPath: file) else {
             throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
         }
         try await runUntilStopped(
             EtherService(config: try EtherConfig(json: Array(data)), logger: logger), stopOnEOF: stopOnEof,
-            logger: logger)
+            logger: logger, log: log)
     }
 }
 

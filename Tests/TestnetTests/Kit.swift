@@ -81,6 +81,7 @@ enum Ports {
     static let liars: UInt16 = 31_300
     static let snapshots: UInt16 = 31_400
     static let finding: UInt16 = 31_500
+    static let signals: UInt16 = 31_600
 }
 
 /// `earshot` with some arguments, and what it says.

@@ -1,8 +1,7 @@
 internal import Foundation
-internal import Glibc
 public import Logging
 
-/// A log for programs: one JSON object a line on standard error, with `time`, `level`, `message`, `logger` and,
+/// A log for programs: one JSON object a line, with `time`, `level`, `message`, `logger` and,
 /// where there is any, `metadata`.
 public struct JSONLog: LogHandler {
     private struct Line: Encodable {
@@ -45,8 +44,8 @@ public struct JSONLog: LogHandler {
     private let label: String
     private let write: @Sendable ([UInt8]) -> Void
 
-    /// - Parameter write: takes each line, its line feed included; to standard error if not said.
-    public init(label: String, write: @escaping @Sendable ([UInt8]) -> Void = JSONLog.writeToStandardError) {
+    /// - Parameter write: takes each line, its line feed included.
+    init(label: String, write: @escaping @Sendable ([UInt8]) -> Void) {
         self.label = label
         self.write = write
     }
@@ -70,23 +69,4 @@ public struct JSONLog: LogHandler {
         // Texts always have a JSON form, and one without line feeds.
         write(Array(try! encoder.encode(line)) + [UInt8(ascii: "\n")])
     }
-
-    /// A line in one call, so that lines of several threads do not mix. What cannot be written is lost: a node does
-    /// not stop because nobody reads its log.
-    public static func writeToStandardError(_ line: [UInt8]) {
-        var rest = line[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes {
-                unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
-    }
-}
-
-/// How a log is written.
-public enum LogFormat: String, CaseIterable, Sendable {
-    case text, json
 }

@@ -1,0 +1,99 @@
+import Foundation
+import Glibc
+import Records
+import Runtime
+import Testing
+import Wire
+
+extension TestnetTests {
+    /// One node by itself, and what its surroundings do to it.
+    @Suite final class SignalTests {
+        private let scratch: Scratch
+        private let directory: TestnetDirectory
+
+        init() throws {
+            scratch = try Scratch()
+            var options = TestnetPlan.Options()
+            options.nodes = 1
+            options.sensors = 0
+            options.spares = 0
+            options.epochMilliseconds = 700
+            options.deltaMilliseconds = 60
+            options.scenario = .honest
+            options.portBase = Ports.signals
+            directory = TestnetDirectory(scratch.path + "/net")
+            try directory.create(try TestnetPlan(options), replacing: false, airtimePermille: 1)
+        }
+
+        /// The node, with this for its log.
+        private func node(log: FileHandle) throws -> Process {
+            let process = Process()
+            // What these tests ignore the node would ignore too.
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = [
+                "--default-signal=PIPE", earshot, "node", "--config", directory.configFile("node1"),
+            ]
+            process.standardError = log
+            process.standardOutput = FileHandle.nullDevice
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+
+        /// It works, and ends when it is asked to.
+        private func liveAndEnd(_ process: Process) async throws {
+            defer { kill(process.processIdentifier, SIGKILL) }
+            try await until("two final epochs") {
+                #expect(process.isRunning)
+                let store = try? NodeStore(at: directory.data("node1"), readOnly: true)
+                return try !process.isRunning || store?.lastEpoch() ?? 0 >= 2
+            }
+            process.terminate()
+            try await until("its end") { !process.isRunning }
+            #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+        }
+
+        @Test func `a node whose log nobody reads goes on, and ends when it is told to`() async throws {
+            let pipe = Pipe()
+            let end = pipe.fileHandleForWriting.fileDescriptor
+            // Full before the node says its first word.
+            let flags = fcntl(end, F_GETFL)
+            _ = fcntl(end, F_SETFL, flags | O_NONBLOCK)
+            while unsafe write(end, [UInt8](repeating: 0, count: 4_096), 4_096) > 0 {}
+            _ = fcntl(end, F_SETFL, flags)
+            try await liveAndEnd(try node(log: pipe.fileHandleForWriting))
+        }
+
+        @Test func `a node whose log's reader is gone goes on, and ends when it is told to`() async throws {
+            let pipe = Pipe()
+            try pipe.fileHandleForReading.close()
+            try await liveAndEnd(try node(log: pipe.fileHandleForWriting))
+        }
+
+        @Test func `a node that is told to read its list again while it starts does so when it has`()
+            async throws
+        {
+            // LMDB waits for whoever has the file of readers to itself: so the node stands in the midst of its start.
+            let data = directory.data("node1")
+            let lock = unsafe open(data + "/lock.mdb", O_RDWR)
+            var whole = flock()
+            whole.l_type = Int16(F_WRLCK)
+            whole.l_whence = Int16(SEEK_SET)
+            let held = unsafe fcntl(lock, F_SETLK, &whole)
+            #expect(held == 0)
+            let command = try Command(
+                "node", "--config", directory.configFile("node1"), log: scratch.path + "/log")
+            try await until("the node to have its store") {
+                let holder = try String(contentsOfFile: data + "/writer.lock", encoding: .utf8)
+                return holder == "\(command.processID)\n" || !command.isRunning
+            }
+            command.signal(SIGHUP)
+            close(lock)
+            try await until("the list to be read again") {
+                command.output.contains("read the bootstrap list again")
+            }
+            command.signal(SIGTERM)
+            #expect(try await command.status() == 0, "\(command.output)")
+        }
+    }
+}
