@@ -19,7 +19,9 @@ struct NodeWatch {
     let roles: Roles
     let epochMilliseconds: UInt32
     let board: StatusBoard
-    private let startedAt: UInt64
+    private let start: Instant
+    /// Milliseconds since 1970, by the clock as it shows now: it may have been set since.
+    private var startedAt: UInt64
     /// When an epoch last became final, as far as is known, or when the node started.
     private var finalAt: Instant
     private var beacon: LiveStatus.OwnBeacon?
@@ -39,6 +41,7 @@ struct NodeWatch {
         self.roles = roles
         self.epochMilliseconds = epochMilliseconds
         self.board = board
+        start = now
         startedAt = wallTime
         // So that the next life, too, knows since when.
         finalAt = now + (.zero - openedAgo)
@@ -87,6 +90,7 @@ struct NodeWatch {
         of node: any NodeMachine, over carrier: Carrier, driverCounters: [(String, UInt64)], at now: Instant,
         wallTime: UInt64
     ) -> LiveStatus {
+        follow(wallTime, at: now)
         let view = node.view
         var status = LiveStatus(
             node: id, endpoint: endpoint, roles: roles, startedAt: startedAt, updatedAt: wallTime)
@@ -137,6 +141,15 @@ struct NodeWatch {
         }
         board.post(status)
         return status
+    }
+
+    /// How long the node runs the monotonic clock says; when it started is so long ago, whatever the other showed then.
+    private mutating func follow(_ wallTime: UInt64, at now: Instant) {
+        let upTime = UInt64(max(0, (now - start).milliseconds))
+        let started = wallTime - min(upTime, wallTime)
+        let distance = started > startedAt ? started - startedAt : startedAt - started
+        // Less is drift, and would make of one start as many as there are snapshots.
+        if distance > UInt64(ClockWatch.tolerance.milliseconds) { startedAt = started }
     }
 
     /// The last snapshot once more, as that of a node that stops, with what came since; nil before the first.
