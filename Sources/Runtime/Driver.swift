@@ -19,6 +19,15 @@ internal import Wire
 final class Driver {
     /// How often the node's own account of itself is stored, for tools.
     static let statusPeriod: TimeAmount = .milliseconds(Int64(LiveStatus.periodMilliseconds))
+    /// How long the disk may take at the end: less than the 10 s after which whoever asked a node to stop kills it.
+    static let stopPatience: TimeAmount = .seconds(5)
+
+    private enum Phase {
+        case running
+        /// No events any more; what was asked for becomes durable and leaves, then the promise is kept.
+        case leaving(EventLoopPromise<Bool>, until: Scheduled<Void>)
+        case stopped
+    }
 
     private let eventLoop: any EventLoop
     private let node: any NodeMachine
@@ -38,11 +47,12 @@ final class Driver {
     /// What is to be sent by radio, and after how many commits: nothing is said there either before it is durable.
     private var transmissions: [(transmission: Transmission, commits: Int)] = []
     private var commits = 0
+    private var isWriterAtWork = false
     private var hasFailed = false
     private var timer: Scheduled<Void>?
     private var timerAt: Instant = .never
     private var statusTask: RepeatedTask?
-    private var isStopped = false
+    private var phase = Phase.running
     /// Datagrams that came in, dropped ones too.
     private var datagrams: UInt64 = 0
     /// Datagrams that the system did not take, or that waited for the disk beside too many others.
@@ -82,10 +92,14 @@ final class Driver {
     /// 0 where the system believes to be before 1970.
     static var wallMicroseconds: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1_000_000)) }
 
+    private var isRunning: Bool { if case .running = phase { !hasFailed } else { false } }
+
+    private var isStopped: Bool { if case .stopped = phase { true } else { false } }
+
     // MARK: In
 
     func handle(_ event: NodeEvent) {
-        guard !isStopped, !hasFailed else { return }
+        guard isRunning else { return }
         node.wallTime = Driver.wallTime
         var actions: [NodeAction] = []
         node.handle(event, at: Driver.now, actions: &actions)
@@ -94,7 +108,7 @@ final class Driver {
     }
 
     func receive(_ bytes: [UInt8], from address: SocketAddress) {
-        guard let source = Endpoint(address), !isStopped, !hasFailed else { return }
+        guard let source = Endpoint(address), isRunning else { return }
         datagrams += 1
         watch.traffic.received(bytes.count, from: source)
         carry(.datagram(bytes, from: source))
@@ -120,7 +134,7 @@ final class Driver {
     }
 
     func receiveRadio(_ bytes: [UInt8], from address: SocketAddress) {
-        guard let radio, !isStopped else { return }
+        guard let radio, isRunning else { return }
         act(on: radio.handle(.datagram(from: address, bytes), at: Driver.now))
         rearm()
     }
@@ -134,7 +148,7 @@ final class Driver {
     }
 
     private func rearm() {
-        guard !isStopped else { return }
+        guard isRunning else { return }
         let deadline = min(min(node.deadline, carrier.deadline), radio?.deadline ?? .never)
         guard deadline != .never, deadline < timerAt || timer == nil else { return }
         timer?.cancel()
@@ -181,7 +195,7 @@ final class Driver {
         for (payload, destination) in leaving { carry(.send(payload, to: destination)) }
         if let batch { commit(batch) }
         // Last, as the node hears of each at once and says more.
-        while let next = transmissions.first, next.commits <= commits {
+        while isRunning, let next = transmissions.first, next.commits <= commits {
             transmissions.removeFirst()
             transmit(next.transmission)
         }
@@ -190,19 +204,23 @@ final class Driver {
     private func commit(_ batch: [RecordWrite]) {
         let driver = NIOLoopBound(self, eventLoop: eventLoop)
         let store = store
+        isWriterAtWork = true
         writer.runIfActive(eventLoop: eventLoop) { try store.write(batch) }.whenComplete { result in
             driver.value.committed(result)
         }
     }
 
     private func committed(_ result: Result<Void, any Error>) {
+        isWriterAtWork = false
+        guard !isStopped else { return }
         if case .failure(let error) = result {
-            guard !isStopped else { return }
-            return fail(RuntimeError("the store took nothing more: \(error)"))
+            fail(RuntimeError("the store took nothing more: \(error)"))
+        } else {
+            outputs.committed()
+            commits += 1
+            pump()
         }
-        outputs.committed()
-        commits += 1
-        pump()
+        leaveIfDone()
     }
 
     private func write(_ bytes: [UInt8], to endpoint: Endpoint) {
@@ -259,25 +277,23 @@ final class Driver {
 
     /// Once a second.
     private func persistStatus() {
-        guard !isStopped, !hasFailed else { return }
+        guard isRunning else { return }
         let wallNanoseconds = Driver.wallMicroseconds * 1_000
         if clock.wasSet(to: wallNanoseconds, at: Driver.now) {
             logger.notice("the system's clock was set")
             carry(.clock(wallNanoseconds: wallNanoseconds))
         }
+        outputs.persist(.stamp(carrier.lastStamp))
+        outputs.persist(.status(status(at: Driver.now, wallTime: Driver.wallTime)))
+        pump()
+    }
+
+    func status(at now: Instant, wallTime: UInt64) -> LiveStatus {
         let own =
             [("gossip.datagrams", datagrams), ("gossip.unsent", unsent)]
             + carrier.counters.map { ("session.\($0.name)", $0.value) }
             + (radio?.counters ?? [])
-        outputs.persist(.stamp(carrier.lastStamp))
-        persist(
-            watch.status(
-                of: node, over: carrier, driverCounters: own, at: Driver.now, wallTime: Driver.wallTime))
-    }
-
-    private func persist(_ status: LiveStatus) {
-        outputs.persist(.status(status))
-        pump()
+        return watch.status(of: node, over: carrier, driverCounters: own, at: now, wallTime: wallTime)
     }
 
     private func fail(_ error: RuntimeError) {
@@ -287,18 +303,44 @@ final class Driver {
         onFailure(error)
     }
 
-    /// Takes no more events, says goodbye, and waits for a running commit.
-    func stop() {
-        guard !isStopped else { return }
+    // MARK: The end
+
+    /// Takes no more events; what was asked for still becomes durable and leaves, and so do the last words. Then says goodbye.
+    ///
+    /// - Parameter patience: After so long it says goodbye all the same: a disk that is stuck must not hold the process.
+    /// - Returns: False if the writer is at work even so: it is not to be waited for.
+    func stop(within patience: TimeAmount = Driver.stopPatience) -> EventLoopFuture<Bool> {
+        switch phase {
+        case .leaving(let promise, _): return promise.futureResult
+        case .stopped: return eventLoop.makeSucceededFuture(!isWriterAtWork)
+        case .running: break
+        }
+        let promise = eventLoop.makePromise(of: Bool.self)
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        phase = .leaving(promise, until: eventLoop.scheduleTask(in: patience) { driver.value.leave() })
+        timer?.cancel()
+        statusTask?.cancel()
+        if let last = watch.lastWords(at: Driver.wallTime) { outputs.persist(.status(last)) }
+        pump()
+        leaveIfDone()
+        return promise.futureResult
+    }
+
+    private func leaveIfDone() {
+        if hasFailed || outputs.isEmpty { leave() }
+    }
+
+    private func leave() {
+        guard case .leaving(let promise, let overdue) = phase else { return }
+        overdue.cancel()
         var actions: [NodeAction] = []
         node.leave(at: Driver.now, actions: &actions)
         for case .send(let payload, let destination) in actions { carry(.send(payload, to: destination)) }
         var last: [Carrier.Action] = []
         carrier.leave(at: Driver.now, actions: &last)
         for case .transmit(let bytes, let endpoint) in last { write(bytes, to: endpoint) }
-        if let last = watch.lastWords(at: Driver.wallTime), !hasFailed { persist(last) }
-        isStopped = true
-        timer?.cancel()
-        statusTask?.cancel()
+        phase = .stopped
+        if isWriterAtWork { logger.warning("the disk takes too long: what was to be kept last is lost") }
+        promise.succeed(!isWriterAtWork)
     }
 }

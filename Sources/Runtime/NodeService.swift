@@ -189,10 +189,15 @@ public final class NodeService: Service {
         }
         let fault = await Self.firstFailure(failures)
         watching.cancel()
-        try? await eventLoop.submit {
-            box.value?.stop()
-            box.value = nil
+        let isWritten = try? await eventLoop.flatSubmit {
+            box.value?.stop() ?? eventLoop.makeSucceededFuture(true)
         }.get()
+        try? await eventLoop.submit { box.value = nil }.get()
+        if isWritten != true {
+            // Told to end here, they are not waited for later.
+            writer.shutdownGracefully { _ in }
+            workers.shutdownGracefully { _ in }
+        }
         try? await gossip.channel.close()
         try? await radio?.channel.close()
         await admin?.stop()
