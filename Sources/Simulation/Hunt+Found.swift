@@ -55,13 +55,15 @@ extension Hunt {
                 ]
             }
         case .heedsLaterEpochs:
-            Hunt(rule, "a host that was away for epochs, and whose vote nobody needs") { plan in
+            Hunt(rule, "a host that lost its disk, and whose vote nobody needs") { plan in
                 plan.observers = 2
                 plan.epochs = 2
+                plan.epochsAfterHealing = 3
+                plan.epochMilliseconds = 1_700
                 plan.deltaMilliseconds = 400
                 plan.healsAt = 6_000
                 plan.patience = 10_000
-                plan.faults = [Fault(.crash, at: 1_000, until: 6_000, hosts: [4])]
+                plan.faults = [Fault(.wipe, at: 1_000, until: 6_000, hosts: [4])]
             }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
