@@ -119,7 +119,8 @@ import Testing
         Recording("copySignsNoBundle", "who had lost its store signed a second bundle for one epoch"),
         Recording(
             "heedsLaterEpochs",
-            "who had been away opened each epoch when the others closed it, and learnt of its end by the votes of the next"),
+            "who had been away opened each epoch when the others closed it, and learnt of its end by the votes of the next"
+        ),
         Recording(
             "onlyQuestionsSleep",
             "who wanted a peer after minutes without took these for sleep, and put off what it asked the crashed"
