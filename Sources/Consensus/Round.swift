@@ -106,7 +106,10 @@ struct Round: Sendable {
 
     mutating func restore(_ state: SafetyState) {
         view = state.view
-        defer { remembersFrom = min(view, highestNotarization) }
+        defer {
+            let isWhole = state.records.count < SafetyState.viewsMax
+            remembersFrom = max(min(view, highestNotarization), isWhole ? 0 : state.records[0].view)
+        }
         for record in state.records {
             var slot = Slot(restoring: record)
             if seat == nil, !isRemoved(.copyRepeatsNoVotes) {

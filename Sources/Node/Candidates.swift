@@ -163,6 +163,32 @@ struct Candidates {
         }
     }
 
+    /// Whether a header that this node has what stands behind it stands on this bundle: others may ask for it.
+    func standOn(_ bundle: Bundle) -> Bool {
+        list.contains { candidate in
+            switch candidate.stage {
+            case .checking(_, let evidence): Self.hold(evidence, bundle)
+            case .executed(let block, _): Self.hold(block.evidence, bundle)
+            case .needsContents, .needsBundles, .invalid: false
+            }
+        }
+    }
+
+    /// - Parameter evidence: Ascending by author, as in every block.
+    private static func hold(_ evidence: [EvidenceEntry], _ bundle: Bundle) -> Bool {
+        var range = evidence.indices
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            if evidence[middle].author == bundle.author {
+                return evidence[middle].bundles.contains { $0.id == bundle.id }
+            }
+            range =
+                evidence[middle].author < bundle.author
+                ? middle + 1..<range.upperBound : range.lowerBound..<middle
+        }
+        return false
+    }
+
     /// What may stand for it in a list.
     private static func items(of bundle: Bundle) -> [Digest] {
         [bundle.id, EvidenceEntry.conflictItem(author: bundle.author, epoch: bundle.epoch)]

@@ -55,8 +55,8 @@ struct EvidencePool {
     let room: EvidenceRoom?
     private var ranking: Ranking?
     private var byteCount = 0
-    /// Ids of bundles for which there is no room any more, until they are taken from here.
-    private var dropped: [Digest] = []
+    /// Bundles for which there is no room any more, until they are taken from here.
+    private var dropped: [Bundle] = []
     private var slots: [NodeID: Slot] = [:]
     private var authorByID: [Digest: NodeID] = [:]
     /// Of whom two bundles are held, by the item that stands for both.
@@ -119,7 +119,7 @@ struct EvidencePool {
     }
 
     /// What went since this was asked last.
-    mutating func takeDropped() -> [Digest] {
+    mutating func takeDropped() -> [Bundle] {
         defer { dropped = [] }
         return dropped
     }
@@ -231,9 +231,9 @@ struct EvidencePool {
     private mutating func drop(_ author: NodeID) {
         guard let slot = slots.removeValue(forKey: author) else { return }
         byteCount -= slot.byteCount
-        for id in [slot.firstID, slot.second?.id].compactMap({ $0 }) {
-            authorByID[id] = nil
-            dropped.append(id)
+        for bundle in [slot.first, slot.second].compactMap({ $0 }) {
+            authorByID[bundle.id] = nil
+            dropped.append(bundle)
         }
         if slot.second != nil { noteConflict(of: author) }
     }
@@ -267,6 +267,7 @@ struct EvidencePool {
 
     /// The bundles behind an item, for a peer that asks for it.
     func bundles(for item: Digest) -> [Bundle] {
+        if let bundle = asked[item] { return [bundle] }
         if let author = authorByID[item], let slot = slots[author] {
             return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
         }

@@ -126,8 +126,11 @@ extension Node {
     func hold(_ bundle: Bundle, at now: Instant, _ actions: inout [NodeAction]) -> Bool {
         let isHeld = pool.insert(bundle, at: now)
         if isHeld { run(reconciliation: .inserted(.evidence(bundle.epoch), bundle.id), at: now, &actions) }
-        for id in pool.takeDropped() {
-            run(reconciliation: .removed(.evidence(bundle.epoch), id), at: now, &actions)
+        for dropped in pool.takeDropped() {
+            run(reconciliation: .removed(.evidence(bundle.epoch), dropped.id), at: now, &actions)
+            if candidates.name(dropped) || candidates.standOn(dropped) {
+                _ = pool.insertAsked(dropped, owed: candidates.owed(dropped))
+            }
         }
         return isHeld
     }

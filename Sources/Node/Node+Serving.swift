@@ -41,7 +41,9 @@ extension Node {
     func serveBundles(_ items: [Digest], to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
         var unknown: [Digest] = []
         for item in items {
-            let held = pool.bundles(for: item) + (previousPool?.bundles(for: item) ?? [])
+            var held = pool.bundles(for: item) + (previousPool?.bundles(for: item) ?? [])
+            // Also where so many rank before this node that its pool has no room for its own.
+            if held.isEmpty, let ownBundle, ownBundle.id == item { held = [ownBundle] }
             if held.isEmpty { unknown.append(item) }
             for bundle in held { answer(.bundle(bundle), to: peer, at: now, &actions) }
         }

@@ -166,8 +166,7 @@ public final class Node {
         where bundle.epoch == chain.openEpoch && Self.check(of: bundle, network: network).holds {
             if !pool.insert(bundle, at: now), candidates.name(bundle) { _ = pool.insertAsked(bundle) }
         }
-        // No other machine has heard of them.
-        _ = pool.takeDropped()
+        for dropped in pool.takeDropped() where candidates.name(dropped) { _ = pool.insertAsked(dropped) }
         ownBundle = boot.ownBundle.flatMap { [chain] in $0.epoch == chain.openEpoch ? $0 : nil }
         if isRemoved(.sameBundleAgain) { ownBundle = nil }
         if let ownBundle, ownBundle.author != key.nodeID || !Self.check(of: ownBundle, network: network).holds

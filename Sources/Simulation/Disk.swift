@@ -146,10 +146,9 @@ struct Disk {
         }
     }
 
-    /// Those that are in blocks or of the open epoch: single ones by their id, pairs by the item of the conflict.
+    /// Those that are in blocks, as a store has no others by their ids: single ones by their id, pairs by the item of the conflict.
     private func bundles(_ ids: [Digest]) -> [Bundle] {
         var found: [Digest: [Bundle]] = [:]
-        for bundle in open { found[bundle.id] = [bundle] }
         for block in blocks.reversed() where !ids.allSatisfy({ found[$0] != nil }) {
             for entry in block.block.evidence {
                 found[entry.item] = entry.bundles

@@ -29,6 +29,34 @@ import Wire
         #expect(Set(asked.suffix(12)) == Set(strangers))
     }
 
+    @Test func `what they stand on is known by author and bundle, of those whose bundles are here`() {
+        var chain = Followed(validators: 4)
+        var candidates = Candidates()
+        func bundle(_ author: UInt64, _ value: Int64) -> Bundle {
+            Bundle(
+                author: NodeID(testing: author), epoch: 1, ownTag: nil, reports: [],
+                readings: [Reading(sequence: 1, kind: 0, value: value)])
+        }
+        let evidence = (UInt64(0)..<9).map { author -> EvidenceEntry in
+            let pair = [bundle(author, 0), bundle(author, 1)].sorted { $0.id < $1.id }
+            return author == 4 ? .conflict(pair[0], pair[1]) : .bundle(bundle(author, 0))
+        }.sorted { $0.author < $1.author }
+        var waiting = candidate(by: 1, of: &chain)
+        let contents = Contents(
+            header: waiting.header, body: Body(transactions: [], parentCertificate: nil),
+            items: evidence.map { EvidenceItem(author: $0.author, item: $0.item) })
+        waiting.stage = .needsBundles(contents)
+        candidates[waiting.digest] = waiting
+        #expect(!candidates.standOn(bundle(0, 0)))
+        waiting.stage = .checking(contents, evidence)
+        candidates[waiting.digest] = waiting
+        for author in UInt64(0)..<9 {
+            #expect(candidates.standOn(bundle(author, 0)))
+            #expect(candidates.standOn(bundle(author, 1)) == (author == 4))
+        }
+        #expect(!candidates.standOn(bundle(9, 0)))
+    }
+
     @Test func `without the builder, without seats and without anybody there is a turn for whoever is left`()
     {
         var chain = Followed(validators: 4)

@@ -55,7 +55,7 @@ import Wire
             let isHeld = pool.insert(bundle, at: .origin)
             #expect(isNew && (hadRoom || !isHeld))
             if isHeld { told.insert(bundle.id) }
-            told.subtract(pool.takeDropped())
+            told.subtract(pool.takeDropped().map(\.id))
             #expect(isHeld == pool.contains(bundle.id) && pool.count <= 2 * Int(parameters.bundlesMax))
             #expect(
                 pool.entries(randomness: randomness, parameters: parameters)
@@ -88,7 +88,7 @@ import Wire
         #expect(others == 1_000 && owed == 5_000)
         for bundle in left.prefix(5_000) {
             let item = EvidenceItem(author: bundle.author, item: bundle.id)
-            #expect(pool.entry(for: item) == .bundle(bundle))
+            #expect(pool.entry(for: item) == .bundle(bundle) && pool.bundles(for: bundle.id) == [bundle])
         }
         pool.assertInvariants()
     }
@@ -149,6 +149,37 @@ import Wire
             #expect(block.evidence.map(\.author) == [first], "epoch \(epoch)")
         }
         for host in 0..<4 { try world.verify(host) }
+    }
+
+    /// Else whoever lacks it could never notarize what the others did, and nothing would be final any more.
+    @Test func `is given to who asks for it, whatever it was taken in for`() throws {
+        let world = World(count: 4, chance: Seed.all[0].chance())
+        for host in 0..<4 { try world.start(host) }
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 2 && world.nodes[0]!.peers.count == 3 })
+        let node = world.nodes[0]!
+        let author = world.key(3)
+        let said = (0..<3).map { value in
+            Bundle(
+                author: author.nodeID, epoch: node.openEpoch, ownTag: nil, reports: [],
+                readings: [Reading(sequence: 1, kind: 0, value: Int64(value))]
+            ).signed(by: author, network: world.genesis.network)
+        }
+        for bundle in said.prefix(2) { _ = node.pool.insert(bundle, at: world.now) }
+        #expect(!node.pool.hasRoom(for: author.nodeID) && node.pool.insertAsked(said[2]))
+        var actions: [NodeAction] = []
+        let asker = world.key(1).nodeID
+        let question = Message.bundlesRequest([said[2].id])
+        node.handle(
+            .payload(
+                Payload(frames: [.message(question.encoded())]).encoded(), from: asker, world.endpoint(1)),
+            at: world.now, actions: &actions)
+        let isGiven = actions.contains { action in
+            guard case .send(let payload, let to) = action, to.node == asker,
+                let frames = try? Payload(decoding: payload.octetBytes).frames
+            else { return false }
+            return frames.contains(.message(Message.bundle(said[2]).encoded()))
+        }
+        #expect(isGiven)
     }
 
     @Test func `is in its author's outbox, and is fetched from there where a proposal names it`() throws {

@@ -135,7 +135,12 @@ struct Disk {
             }
             let items = found.block.evidence.map { EvidenceItem(author: $0.author, item: $0.item) }
             return [.contents(Contents(header: found.block.header, body: found.block.body, items: items))]
-        case .bundles(let ids): return ids.compactMap { bundles[$0].map { .bundle($0) } }
+        case .bundles(let ids):
+            // A store has those of blocks only.
+            let entries = blocks.values.flatMap(\.block.evidence)
+            return ids.flatMap { id in
+                (entries.first { $0.item == id }?.bundles ?? []).map { .bundle($0) }
+            }
         case .transactionStatus: return []
         }
     }
