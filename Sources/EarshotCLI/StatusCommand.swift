@@ -172,7 +172,7 @@ struct StatusSnapshot: Sendable {
         let since = spoken(report.millisecondsSinceFinal + age(of: report.updatedAt))
         // Two clocks, and a start that takes a moment.
         let upTime = report.updatedAt - min(report.startedAt, report.updatedAt)
-        return report.millisecondsSinceFinal + 200 >= upTime
+        return report.lastFinalEpoch == 0 || report.millisecondsSinceFinal + 200 >= upTime
             ? "\(open); none became final since the start"
             : "\(report.lastFinalEpoch) became final \(since) ago; \(open)"
     }

@@ -4,7 +4,7 @@ public struct NodeHealth: Sendable {
     public enum Fault: Equatable, Sendable, CustomStringConvertible {
         case halted
         case stalled(millisecondsSinceFinal: UInt64, waitsFor: String, peers: Int)
-        case silent(milliseconds: UInt64)
+        case silent(milliseconds: UInt64, isGone: Bool = false)
         case stopped
 
         /// For programs; kept.
@@ -25,7 +25,8 @@ public struct NodeHealth: Sendable {
             case .stalled(let milliseconds, let waitsFor, let peers):
                 "no epoch has become final for \(milliseconds / 1_000) s; the node has \(peers) "
                     + "peer\(peers == 1 ? "" : "s") and waits for \(waitsFor.isEmpty ? "nothing" : waitsFor)"
-            case .silent(let milliseconds):
+            case .silent(_, isGone: true): "its process ended without a word"
+            case .silent(let milliseconds, isGone: false):
                 "the node has said nothing for \(milliseconds / 1_000) s: its process ended, or it or its disk hangs"
             case .stopped: "the node was stopped"
             }
@@ -54,7 +55,9 @@ public struct NodeHealth: Sendable {
             return
         }
         let silence = wallTime > status.updatedAt ? wallTime - status.updatedAt : 0
-        if isGone || silence > Self.silenceMax { faults.append(.silent(milliseconds: silence)) }
+        if isGone || silence > Self.silenceMax {
+            faults.append(.silent(milliseconds: silence, isGone: isGone))
+        }
         // As of the snapshot: what came after it nobody knows.
         let patience = max(
             UInt64(status.epochMilliseconds) * Self.epochsWithoutFinalMax, Self.stallMin)

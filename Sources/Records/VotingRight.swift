@@ -38,7 +38,7 @@ extension NodeStore {
     public func votingRight(
         of key: NodeID, machine: String, former: [String] = [], soleCopyFrom: Epoch? = nil
     ) throws(StoreError) -> VotingRight {
-        return try store.write { transaction throws(StoreError) -> VotingRight in
+        let right = try store.write { transaction throws(StoreError) -> VotingRight in
             if let soleCopyFrom {
                 try put(Self.key(soleCopyFrom), .votesFrom, &transaction)
                 try transaction.delete(Array(Single.forgot.rawValue.utf8).octetBytes, in: node)
@@ -65,6 +65,9 @@ extension NodeStore {
             try put(key.octets, .voter, &transaction)
             return .granted
         }
+        // After the word is durable: else a crash between them would lose both.
+        if soleCopyFrom != nil { try store.acceptRestored() }
+        return right
     }
 
     /// The first epoch in which the key may sign by this store, where it may at all; 0 unless the operator named one.

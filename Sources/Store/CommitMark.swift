@@ -7,13 +7,16 @@ internal import Synchronization
 /// data's own, and is higher only where commits are gone.
 final class CommitMark {
     private let descriptor: CInt
-    /// What the file says; 0 where there was none.
-    private let highest: Mutex<UInt64>
-    /// Whether the data are older than the last commit that was made here.
-    let isAhead: Bool
+    private let state: Mutex<State>
 
-    /// - Parameter last: the number of the last commit in the data, 0 where they are new.
-    init(at directory: String, last: UInt64) throws(StoreError) {
+    private struct State {
+        /// What the file says; 0 where there was none.
+        var number: UInt64
+        /// Whether the data are older than the last commit that was made here.
+        var isAhead = false
+    }
+
+    init(at directory: String) throws(StoreError) {
         let path = directory + "/" + Self.fileName
         let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw StoreError(code: errno, opening: path) }
@@ -22,26 +25,46 @@ final class CommitMark {
         let count = unsafe withUnsafeMutableBytes(of: &octets) { octets in
             unsafe pread(file, octets.baseAddress, octets.count, 0)
         }
-        let number = count == MemoryLayout<UInt64>.size ? UInt64(littleEndian: octets) : 0
-        // Data that begin anew remember nothing that could be put back.
-        highest = Mutex(last == 0 ? 0 : number)
-        isAhead = last != 0 && last < number
+        state = Mutex(State(number: count == MemoryLayout<UInt64>.size ? UInt64(littleEndian: octets) : 0))
     }
 
     deinit {
         close(descriptor)
     }
 
+    var isAhead: Bool { state.withLock(\.isAhead) }
+
+    /// - Parameter last: the number of the last commit in the data as they were opened, 0 where they are new.
+    func compare(with last: UInt64) {
+        state.withLock { state in
+            // Data that begin anew remember nothing that could be put back.
+            if last == 0 { state.number = 0 }
+            state.isAhead = last < state.number
+        }
+    }
+
     /// The data are those of commit `number`. Never goes back: what was once committed here is remembered until the data
     /// are ahead of it.
     func raise(to number: UInt64) {
-        highest.withLock { highest in
-            guard number > highest else { return }
-            highest = number
-            // The commit is durable without it: a disk that takes eight octets no more weakens the check and stops nothing.
-            _ = unsafe withUnsafeBytes(of: number.littleEndian) { octets in
-                unsafe pwrite(descriptor, octets.baseAddress, octets.count, 0)
-            }
+        state.withLock { state in
+            guard number > state.number else { return }
+            state.number = number
+            write(number)
+        }
+    }
+
+    /// What was put back is what is gone on from.
+    func lower(to number: UInt64) {
+        state.withLock { state in
+            state = State(number: number)
+            write(number)
+        }
+    }
+
+    /// A commit is durable without it: a disk that takes eight octets no more weakens the check and stops nothing.
+    private func write(_ number: UInt64) {
+        _ = unsafe withUnsafeBytes(of: number.littleEndian) { octets in
+            unsafe pwrite(descriptor, octets.baseAddress, octets.count, 0)
         }
     }
 

@@ -3,10 +3,11 @@ internal import Glibc
 
 /// Which file a store's data are in, on this machine: a copy is in another.
 public struct DataPlace: Sendable {
-    /// File system, number and birth. A file that takes over a number which became free was born later.
+    /// The file's number and its birth, to the nanosecond: a copy is born later, also where it takes over a number that became free.
+    /// The file system has no part in it: some name themselves by their device's number, which follows the order in which
+    /// disks are found.
     public let name: String
-    /// What the same place is called where less is known of it: by a kernel that tells no births, and by a version of this
-    /// library that took the device's number, which follows the order in which disks are found.
+    /// What the same place is called where less is known of it: by a kernel that tells no births, and by earlier versions.
     public let formerNames: [String]
 
     /// Nil if there are no data.
@@ -23,7 +24,7 @@ public struct DataPlace: Sendable {
             names.append("fs\(system.f_fsid):\(file.stx_ino)")
         }
         if file.stx_mask & STATX_BTIME != 0 {
-            names.append(names.last! + ":\(file.stx_btime.tv_sec).\(file.stx_btime.tv_nsec)")
+            names.append("\(file.stx_ino):\(file.stx_btime.tv_sec).\(file.stx_btime.tv_nsec)")
         }
         name = names.removeLast()
         formerNames = names

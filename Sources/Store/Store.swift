@@ -74,16 +74,17 @@ internal import Synchronization
             let canRegister = FileStatus.isWritable(directory + "/lock.mdb")
             if !canRegister { flags |= MDB_NOLOCK }
             lock = canRegister ? nil : try LockFile.unregistered(in: directory)
+            mark = nil
         } else {
             lock = try DirectoryLock(forWriterAt: directory)
+            mark = try CommitMark(at: directory)
         }
+        // The last thing to be set: whatever throws after it closes it.
         unsafe environment = try Store.open(directory, options, UInt32(flags), tableCount: names.count + 1)
 
         var cleared: CInt = 0
         try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
-        mark =
-            options.readOnly
-            ? nil : try unsafe CommitMark(at: directory, last: Store.lastCommit(environment))
+        try unsafe mark?.compare(with: Store.lastCommit(environment))
         if options.readOnly {
             tables = try findTables(names, format: format, in: directory)
         } else {
@@ -99,6 +100,11 @@ internal import Synchronization
     /// Whether the data were put back from an earlier copy: commits are gone that were once durable here. It is so until
     /// as many were made again.
     public var isRestored: Bool { mark?.isAhead ?? false }
+
+    /// What was put back is gone on from: it is no more an earlier copy.
+    public func acceptRestored() throws(StoreError) {
+        try unsafe mark?.lower(to: Store.lastCommit(environment))
+    }
 
     /// Whether a process has the store in `directory` open for writing; nil where that cannot be told.
     ///

@@ -3,6 +3,7 @@ import Chance
 import Foundation
 import Identity
 import Records
+import Store
 import TestKit
 import Testing
 import Wire
@@ -132,12 +133,8 @@ import WireSamples
         #expect(try right(store) == .granted)
     }
 
-    @Test
-    func
-        `who was put back to an earlier copy has forgotten votes, and that it has outlasts all later commits`()
-        throws
-    {
-        let scratch = try Scratch()
+    /// A copy is put back into the same file, as `cp` does, after so many commits.
+    private func putBack(in scratch: borrowing Scratch, after commits: Int) throws {
         let data = URL(fileURLWithPath: scratch.path + "/store/data.mdb")
         do {
             let store = try scratch.store()
@@ -146,20 +143,37 @@ import WireSamples
             try store.write([.safety([1])])
         }
         let copy = try Data(contentsOf: data)
-        try scratch.store().write([.safety([2])])
+        do {
+            let store = try scratch.store()
+            for _ in 0..<commits { try store.write([.safety([2])]) }
+        }
         let handle = try FileHandle(forWritingTo: data)
         try handle.write(contentsOf: copy)
         try handle.close()
+    }
+
+    @Test func `who was put back to an earlier copy has forgotten votes, whatever it commits then`() throws {
+        let scratch = try Scratch()
+        try putBack(in: scratch, after: 1)
         do {
             let store = try scratch.store()
             #expect(try right(store) == .forgot)
             for _ in 0..<10 { try store.write([.coverage([1])]) }
         }
         let store = try scratch.store()
+        #expect(!store.store.isRestored)
         #expect(try right(store) == .forgot)
         #expect(try right(store, of: otherKey) == .unknownHistory, "it is this key's matter")
-        #expect(try right(store, soleCopyFrom: 9) == .granted)
+    }
+
+    @Test func `the operator's word is for all starts after a store was put back, too`() throws {
+        let scratch = try Scratch()
+        try putBack(in: scratch, after: 20)
+        #expect(try right(scratch.store()) == .forgot)
+        #expect(try right(scratch.store(), soleCopyFrom: 9) == .granted)
+        let store = try scratch.store()
         #expect(try right(store) == .granted)
+        #expect(try store.votesFrom() == 9)
     }
 
     @Test func `a key that was seen to sign elsewhere may not vote, until the operator says so`() throws {

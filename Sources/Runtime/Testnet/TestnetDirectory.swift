@@ -105,7 +105,6 @@ public struct TestnetDirectory: Sendable {
                 of: plan.genesis,
                 comment: "A local testnet from seed \(plan.options.seed). Its keys are public."),
             to: genesisFile)
-        // Two entries suffice: the rest is found through them.
         // Five: a node that comes late wants to hear from three others which block is the newest, and one may be down.
         let bootstrap = plan.members.prefix(5).map { "earshot://\($0.id.text)@\($0.gossip)" }
         try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
