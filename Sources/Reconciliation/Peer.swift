@@ -24,8 +24,8 @@ struct Peer: Sendable {
     /// The version of each set at which the peer's was equal: until ours changes there is nothing to ask, as a peer
     /// whose set has changed asks.
     var agreed: [SetKind: UInt64] = [:]
-    /// Of the last cells served: they never repeat within a round.
-    var version: UInt16 = 0
+    /// Of the last cells served: they never repeat within a round, and begin anywhere.
+    var version: UInt16
     var nextRound: UInt16
     var interval: Duration
     /// When to send roots.

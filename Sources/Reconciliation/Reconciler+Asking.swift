@@ -255,6 +255,9 @@ extension Reconciler {
 extension Decoding {
     enum Age { case older, same, newer }
 
+    /// How far behind late cells may be; what is farther is of a peer that has begun anew.
+    static let versionsLate: UInt16 = 64
+
     /// Takes the version of the first cells for its own.
     mutating func accepts(version other: UInt16) -> Age {
         guard let version else {
@@ -262,7 +265,7 @@ extension Decoding {
             return .same
         }
         if other == version { return .same }
-        return Int16(bitPattern: other &- version) > 0 ? .newer : .older
+        return version &- other <= Self.versionsLate ? .older : .newer
     }
 
     /// One of the sets has changed: from the beginning, but with flights as large as they were.

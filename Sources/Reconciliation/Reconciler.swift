@@ -1,5 +1,6 @@
 public import Chance
 public import Identity
+internal import Rules
 public import Wire
 
 /// Makes the sets of peers equal, whatever dissemination has lost.
@@ -163,9 +164,14 @@ public struct Reconciler: Sendable {
 
     private mutating func connect(_ peer: NodeID, _ keys: SketchKeys, at now: Instant) {
         guard peers[peer] != nil || order.count < Self.peersMax else { return count(.droppedFull) }
+        // Two nodes' keys are always the same. A peer may go on with a round of before we were started or connected again: no
+        // cells of now may be taken for cells of the sketch that it has the first of.
+        let numbers = chance.bits()
+        let version = isRemoved(.sketchVersions) ? 0 : UInt16(truncatingIfNeeded: numbers >> 16)
         peers[peer] = Peer(
-            keys: keys, nextRound: UInt16(truncatingIfNeeded: chance.bits()), interval: Self.intervalMin,
-            due: now + chance.duration(in: .zero...Self.intervalMin), allowance: Allowance(now: now))
+            keys: keys, version: version, nextRound: UInt16(truncatingIfNeeded: numbers),
+            interval: Self.intervalMin, due: now + chance.duration(in: .zero...Self.intervalMin),
+            allowance: Allowance(now: now))
         if !order.contains(peer) {
             order.append(peer)
             order.sort()

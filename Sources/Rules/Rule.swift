@@ -146,6 +146,8 @@
     case onlyQuestionsSleep
     /// Whatever is said of an epoch says that those before it are final, and a finalize certificate that it is itself.
     case heedsLaterEpochs
+    /// Cells of two sketches are never taken for cells of one, though a node was started or connected again between them.
+    case sketchVersions
 }
 
 #if MUTATIONS

@@ -65,6 +65,31 @@ extension Hunt {
                 plan.patience = 10_000
                 plan.faults = [Fault(.wipe, at: 1_000, until: 6_000, hosts: [4])]
             }
+        case .sketchVersions:
+            Hunt(
+                rule,
+                "halves that were apart for a window, and hosts that start again and again when they meet"
+            ) {
+                plan in
+                plan.hotspots = 60
+                plan.beaconPermille = 1_000
+                plan.epochs = 3
+                plan.epochMilliseconds = 3_000
+                plan.deltaMilliseconds = 300
+                plan.healsAt = 5_500
+                // Dials of one life arrive after the first cells of a round.
+                plan.roughLinks = Links()
+                plan.roughLinks?.latencyMicrosecondsMax = 300_000
+                // So much differs that one flight of cells does not do.
+                let half = Array(stride(from: 0, to: 64, by: 2))
+                plan.faults = [Fault(.partition, at: 2_000, until: 2_700, hosts: half)]
+                for host in 4..<64 {
+                    let first = 2_600 + (host * 37 + Int(plan.seed) * 11) % 400
+                    for at in [first, first + 100, first + 200] {
+                        plan.faults.append(Fault(.crash, at: at, until: at + 30, hosts: [host]))
+                    }
+                }
+            }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
     }

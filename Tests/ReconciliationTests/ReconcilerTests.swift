@@ -65,6 +65,31 @@ import Wire
         #expect(link.penalties.isEmpty)
     }
 
+    /// One is connected or started again, and the other, which does not know, goes on with a round of before.
+    @Test(arguments: Seed.all, [false, true])
+    func `end with the union though one begins anew in the middle of a round`(seed: Seed, isStarted: Bool) {
+        var chance = seed.chance()
+        let keys = SketchKeys(secret: chance.octets(32), nonce: chance.bits())
+        let link = Link(chance: chance.split(), lossPercent: 10, keys: [keys, keys])
+        link.latency = .milliseconds(5)...(.milliseconds(80))
+        Self.fill(link, .transactions, shared: 300, only: [40, 40])
+        for number: UInt64 in 0..<60 {
+            let index = chance.below(2)
+            if isStarted {
+                link.machines[index] = Reconciler(chance: chance.split())
+                for id in link.sets[index][.transactions]!.sorted() {
+                    link.handle(.inserted(.transactions, id), at: index)
+                }
+            }
+            link.handle(.connected(Link.id(1 - index), keys), at: index)
+            link.insert(Samples.digest(1 << 40 | number), .transactions, at: chance.below(2))
+            link.run(for: chance.duration(in: .zero...(.milliseconds(400))))
+        }
+        link.run(for: .seconds(30)) { $0.isEqual(.transactions) }
+        #expect(link.isEqual(.transactions))
+        #expect(link.penalties.isEmpty)
+    }
+
     @Test func `of equal sets say so in two small datagrams, and then nothing`() {
         let link = Link(chance: Chance(seed: 1))
         for kind in [SetKind.records, .evidence(3), .transactions] {

@@ -128,6 +128,10 @@ import Testing
         Recording("relaysOfUse", "a flood of votes for views far ahead was passed on by everybody"),
         Recording(
             "sealedRecords", "one flipped bit of a remembered vote went unnoticed, and was voted against"),
+        Recording(
+            "sketchVersions",
+            "cells of two sets had one version, as a second dial had come between them, and who answered was ignored"
+        ),
     ]
 
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Traces"
