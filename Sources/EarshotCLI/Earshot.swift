@@ -20,6 +20,7 @@ import Runtime
 
     /// Errors are sentences for people: no stack traces, exit code 1.
     static func main() async {
+        StandardStreams.occupy()
         DamageSignal.listen()
         do {
             var command = try parseAsRoot()

@@ -70,6 +70,29 @@ extension TestnetTests {
             try await liveAndEnd(try node(log: pipe.fileHandleForWriting))
         }
 
+        @Test func `a node that was started without standard streams puts nothing else in their places`()
+            async throws
+        {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = [
+                "-c", #"exec "$0" node --config "$1" <&- >&- 2>&-"#, earshot, directory.configFile("node1"),
+            ]
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            try await until("the node to have its store") {
+                let holder = try? String(
+                    contentsOfFile: directory.data("node1") + "/writer.lock", encoding: .utf8)
+                return holder == "\(process.processIdentifier)\n" || !process.isRunning
+            }
+            // Else what is printed or complained of would go into whatever was opened first.
+            for descriptor in 0...2 {
+                let link = "/proc/\(process.processIdentifier)/fd/\(descriptor)"
+                #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "/dev/null")
+            }
+            try await liveAndEnd(process)
+        }
+
         @Test func `a node that is told to read its list again while it starts does so when it has`()
             async throws
         {
