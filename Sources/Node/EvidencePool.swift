@@ -267,7 +267,7 @@ struct EvidencePool {
 
     /// The bundles behind an item, for a peer that asks for it.
     func bundles(for item: Digest) -> [Bundle] {
-        if let bundle = asked[item] { return [bundle] }
+        if let bundle = asked[item], !isRemoved(.servesAsked) { return [bundle] }
         if let author = authorByID[item], let slot = slots[author] {
             return slot.firstID == item ? [slot.first] : slot.second.map { [$0] } ?? []
         }

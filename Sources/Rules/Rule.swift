@@ -148,6 +148,8 @@
     case heedsLaterEpochs
     /// Cells of two sketches are never taken for cells of one, though a node was started or connected again between them.
     case sketchVersions
+    /// What was taken in only because a header names it is given to whoever asks for it.
+    case servesAsked
 }
 
 #if MUTATIONS

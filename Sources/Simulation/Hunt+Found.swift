@@ -90,6 +90,19 @@ extension Hunt {
                     }
                 }
             }
+        case .servesAsked:
+            Hunt(
+                rule,
+                "a leader who names a bundle that only one half is given, and one of the other does not hear of it"
+            ) {
+                plan in
+                plan.beaconPermille = 1_000
+                plan.byzantine = [Byzantine(host: 0, .thirdBundle)]
+                plan.deltaMilliseconds = 300
+                plan.healsAt = 4_000
+                plan.patience = 10_000
+                plan.faults = [Fault(.partition, at: 1_150, until: 4_000, hosts: [2])]
+            }
         default: Hunt(rule, "nothing wrong") { _ in }
         }
     }

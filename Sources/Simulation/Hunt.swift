@@ -60,7 +60,7 @@ package struct Hunt: Sendable {
             edge(rule)
         case .chunkDigests, .sketchLimits, .keyedShortIDs: exchanged(rule)
         case .copyRepeatsNoVotes, .authorsAreHints, .relaysOfUse, .answersPings, .asksAtHome,
-            .sessionsAskAtHome, .onlyQuestionsSleep, .heedsLaterEpochs, .sketchVersions:
+            .sessionsAskAtHome, .onlyQuestionsSleep, .heedsLaterEpochs, .sketchVersions, .servesAsked:
             found(rule)
         }
     }

@@ -228,6 +228,8 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case lateLeader
         /// Leaves unstakings out of its blocks: its node does not hear of them.
         case unstakingCensor
+        /// Its block names a third bundle of its own, which only one half is given, when all have two others.
+        case thirdBundle
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
@@ -241,7 +243,7 @@ public struct Byzantine: Codable, Equatable, Sendable {
         ]
 
         /// Leaders that it adds later still, by chances of their own again, one to every fourth dishonest host.
-        static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader]
+        static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader, .thirdBundle]
 
         /// Those that need edge nodes, translators of addresses or wallets that unstake, and one that costs as much as all
         /// the rest of a run.

@@ -346,6 +346,55 @@ import Wire
         #expect(audiences == [[1, 2, 3, 4], [2, 4]])
     }
 
+    @Test
+    func
+        `a leader of a third bundle gives all two others before it proposes, and the third to one half alone`()
+        throws
+    {
+        var stage = Stage(.thirdBundle)
+        let third = stage.bundle(by: 0)
+        let own = stage.proposal(by: 0)
+        for peer in 1..<Stage.hosts { stage.say(.bundle(third), to: peer) }
+        #expect(try stage.heard().isEmpty)
+        for peer in 1..<Stage.hosts {
+            stage.say(.proposal(own), to: peer)
+            stage.say(.vote(own.vote), to: peer)
+        }
+        var given: [Int: Set<Digest>] = [:]
+        var decoy = third
+        for said in try stage.heard() {
+            guard case .bundle(let bundle) = said.message else {
+                Issue.record("it says more than that")
+                return
+            }
+            #expect(bundle.author == stage.ids[0] && bundle.epoch == third.epoch)
+            given[said.to, default: []].insert(bundle.id)
+            decoy = bundle
+        }
+        let two = try #require(given[1])
+        #expect(two.count == 2 && !two.contains(third.id))
+        #expect(given.count == Stage.hosts - 1 && given.values.allSatisfy { $0 == two })
+        // Its node must not know them, nor the others' mind.
+        #expect(
+            !stage.hear(.bundle(decoy), from: 1) && stage.hear(.bundle(stage.bundle(by: 2)), from: 1))
+        let finalize = Vote(.finalize(1, 1, own.header.digest), by: stage.keys[2], network: Stage.network)
+        #expect(!stage.hear(.vote(finalize), from: 2) && stage.hear(.vote(own.vote), from: 2))
+
+        stage.outbox = []
+        stage.now = stage.now + .milliseconds(100)
+        stage.tick()
+        let shown = try stage.heard().filter { $0.message == .proposal(own) }.map(\.to)
+        #expect(Set(shown) == Set(1..<Stage.hosts))
+        stage.outbox = []
+        for peer in 1..<Stage.hosts {
+            stage.say(.bundle(third), to: peer)
+            stage.say(stage.vote(.finalize(1, 1, own.header.digest)), to: peer)
+            stage.say(stage.vote(.nullify(1, 2)), to: peer)
+        }
+        let after = try stage.heard()
+        #expect(after.map(\.to) == [1, 3] && after.allSatisfy { $0.message == .bundle(third) })
+    }
+
     @Test func `a replayer says again what it heard, as its own and as the first one's`() throws {
         var stage = Stage(.replayer)
         var original: Set<[UInt8]> = []

@@ -129,6 +129,10 @@ import Testing
         Recording(
             "sealedRecords", "one flipped bit of a remembered vote went unnoticed, and was voted against"),
         Recording(
+            "servesAsked",
+            "one of four stopped an epoch: its block stood on a bundle that only half had, and who had it gave it to nobody"
+        ),
+        Recording(
             "sketchVersions",
             "cells of two sets had one version, as a second dial had come between them, and who answered was ignored"
         ),

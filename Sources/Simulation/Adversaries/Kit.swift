@@ -45,6 +45,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .bodyForger: BodyForger(chance: chance)
     case .lateLeader: LateLeader(chance: chance)
     case .unstakingCensor: UnstakingCensor()
+    case .thirdBundle: ThirdBundle(chance: chance)
     }
 }
 
