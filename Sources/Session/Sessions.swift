@@ -124,6 +124,8 @@ public final class Sessions {
     static let attemptJitter: Duration = .milliseconds(333)
     static let confirmDelayMin: Duration = .milliseconds(250)
     static let confirmDelayMax: Duration = .seconds(2)
+    /// How long a first key that the other side does not use is believed in: it may have had to give its place to others.
+    static let confirmPatience: Duration = .seconds(1)
     static let answerPayloadAfter: Duration = .seconds(10)
     /// More than `answerPayloadAfter` and a slow round trip.
     static let silenceMax: Duration = .seconds(15)

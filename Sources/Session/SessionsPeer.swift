@@ -121,7 +121,7 @@ final class Peer {
         if dial == nil && next == nil {
             due = min(due, rekeyAt)
             if let unansweredSince { due = min(due, unansweredSince + Sessions.silenceMax) }
-            if !current.isConfirmed { due = min(due, current.born + Sessions.halfOpenLife) }
+            if !current.isConfirmed { due = min(due, current.born + Sessions.confirmPatience) }
         }
         if isBehindNAT || settings.isBehindNAT { due = min(due, lastSent + Sessions.keepalivePeriod) }
         return due

@@ -56,7 +56,7 @@ extension Sessions {
     private func needsDial(_ peer: Peer, at now: Instant) -> Bool {
         guard peer.next == nil else { return false }
         guard let current = peer.current else { return peer.redialAt == .never }
-        if !current.isConfirmed && now - current.born >= Self.halfOpenLife { return true }
+        if !current.isConfirmed && now - current.born >= Self.confirmPatience { return true }
         if now >= peer.rekeyAt { return true }
         return peer.unansweredSince.map { now - $0 >= Self.silenceMax } ?? false
     }

@@ -41,7 +41,7 @@ public struct Settings: Equatable, Sendable {
     /// Places of these that strangers do not get.
     public var slotsKeptForDials = 32
     /// Sessions that strangers have begun and not confirmed; the oldest gives way.
-    public var halfOpenMax = 128
+    public var halfOpenMax = 256
     /// Initiations until a node is given up: half a minute.
     public var attemptsMax = 8
     /// Of a datagram with all that sessions add. 1,200 fits through IPv6's least link; more only if a probe of

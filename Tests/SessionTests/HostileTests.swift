@@ -278,4 +278,22 @@ extension UInt8 {
     fileprivate var words1200: [UInt8] {
         [self] + [UInt8](repeating: 0, count: Packet.initiationByteCount - 1)
     }
+
+    @Test func `callers of one moment who give way to each other call again, and all are heard soon`() {
+        var settings = Settings.small
+        settings.halfOpenMax = 3
+        let net = Net(chance: Chance(seed: 11), count: 0)
+        var chance = Chance(seed: 12)
+        for number in 0..<7 {
+            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
+            net.add(seed, settings: number == 0 ? settings : .small)
+        }
+        net.latency = .milliseconds(100)...(.milliseconds(100))
+        for caller in 1...6 { net.open(caller, to: 0) }
+        net.run(for: .milliseconds(900))
+        #expect(net.machines[0][.halfOpenEvicted] == 3)
+        #expect((1...6).count { net.isOpen(0, $0) } == 3)
+        net.run(for: .seconds(2))
+        #expect((1...6).allSatisfy { net.isOpen(0, $0) && net.isOpen($0, 0) })
+    }
 }
