@@ -75,6 +75,9 @@ struct KeysCommand: ParsableCommand {
 
         /// An empty store that is marked for the key and for no other.
         private static func markedStore(at data: String, for key: NodeID) throws -> NodeStore {
+            // A store makes its own folder, for its owner alone, and none above that.
+            try FileManager.default.createDirectory(
+                at: URL(fileURLWithPath: data).deletingLastPathComponent(), withIntermediateDirectories: true)
             let store = try NodeStore(at: data, readOnly: false)
             guard try store.genesis() == nil else {
                 throw RuntimeError("\(data) already belongs to a network; name an empty directory")

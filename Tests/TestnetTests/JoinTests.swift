@@ -15,8 +15,6 @@ extension TestnetTests {
             let folder = scratch.path + "/Peers/local"
             try FileManager.default.createDirectory(
                 atPath: scratch.path + "/Peers", withIntermediateDirectories: true)
-            try FileManager.default.createDirectory(
-                atPath: scratch.path + "/.local", withIntermediateDirectories: true)
             try FileManager.default.copyItem(
                 atPath: repository.appending(path: "Peers/local").path, toPath: folder)
             // Its ports may be taken by somebody who plays with it just now.
