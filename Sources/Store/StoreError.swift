@@ -74,7 +74,7 @@ extension StoreError: CustomStringConvertible {
         case .alreadyOpen(let path):
             "this process has \(path) open already; share that store instead of opening a second"
         case .notFound(let path):
-            "there is no store at \(path); check the path, or start the node once to create the store"
+            "there is no store at \(path); check the path. A node that starts makes its store, in a folder that is there"
         case .permission(let path):
             "access to \(path) was refused; run as the owner of the store or change its permissions"
         case .lockFileGone(let path):
