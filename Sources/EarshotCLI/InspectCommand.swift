@@ -24,6 +24,13 @@ struct InspectCommand: ParsableCommand {
 
     enum Topic: String, ExpressibleByArgument, CaseIterable {
         case status, peers, epochs, epoch, beacons, beacon, witness, account, rewards, validators, verify
+
+        var hasSubject: Bool {
+            switch self {
+            case .epoch, .beacon, .witness, .account, .rewards: true
+            case .status, .peers, .epochs, .beacons, .validators, .verify: false
+            }
+        }
     }
 
     @Argument(help: "A node's data directory, the folder that holds it, or a node's name in .testnet.")
@@ -45,6 +52,13 @@ struct InspectCommand: ParsableCommand {
     var sort = PeerOrder.view
 
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if last < 1 { throw ValidationError("--last takes 1 or more") }
+        if let subject, !topic.hasSubject {
+            throw ValidationError("`inspect … \(topic.rawValue)` takes no '\(subject)'")
+        }
+    }
 
     func run() throws {
         let inspector = Inspector(store: try NodePlace.store(in: directory), json: output.json)
@@ -333,6 +347,9 @@ struct Inspector {
     private func node(_ name: String) throws -> NodeID {
         if let id = try? NodeID(text: name) { return id }
         if let id = NodeID(hex: name) { return id }
+        guard !name.isEmpty else {
+            throw RuntimeError("a node is named by its id, or by how its hexadecimal form begins")
+        }
         var found: Set<NodeID> = []
         for (key, _) in try store.stateEntries() {
             switch key {

@@ -25,6 +25,19 @@ extension TestnetTests {
             #expect(!looked.said.contains("crashed"), "\(looked.said)")
         }
 
+        @Test func `a question that makes no sense is refused as such, and nobody traps`() async throws {
+            let scratch = try Scratch()
+            let made = try await run(
+                "keys", "new", scratch.path + "/key", "--data", scratch.path + "/node/data", in: scratch)
+            #expect(made.status == 0, "\(made.said)")
+            for question in [
+                ["epochs", "--last=-1"], ["beacons", "--last=0"], ["status", "node"], ["epochs", "5"],
+            ] {
+                let asked = try await run(["inspect", scratch.path + "/node"] + question, in: scratch)
+                #expect(asked.status == 64 && asked.said.contains("takes"), "\(question): \(asked.said)")
+            }
+        }
+
         @Test func `reading a store of another makes no file in it`() async throws {
             let scratch = try Scratch()
             let data = scratch.path + "/node/data"
