@@ -86,6 +86,9 @@ struct TestnetCommand: AsyncParsableCommand {
         if deadline != nil, epochs == nil { throw ValidationError("--deadline goes with --epochs") }
         if let epochs, epochs == 0 { throw ValidationError("--epochs takes 1 or more") }
         if portBase < 1_024 { throw ValidationError("--port-base takes 1024 or more") }
+        if fresh, resume { throw ValidationError("--fresh removes what --resume would go on with") }
+        // Before anything is made, started or removed.
+        for duration in [epoch, delta, deadline].compactMap({ $0 }) { _ = try milliseconds(duration) }
     }
 
     func run() async throws {
@@ -122,6 +125,9 @@ struct TestnetCommand: AsyncParsableCommand {
         if absent.remove("leader") != nil { absent.insert(plan.firstLeader) }
         for name in absent where !plan.members.contains(where: { $0.name == name }) {
             throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
+        }
+        guard absent.count < plan.members.count else {
+            throw RuntimeError("--without leaves no node to start")
         }
         let directory = TestnetDirectory(URL(fileURLWithPath: dir).resolvingSymlinksInPath().path)
         let lock: TestnetLock
@@ -281,7 +287,7 @@ struct TestnetCommand: AsyncParsableCommand {
         if text.hasSuffix("s"), let value = Double(text.dropLast()), value > 0, value < 86_400 {
             return UInt32(value * 1000)
         }
-        throw RuntimeError("\(text) is no duration: write 2s or 1500ms")
+        throw ValidationError("\(text) is no duration: write 2s or 1500ms")
     }
 }
 

@@ -38,6 +38,17 @@ extension TestnetTests {
             }
         }
 
+        @Test func `a testnet's options are all read before an earlier one is removed`() async throws {
+            let scratch = try Scratch()
+            let home = scratch.path + "/net"
+            for slip in [["--deadline", "soon"], ["--deadline", "0s"], ["--delta", "1h"], ["--resume"]] {
+                let ran = try await run(
+                    ["testnet", "--dir", home, "--epochs", "1", "--fresh"] + slip, in: scratch)
+                #expect(ran.status == 64, "\(slip): \(ran.said)")
+                #expect(!FileManager.default.fileExists(atPath: home), "\(slip)")
+            }
+        }
+
         @Test func `reading a store of another makes no file in it`() async throws {
             let scratch = try Scratch()
             let data = scratch.path + "/node/data"
