@@ -33,6 +33,8 @@ import Runtime
             if let fault = StandardOutput.fault {
                 throw RuntimeError("the output could not be written: \(fault)")
             }
+        } catch let error as CocoaError {
+            exit(withError: RuntimeError(error.sentence))
         } catch {
             exit(withError: error)
         }

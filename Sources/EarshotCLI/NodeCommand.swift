@@ -139,7 +139,7 @@ struct EtherCommand: AsyncParsableCommand {
         let log = LogWriter(label: "ether", format: .text)
         let logger = log.logger(level: .info)
         guard let data = FileManager.default.contents(atPath: file) else {
-            throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
+            throw RuntimeError("cannot read \(file): is it there, is it a file, and may this user read it?")
         }
         try await runUntilStopped(
             EtherService(config: try EtherConfig(json: Array(data)), logger: logger), stopOnEOF: stopOnEof,

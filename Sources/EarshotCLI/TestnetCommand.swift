@@ -330,7 +330,7 @@ enum GeoJSON {
 
     static func points(in file: String) throws -> [Position] {
         guard let data = FileManager.default.contents(atPath: file) else {
-            throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
+            throw RuntimeError("cannot read \(file): is it there, is it a file, and may this user read it?")
         }
         guard let collection = try? JSONDecoder().decode(Collection.self, from: data) else {
             throw RuntimeError("\(file) is no GeoJSON FeatureCollection")

@@ -85,10 +85,7 @@ public enum PeersFile {
 
     /// The good entries of a list, and what is wrong with each bad line.
     public static func scan(_ path: String) throws(RuntimeError) -> (entries: [Entry], faults: [String]) {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw RuntimeError("cannot read \(path): is it there, and may this user read it?")
-        }
-        let list = BootstrapList(parsing: text)
+        let list = BootstrapList(parsing: try readText(path))
         return (list.entries.map(Entry.init), list.faults.map { "\(path):\($0.line): \($0.what)" })
     }
 }

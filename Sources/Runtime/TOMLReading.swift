@@ -5,6 +5,17 @@ internal import Identity
 internal import TOMLKit
 internal import Wire
 
+/// The text of a file that a person wrote.
+func readText(_ file: String) throws(RuntimeError) -> String {
+    guard let octets = FileManager.default.contents(atPath: file) else {
+        throw RuntimeError("cannot read \(file): is it there, is it a file, and may this user read it?")
+    }
+    guard let text = String(bytes: octets, encoding: .utf8) else {
+        throw RuntimeError("\(file) is no text: it is not UTF-8")
+    }
+    return text
+}
+
 /// Reads one table of a TOML file, naming the file and the place in every error, and refusing keys that nobody
 /// reads: a misspelt setting must not be a silent default.
 struct TableReader {
@@ -21,12 +32,7 @@ struct TableReader {
 
     /// Reads and parses a whole file.
     init(file: String) throws(RuntimeError) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: file, encoding: .utf8)
-        } catch {
-            throw RuntimeError("cannot read \(file): is it there, and may this user read it?")
-        }
+        let text = try readText(file)
         do {
             self.init(try TOMLTable(string: text), file: file)
         } catch {

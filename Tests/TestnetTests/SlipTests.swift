@@ -49,6 +49,21 @@ extension TestnetTests {
             }
         }
 
+        @Test
+        func `what the system refuses is said in a sentence, and a file that is no text is not looked for`()
+            async throws
+        {
+            let scratch = try Scratch()
+            let nowhere = try await run("keys", "new", "/proc/none/key", in: scratch)
+            #expect(nowhere.status == 1 && nowhere.said == "Error: /proc/none: No such file or directory\n")
+            let file = scratch.path + "/file"
+            try Data([0x6E, 0xFF, 0xFE]).write(to: URL(fileURLWithPath: file))
+            for command in [["genesis", "check"], ["peers", "check"], ["node", "--config"]] {
+                let ran = try await run(command + [file], in: scratch)
+                #expect(ran.status == 1 && ran.said.contains("not UTF-8"), "\(command): \(ran.said)")
+            }
+        }
+
         @Test func `reading a store of another makes no file in it`() async throws {
             let scratch = try Scratch()
             let data = scratch.path + "/node/data"

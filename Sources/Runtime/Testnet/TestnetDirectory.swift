@@ -42,7 +42,7 @@ public struct TestnetDirectory: Sendable {
             return try make(plan, replacing: replacing, airtimePermille: airtimePermille)
         } catch let error as CocoaError {
             throw RuntimeError(
-                "cannot make a testnet in \(path): \(error.localizedDescription) Name another directory with --dir"
+                "cannot make a testnet in \(path): \(error.sentence). Name another directory with --dir"
             )
         }
     }
