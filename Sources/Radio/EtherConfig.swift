@@ -150,6 +150,17 @@ public enum EtherConfigError: Error, Equatable, Sendable {
     case duplicate(String)
 }
 
+extension EtherConfigError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unreadable(let why): "this is not the JSON of an ether, as `earshot testnet` writes it: \(why)"
+        case .tooMany(let field): "the ether has too many \(field)"
+        case .outOfRange(let field): "the ether's \(field) is out of its range"
+        case .duplicate(let name): "the ether has \(name) twice"
+        }
+    }
+}
+
 extension EtherConfig {
     /// Throws the first fault found.
     public func validate() throws(EtherConfigError) {
