@@ -13,8 +13,8 @@ struct GenesisCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print a genesis file for one or more validators.",
             discussion: """
-                Each --validator is a line of `earshot keys show`: <node id>:<vrf key>. Edit the printed file to add \
-                devices, accounts and other parameters, then check it with `earshot genesis check`. Everybody in the \
+                Each --validator is what `earshot keys show` calls node and vrf, with a colon between. Edit the printed \
+                file to add devices, accounts and other parameters, then check it with `earshot genesis check`. Everybody in the \
                 network needs the same file.
                 """)
 
