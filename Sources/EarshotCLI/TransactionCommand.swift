@@ -44,7 +44,7 @@ struct SigningOptions: ParsableArguments {
     @Option(help: "Fee in tokens; the network's least if absent.")
     var fee: String?
 
-    @Flag(help: "Wait until it is final.")
+    @Flag(help: "Wait until it is final; exits with 1 if the node drops it instead.")
     var wait = false
 
     @OptionGroup var output: OutputOptions
@@ -80,7 +80,7 @@ struct TransactionDocument: Encodable {
 }
 
 extension SigningOptions {
-    /// Signs, sends and reports; exits with 1 if it is refused.
+    /// Signs, sends and reports; exits with 1 if it is refused, or waited for in vain.
     func carryOut(_ kind: (_ keys: NodeKeys, _ network: Digest) throws -> TransactionKind) throws {
         let genesis = try GenesisFile.read(genesis)
         let keys = try NodeKeys.load(key, for: genesis)
@@ -97,8 +97,9 @@ extension SigningOptions {
                 throw RuntimeError("--offline needs --nonce and --expiry, or --node to ask for them")
             }
             let known = try wallet.account(account)
-            nonce = nonce ?? known.account.nonce + 1
-            expiry = expiry ?? known.lastFinal + 100
+            // One node's word, which may be any number.
+            nonce = nonce ?? known.account.nonce &+ 1
+            expiry = expiry ?? known.lastFinal &+ 100
         }
         var amount = genesis.parameters.feeMin
         if let fee {
@@ -129,7 +130,12 @@ extension SigningOptions {
             }
         }
         try TransactionDocument(transaction.id, status).print(output)
-        if case .refused = status { throw ExitCode(1) }
+        switch status {
+        case .refused: throw ExitCode(1)
+        // It was dropped meanwhile, and waited for in vain.
+        case .unknown where wait: throw ExitCode(1)
+        case .unknown, .pending, .final: break
+        }
     }
 }
 
@@ -346,7 +352,7 @@ extension TransactionCommand {
                 valueName: "node"))
         var node: String
 
-        @Flag(help: "Wait until it is final.")
+        @Flag(help: "Wait until it is final; exits with 1 if the node drops it instead.")
         var wait = false
 
         @OptionGroup var output: OutputOptions
