@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Records
 import Runtime
 import Store
@@ -31,7 +32,11 @@ enum NodePlace {
     static func store(in folder: String) throws -> NodeStore {
         let places = [folder + "/data", ".testnet/\(folder)/data"]
         let path = places.first { FileManager.default.fileExists(atPath: $0 + "/data.mdb") }
-        return try NodeStore(at: path ?? folder, readOnly: true)
+        // What this user may not look into may well be there: to open it says which folder refuses.
+        let closed = ([folder] + places).first {
+            unsafe access($0 + "/data.mdb", F_OK) != 0 && errno == EACCES
+        }
+        return try NodeStore(at: path ?? closed ?? folder, readOnly: true)
     }
 
     private static func exists(_ path: String, _ isFolder: inout Bool) -> Bool {
