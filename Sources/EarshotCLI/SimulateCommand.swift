@@ -263,6 +263,10 @@ struct SimulateReplay: ParsableCommand {
     @Flag(help: "Run it again, and say where it first differs.") var again = false
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        if from > until { throw ValidationError("--from is after --until") }
+    }
+
     func run() throws {
         guard FileManager.default.isReadableFile(atPath: file) else {
             throw RuntimeError("\(file) cannot be read; is it there?")
@@ -283,17 +287,20 @@ struct SimulateReplay: ParsableCommand {
             return
         }
         var place = 0
-        var difference: (TraceEvent?, TraceEvent)?
+        var difference: (place: Int, expected: TraceEvent?, got: TraceEvent?)?
         let outcome = World(plan: trace.plan, fates: trace.fates) { event in
             let expected = place < trace.events.count ? trace.events[place] : nil
             place += 1
-            if difference == nil, expected != event { difference = (expected, event) }
+            if difference == nil, expected != event { difference = (place, expected, event) }
         }.run()
+        if difference == nil, place < trace.events.count {
+            difference = (place + 1, trace.events[place], nil)
+        }
         if output.json { try printJSON(outcome) } else { print(outcome.summary) }
-        if let (expected, got) = difference {
-            complain("event \(place) is the first that differs")
-            complain("recorded: \(expected?.line ?? "nothing")")
-            complain("now:      \(got.line)")
+        if let difference {
+            complain("event \(difference.place) is the first that differs")
+            complain("recorded: \(difference.expected?.line ?? "nothing")")
+            complain("now:      \(difference.got?.line ?? "nothing")")
         } else {
             complain("every event is as recorded")
         }

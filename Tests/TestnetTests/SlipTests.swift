@@ -36,6 +36,9 @@ extension TestnetTests {
                 let asked = try await run(["inspect", scratch.path + "/node"] + question, in: scratch)
                 #expect(asked.status == 64 && asked.said.contains("takes"), "\(question): \(asked.said)")
             }
+            let span = ["--from", "10", "--until", "5"]
+            let walked = try await run(["simulate", "replay", scratch.path + "/trace"] + span, in: scratch)
+            #expect(walked.status == 64 && walked.said.contains("after --until"), "\(walked.said)")
         }
 
         @Test func `a testnet's options are all read before an earlier one is removed`() async throws {
