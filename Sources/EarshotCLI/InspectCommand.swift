@@ -25,6 +25,14 @@ struct InspectCommand: ParsableCommand {
     enum Topic: String, ExpressibleByArgument, CaseIterable {
         case status, peers, epochs, epoch, beacons, beacon, witness, account, rewards, validators, verify
 
+        /// Verification has words of its own for it.
+        var needsBlocks: Bool {
+            switch self {
+            case .status, .peers, .verify: false
+            case .epochs, .epoch, .beacons, .beacon, .witness, .account, .rewards, .validators: true
+            }
+        }
+
         var hasSubject: Bool {
             switch self {
             case .epoch, .beacon, .witness, .account, .rewards: true
@@ -61,7 +69,16 @@ struct InspectCommand: ParsableCommand {
     }
 
     func run() throws {
-        let inspector = Inspector(store: try NodePlace.store(in: directory), json: output.json)
+        let store = try NodePlace.store(in: directory)
+        let inspector = Inspector(store: store, json: output.json)
+        // What is not kept here would be told as if it were nowhere.
+        if topic.needsBlocks, try store.lastEpoch() == 0, case let followed = try store.followedEpoch(),
+            followed > 0
+        {
+            throw RuntimeError(
+                "this is the store of an edge node, which has followed the chain to epoch \(followed) and keeps neither "
+                    + "blocks nor accounts: ask a full node's")
+        }
         switch topic {
         case .status: try inspector.status()
         case .peers: try inspector.peers(by: sort)

@@ -70,6 +70,11 @@ extension TestnetTests {
                     try world.counters(of: name)["edge.headers", default: 0] > 0
                 }
                 #expect(try world.counters(of: name)["edge.lies", default: 0] == 0)
+                for question in [["validators"], ["account", "00"]] {
+                    let (status, said) = try await run(
+                        ["inspect", world.directory.folder(name)] + question, in: world.scratch)
+                    #expect(status == 1 && said.contains("ask a full node's"), "\(question): \(said)")
+                }
             }
             let last = world.testnet.commonEpoch(of: full)
             world.testnet.stop()
