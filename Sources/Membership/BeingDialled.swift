@@ -16,23 +16,41 @@ extension Membership {
         }
         if let link = contacts.list[index].link {
             if record.life > link.life { restart(index, endpoint, at: now, &actions) }
+        } else if isTurningTooOften(index, at: now) {
+            return actions.append(
+                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
         {
             // Whoever gave way may have moved it. If both dial at once, both have chosen; but for its place nobody was.
             let place = contacts.index(of: sender)!
             let isChosen = contacts.dialled.contains(place) && nearness.dialled != sender
+            noteTurn(place, at: now)
             connect(place, endpoint, isOutbound: isChosen, at: now, &actions)
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoinAsNear(index, endpoint, at: now, &actions)
         {
-            connect(
-                contacts.index(of: sender)!, endpoint, isOutbound: false, isNear: true, at: now, &actions)
+            let place = contacts.index(of: sender)!
+            noteTurn(place, at: now)
+            connect(place, endpoint, isOutbound: false, isNear: true, at: now, &actions)
         } else {
             return actions.append(
                 .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
         }
         actions.append(.send(sender, endpoint, .welcome(sample(for: sender, withOwn: true))))
+    }
+
+    /// In the long run, how often a node becomes a peer because it says so, by a dial after a goodbye or as started anew; and how
+    /// often at once. Every time all that is kept of it begins anew, its allowances too.
+    static let turnPeriod: Duration = .seconds(2)
+    static let turnsAtOnce = 5
+
+    func isTurningTooOften(_ index: Int, at now: Instant) -> Bool {
+        contacts.list[index].admittedUntil - now > Self.turnPeriod * (Self.turnsAtOnce - 1)
+    }
+
+    mutating func noteTurn(_ index: Int, at now: Instant) {
+        contacts.set(admittedUntil: max(contacts.list[index].admittedUntil, now) + Self.turnPeriod, at: index)
     }
 
     /// Whether there is room for it; somebody may give way.

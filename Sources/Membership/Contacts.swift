@@ -44,6 +44,8 @@ struct Contact: Equatable, Sendable {
     var doubtedUntil = Instant.origin
     /// When news of it are told on again, at the earliest.
     var spreadAt = Instant.origin
+    /// Becoming a peer costs us more than a dial costs it: a virtual clock of how often it did so by its own will.
+    var admittedUntil = Instant.origin
 
     init(node: NodeID, record: NodeRecord?, listed: [Endpoint] = [], retryAt: Instant) {
         self.node = node
@@ -276,6 +278,7 @@ struct Contacts: Equatable, Sendable {
     mutating func set(doubtedUntil: Instant, at index: Int) { list[index].doubtedUntil = doubtedUntil }
     mutating func set(spreadAt: Instant, at index: Int) { list[index].spreadAt = spreadAt }
     mutating func set(shunnedUntil: Instant, at index: Int) { list[index].shunnedUntil = shunnedUntil }
+    mutating func set(admittedUntil: Instant, at index: Int) { list[index].admittedUntil = admittedUntil }
 
     mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }
 

@@ -196,8 +196,10 @@ extension Membership {
         noteNews(contact.node, at: now)
     }
 
-    /// A peer was started anew and remembers nothing of us.
+    /// A peer was started anew and remembers nothing of us. One that says so all the time stays what it was.
     mutating func restart(_ index: Int, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]) {
+        guard !isTurningTooOften(index, at: now) else { return }
+        noteTurn(index, at: now)
         let before = contacts.list[index].link!
         actions.append(.disconnected(contacts.list[index].node))
         contacts.set(.idle(retryAt: now, attempts: 0), at: index)

@@ -17,7 +17,9 @@ struct AnswerDesk {
     /// What a peer may say of the same: an honest one has no more to say, and nobody can be sent more.
     static let octetsPerSecond = Dissemination.Lane.bulk.octetsPerSecond
     static let readsMax = 8
+    static let clocksMax = 64
 
+    /// Of peers, and of the last who left before their clocks had come to rest: who comes back goes on where it was.
     private var clocks: [NodeID: Instant] = [:]
     private var reading: [NodeID: Int] = [:]
 
@@ -48,5 +50,11 @@ struct AnswerDesk {
     }
 
     /// It is no peer any more.
-    mutating func forget(_ peer: NodeID) { clocks[peer] = nil }
+    mutating func left(_ peer: NodeID, at now: Instant) {
+        guard clocks[peer] != nil else { return }
+        clocks = clocks.filter { $0.value > now }
+        guard clocks.count > Self.clocksMax else { return }
+        // Whoever owes least.
+        clocks[clocks.min { ($0.value, $0.key) < ($1.value, $1.key) }!.key] = nil
+    }
 }

@@ -69,7 +69,7 @@ extension Node {
             ("node.peers", peers.count, settings.membership.activeMax),
             ("node.tickets", tickets.count, Self.ticketsMax + Self.owedTicketsMax),
             ("node.strangersTickets", strangersTickets.count, Self.strangersTicketsMax),
-            ("node.askers", answerDesk.count, settings.membership.activeMax),
+            ("node.askers", answerDesk.count, settings.membership.activeMax + AnswerDesk.clocksMax),
             ("edges.tickets", edges.tickets.count, EdgeDesk.ticketsMax),
             ("edges.reads", edges.reads.count, EdgeDesk.readsMax),
             ("edges.pieces", edges.pieces.count, EdgePieces.sendersMax),

@@ -34,7 +34,7 @@ extension Node {
                 shunIfIgnored(peer, at: now, &actions)
             case .disconnected(let peer):
                 endpoints[peer] = nil
-                answerDesk.forget(peer)
+                answerDesk.left(peer, at: now)
                 peers = endpoints.keys.sorted()
                 actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)

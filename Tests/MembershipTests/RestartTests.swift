@@ -39,4 +39,38 @@ import Wire
         dial(6, at: place(7, 0))
         #expect(machine.peers.count == 4)
     }
+
+    /// Each time all that others keep of it begins anew, its allowances too; a goodbye and a dial cost it nothing.
+    @Test(arguments: [false, true])
+    mutating func `who comes and goes, or starts anew, all the time is let in now and then`(isStarted: Bool) {
+        let place = place(1, 0)
+        var turns = 0
+        func connects(_ actions: [Membership.Action]) -> Int {
+            actions.count {
+                if case .connected(World.id(1), _) = $0 { true } else { false }
+            }
+        }
+        var now = Instant.origin
+        for number: UInt64 in 0..<1_000 {
+            now = now + .milliseconds(10)
+            var actions: [Membership.Action] = []
+            if !isStarted { machine.handle(.goodbye(from: World.id(1)), at: now, actions: &actions) }
+            let life = isStarted ? number : 0
+            let card = World.record(
+                1, sequence: life << NodeRecord.changeBits | 1, endpoint: World.spreadEndpoint(1))
+            machine.handle(
+                .dial(card, isUrgent: false, from: World.id(1), place), at: now, actions: &actions)
+            machine.assertInvariants()
+            turns += connects(actions)
+        }
+        // Five at once, and one in two seconds.
+        #expect((9...10).contains(turns), "\(turns)")
+        now = now + .seconds(20)
+        var actions: [Membership.Action] = []
+        machine.handle(.goodbye(from: World.id(1)), at: now, actions: &actions)
+        let card = World.record(
+            1, sequence: 2_000 << NodeRecord.changeBits | 1, endpoint: World.spreadEndpoint(1))
+        machine.handle(.dial(card, isUrgent: false, from: World.id(1), place), at: now, actions: &actions)
+        #expect(connects(actions) == 1)
+    }
 }

@@ -127,15 +127,28 @@ private func stranger(_ number: UInt8) -> NodeID {
         }
         for _ in 0..<10_000 { desk.charge(64 << 10, to: peer, at: start) }
         #expect(!desk.answers(peer, at: start) && desk.answers(stranger(1), at: start))
-        desk.forget(peer)
-        #expect(desk.answers(peer, at: start) && desk.count == 0)
+        desk.left(stranger(1), at: start)
+        desk.left(peer, at: start)
+        #expect(!desk.answers(peer, at: start), "who comes back goes on where it was")
+        let rest = start + .seconds(3_600)
+        desk.left(peer, at: rest)
+        #expect(desk.answers(peer, at: rest) && desk.count == 0)
+    }
+
+    @Test func `is remembered of no more than so many who left`() {
+        var desk = AnswerDesk()
+        for number: UInt8 in 0..<200 {
+            desk.charge(64 << 10 + Int(number), to: stranger(number), at: start)
+            desk.left(stranger(number), at: start)
+        }
+        #expect(desk.count == AnswerDesk.clocksMax)
     }
 
     @Test func `what is read for it is counted until it comes back`() {
         var desk = AnswerDesk()
         var taken = (0..<12).map { _ in desk.beginRead(for: peer) }
         #expect(taken.count { $0 } == AnswerDesk.readsMax)
-        desk.forget(peer)
+        desk.left(peer, at: start)
         taken = [desk.beginRead(for: peer)]
         #expect(taken == [false], "a new session does not begin anew")
         let back = (0..<12).map { _ in desk.endRead(for: peer) }
