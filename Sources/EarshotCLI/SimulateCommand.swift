@@ -272,7 +272,8 @@ struct SimulateReplay: ParsableCommand {
             throw RuntimeError("\(file) cannot be read; is it there?")
         }
         let url = URL(fileURLWithPath: file)
-        if let recording = try? FateFile(reading: url) {
+        if FateFile.isOne(url) {
+            let recording = try FateFile(reading: url)
             guard again else { throw ValidationError("\(file) holds no events to walk; run it with --again") }
             let outcome = World(plan: recording.plan, fates: recording.fates).run()
             if output.json { try printJSON(outcome) } else { print(outcome.summary) }
@@ -280,6 +281,9 @@ struct SimulateReplay: ParsableCommand {
             return
         }
         let trace = try TraceFile(reading: url)
+        if trace.isCut {
+            complain("the trace ends in the middle of an event: its run was ended, or its disk was full")
+        }
         guard again else {
             for event in trace.events where isWanted(event) {
                 if output.json { try printJSONLine(event) } else { print(event.line) }

@@ -1,8 +1,8 @@
 public import Foundation
 
 /// A recorded run without its events: the plan in the first line, then what befell the datagrams from one machine to
-/// another, a line each pair. Small enough to keep: a seed alone stops reproducing what it showed once the code draws
-/// differently.
+/// another, a line each pair, and last how many they are, as a part of them is another run. Small enough to keep: a seed alone
+/// stops reproducing what it showed once the code draws differently.
 ///
 /// `0>3 4f2k1 x 9a1,b20 77p~12.5-3`: delays in nanoseconds to the base 36 (two: it came twice), `x` lost, `~` an octet
 /// changed (place and difference), `-` octets cut off.
@@ -22,12 +22,28 @@ public struct FateFile {
         }
         // What plans have learned since is as in `Plan()`.
         plan = try Plan(reading: String(first), name: url.lastPathComponent)
-        fates = try lines.dropFirst().enumerated().flatMap { place, line in
+        guard let last = lines.last, last.first == "=" else {
+            throw PlanError(
+                description: "\(url.path) is cut off: its last line does not say how many fates there are")
+        }
+        fates = try lines.dropFirst().dropLast().enumerated().flatMap { place, line in
             guard let fates = Self.fates(String(line)) else {
                 throw PlanError(description: "\(url.path): line \(place + 2) is no list of fates")
             }
             return fates
         }
+        guard last == "=\(fates.count)" else {
+            throw PlanError(
+                description:
+                    "\(url.path) is damaged: it has \(fates.count) fates and says \(last.dropFirst())")
+        }
+    }
+
+    /// Whether a file looks like one; else it is a trace, if anything.
+    public static func isOne(_ url: URL) -> Bool {
+        guard let data = try? Data(contentsOf: url) else { return false }
+        let lines = data.split(separator: UInt8(ascii: "\n"), maxSplits: 2)
+        return lines.count > 1 && lines[1].first != UInt8(ascii: "{")
     }
 
     public func write(to url: URL) throws {
@@ -39,7 +55,7 @@ public struct FateFile {
         for pair in lists.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
             text += "\(pair[0])>\(pair[1]) " + lists[pair]!.map(Self.text).joined(separator: " ") + "\n"
         }
-        try Data(text.utf8).write(to: url)
+        try Data((text + "=\(fates.count)\n").utf8).write(to: url)
     }
 
     private static func text(_ fate: Fate) -> String {

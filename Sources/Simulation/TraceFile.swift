@@ -4,21 +4,32 @@ public import Foundation
 public struct TraceFile {
     public let plan: Plan
     public let events: [TraceEvent]
+    /// The run was ended while it was written: a part of its last line is there.
+    public let isCut: Bool
 
     public init(reading url: URL) throws {
-        let lines = try Data(contentsOf: url).split(separator: UInt8(ascii: "\n"))
+        let data = try Data(contentsOf: url)
+        let isWhole = data.last == UInt8(ascii: "\n")
+        let lines = data.split(separator: UInt8(ascii: "\n"))
         let decoder = JSONDecoder()
         guard let first = lines.first, let plan = try? decoder.decode(Plan.self, from: first) else {
             throw PlanError(description: "\(url.path): its first line is no plan; is it a trace?")
         }
         self.plan = plan
         try plan.check(url.lastPathComponent)
-        events = try lines.dropFirst().enumerated().map { place, line in
-            guard let event = try? decoder.decode(TraceEvent.self, from: line) else {
+        var events: [TraceEvent] = []
+        var isCut = false
+        for (place, line) in lines.dropFirst().enumerated() {
+            if let event = try? decoder.decode(TraceEvent.self, from: line) {
+                events.append(event)
+            } else if place + 2 == lines.count, !isWhole {
+                isCut = true
+            } else {
                 throw PlanError(description: "\(url.path): line \(place + 2) is no event")
             }
-            return event
         }
+        self.events = events
+        self.isCut = isCut
     }
 
     /// What befell every datagram, to let it happen again.

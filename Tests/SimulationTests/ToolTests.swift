@@ -87,13 +87,17 @@ import Testing
         let audit = World(plan: plan, tracer: { writer.add($0) }).run().audit
         try writer.close()
         let trace = try TraceFile(reading: url)
-        #expect(trace.plan == plan && trace.events.count > 1_000)
+        #expect(trace.plan == plan && trace.events.count > 1_000 && !trace.isCut)
         var events: [TraceEvent] = []
         let again = World(plan: trace.plan, fates: trace.fates) { events.append($0) }.run()
         let isSame = events == trace.events
         #expect(isSame)
         #expect(again.epochsFinal >= 2)
         #expect(World(plan: plan).run().audit == audit)
+        // Of a run that was killed, what is there can be walked.
+        try Data(try Data(contentsOf: url).dropLast(5)).write(to: url)
+        let cut = try TraceFile(reading: url)
+        #expect(cut.isCut && cut.events == trace.events.dropLast())
     }
 
     @Test func `fates are read back as they were written`() throws {
@@ -116,8 +120,14 @@ import Testing
             fates.filter { $0.from == from && $0.to == to }.map(\.fate)
         }
         for from in 0..<4 { for to in 0..<4 { #expect(list(fates, from, to) == list(file.fates, from, to)) } }
-        try Data("\(try String(contentsOf: url, encoding: .utf8))0>1 nonsense!\n".utf8).write(to: url)
+        let text = try String(contentsOf: url, encoding: .utf8)
+        try Data("\(text)0>1 nonsense!\n".utf8).write(to: url)
         #expect(throws: PlanError.self) { try FateFile(reading: url) }
+        // A part of it is another run.
+        for count in [text.utf8.count - 2, text.utf8.count / 2] {
+            try Data(text.utf8.prefix(count)).write(to: url)
+            #expect(throws: PlanError.self) { try FateFile(reading: url) }
+        }
     }
 
     @Test func `recorded fates are stronger than the seed`() throws {
