@@ -35,6 +35,8 @@ extension Node {
             case .disconnected(let peer):
                 endpoints[peer] = nil
                 answerDesk.left(peer, at: now)
+                // Nobody but it could make its word good.
+                if knownFinal?.at == peer { knownFinal = nil }
                 peers = endpoints.keys.sorted()
                 actions.append(.release(peer))
                 run(dissemination: .disconnected(peer), at: now, &actions)
