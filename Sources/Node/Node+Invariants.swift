@@ -69,6 +69,7 @@ extension Node {
             ("node.peers", peers.count, settings.membership.activeMax),
             ("node.tickets", tickets.count, Self.ticketsMax + Self.owedTicketsMax),
             ("node.strangersTickets", strangersTickets.count, Self.strangersTicketsMax),
+            ("node.transactionWork", transactionWork.count, TransactionWork.max),
             ("node.askers", answerDesk.count, settings.membership.activeMax + AnswerDesk.clocksMax),
             ("edges.tickets", edges.tickets.count, EdgeDesk.ticketsMax),
             ("edges.reads", edges.reads.count, EdgeDesk.readsMax),
@@ -121,6 +122,7 @@ extension Node {
         }
         precondition(peers == endpoints.keys.sorted() && peers == membership.peers)
         precondition(strangersTickets.allSatisfy { tickets[$0] != nil })
+        transactionWork.assertInvariants()
         precondition(statusOrder.count == statuses.count)
         precondition(pool.epoch == chain.openEpoch && ownBundle?.epoch ?? 0 <= chain.openEpoch)
         precondition(due.membership <= membership.deadline, "membership would wake too late")

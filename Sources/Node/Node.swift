@@ -47,6 +47,19 @@ public final class Node {
         case candidate(Digest)
         case snapshotHeader(FinalHeader, Committee, from: NodeID)
         case snapshotBundle(Bundle, from: NodeID)
+
+        /// Of a message that dissemination holds until it is judged.
+        var short: ShortID? {
+            switch self {
+            case .bundle(_, let short, _, _, _), .transaction(_, let short, _, _): short
+            case .consensus(_, let short, _): short
+            case .membership, .finality, .candidate, .snapshotHeader, .snapshotBundle: nil
+            }
+        }
+
+        var transactionTeller: NodeID? {
+            if case .transaction(_, _, let teller, _) = self { teller } else { nil }
+        }
     }
 
     public let genesis: Genesis
@@ -102,6 +115,7 @@ public final class Node {
     var nextTicket: UInt64 = 1
     /// Tickets for strangers that are out.
     var strangersTickets: Set<UInt64> = []
+    var transactionWork = TransactionWork()
     var recentFinals: [FinalHeader] = []
     var statuses: [Digest: TransactionStatus] = [:]
     var statusOrder: [Digest] = []
@@ -308,9 +322,16 @@ public final class Node {
         at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard isOwed || tickets.count < Self.ticketsMax,
-            !forStranger || strangersTickets.count < Self.strangersTicketsMax
-        else { return count(.verificationBacklog) }
+            !forStranger || strangersTickets.count < Self.strangersTicketsMax,
+            purpose.transactionTeller.map({ transactionWork.hasRoom(for: $0) }) ?? true
+        else {
+            count(.verificationBacklog)
+            // It is not being looked at: the next copy may be, as soon as there is room.
+            if let short = purpose.short { run(dissemination: .refused(short), at: now, &actions) }
+            return
+        }
         if forStranger { strangersTickets.insert(nextTicket) }
+        if let teller = purpose.transactionTeller { transactionWork.begin(nextTicket, for: teller) }
         let ticket = nextTicket
         nextTicket += 1
         tickets[ticket] = purpose

@@ -73,6 +73,46 @@ private func stranger(_ number: UInt8) -> NodeID {
         #expect(reads() == 1)
     }
 
+    /// Each is a job for the workers, and costs who makes it up nothing.
+    @Test
+    func `transactions of one peer leave room for those of others and for votes, and are looked at later`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[0]!
+        func transaction(_ nonce: UInt64) -> Message {
+            .transaction(
+                Transaction(
+                    account: world.key(2).nodeID, nonce: nonce, fee: 1, expiry: 100,
+                    kind: .transfer(to: stranger(1), 1),
+                    signature: Signature(octets: [UInt8](repeating: 1, count: 64).octetBytes)))
+        }
+        func jobs(_ message: Message, from host: Int, at now: Instant) -> [UInt64] {
+            var actions: [NodeAction] = []
+            node.handle(
+                .payload(
+                    Payload(frames: [.message(message.encoded())]).encoded(), from: world.key(host).nodeID,
+                    world.endpoint(host)), at: now, actions: &actions)
+            return actions.compactMap { if case .verify(let ticket, _) = $0 { ticket } else { nil } }
+        }
+        let now = world.now
+        let tickets = (0..<2_000).flatMap { jobs(transaction($0), from: 1, at: now) }
+        #expect(tickets.count == TransactionWork.maxOfPeer)
+        #expect(jobs(transaction(5_000), from: 2, at: now).count == 1)
+        let vote = Vote(.nullify(node.chain.openEpoch, 2), by: world.key(1), network: node.network)
+        #expect(jobs(.vote(vote), from: 1, at: now).count == 1)
+
+        // There is room again, and what was not looked at comes once more.
+        var actions: [NodeAction] = []
+        for ticket in tickets {
+            node.handle(
+                .verified(ticket: ticket, Verification(holds: true, outputs: [])), at: now, actions: &actions)
+        }
+        #expect(node.transactionWork.count == 1)
+        #expect(jobs(transaction(1_999), from: 1, at: now + .seconds(1)).count == 1)
+        #expect(jobs(transaction(0), from: 2, at: now).isEmpty, "what was looked at is not looked at twice")
+    }
+
     @Test func `what a peer claims of epochs far ahead is not asked for any more when it has left`() throws {
         let world = try world()
         let (node, peer) = (world.nodes[0]!, world.key(1).nodeID)
