@@ -78,6 +78,12 @@ extension Membership {
         return contacts.list[index].record == card
     }
 
+    /// Whether this node called it and waits for its answer.
+    public func hasDialled(_ node: NodeID) -> Bool {
+        guard let index = contacts.index(of: node) else { return false }
+        return contacts.dialled.contains(index)
+    }
+
     /// Tells peers of it soon.
     mutating func spread(_ node: NodeID, toldAt teller: Endpoint?, at now: Instant) {
         guard let index = contacts.index(of: node), isShared(index), news.count < Self.newsMax,

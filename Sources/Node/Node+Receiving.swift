@@ -55,12 +55,12 @@ extension Node {
                     isPeer: isPeer, at: now, &actions)
             case .welcome(let records):
                 verify(
-                    .welcome(records, from: sender, place), of: records, isPeer: isPeer, at: now,
-                    &actions)
+                    .welcome(records, from: sender, place), of: records,
+                    isPeer: isPeer || awaitsAnswer(of: sender), at: now, &actions)
             case .refusal(let records):
                 verify(
-                    .refusal(records, from: sender, place), of: records, isPeer: isPeer, at: now,
-                    &actions)
+                    .refusal(records, from: sender, place), of: records,
+                    isPeer: isPeer || awaitsAnswer(of: sender), at: now, &actions)
             case .ping(let nonce):
                 run(membership: .ping(nonce: nonce, from: sender, place), at: now, &actions)
             case .pong(let nonce):
@@ -90,6 +90,15 @@ extension Node {
                 guard isPeer else { count(.strangersFrame); continue }
                 run(dissemination: .frame(frame, from: sender), at: now, &actions)
             }
+        }
+    }
+
+    /// Whom this node has called is no stranger, as long as it has one answer at the workers: strangers must not be able to keep
+    /// this node from finding peers.
+    private func awaitsAnswer(of node: NodeID) -> Bool {
+        guard membership.hasDialled(node) else { return false }
+        return !tickets.values.contains { purpose in
+            if case .membership(let event) = purpose { event.answerer == node } else { false }
         }
     }
 

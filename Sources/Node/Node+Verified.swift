@@ -159,6 +159,14 @@ extension Node {
 }
 
 extension Membership.Event {
+    /// Of this node's own dial.
+    var answerer: NodeID? {
+        switch self {
+        case .welcome(_, let node, _), .refusal(_, let node, _): node
+        default: nil
+        }
+    }
+
     /// Who told the cards in it, and from where; nil if it has none of others.
     fileprivate var teller: (node: NodeID, place: Endpoint)? {
         switch self {

@@ -57,6 +57,11 @@ public final class Node {
             }
         }
 
+        /// Strangers' transactions leave room for the cards of those who want to be peers.
+        var strangersMax: Int {
+            if case .transaction = self { Node.strangersTicketsMax / 2 } else { Node.strangersTicketsMax }
+        }
+
         var transactionTeller: NodeID? {
             if case .transaction(_, _, let teller, _) = self { teller } else { nil }
         }
@@ -322,7 +327,7 @@ public final class Node {
         at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard isOwed || tickets.count < Self.ticketsMax,
-            !forStranger || strangersTickets.count < Self.strangersTicketsMax,
+            !forStranger || strangersTickets.count < purpose.strangersMax,
             purpose.transactionTeller.map({ transactionWork.hasRoom(for: $0) }) ?? true
         else {
             count(.verificationBacklog)

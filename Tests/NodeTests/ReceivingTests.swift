@@ -75,6 +75,53 @@ private func stranger(_ number: UInt8) -> NodeID {
 
     /// Each is a job for the workers, and costs who makes it up nothing.
     @Test
+    func `a stranger's transactions keep nobody from joining, nor this node's dials from being answered`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[0]!
+        func jobs(_ frame: Frame, from sender: NodeID, at now: Instant) -> Int {
+            var actions: [NodeAction] = []
+            node.handle(
+                .payload(Payload(frames: [frame]).encoded(), from: sender, .loopback(port: 5_000)), at: now,
+                actions: &actions)
+            return actions.count { if case .verify = $0 { true } else { false } }
+        }
+        let taken = (0..<200 as Range<UInt64>).map { nonce in
+            let transaction = Transaction(
+                account: stranger(1), nonce: nonce, fee: 1, expiry: 100, kind: .transfer(to: stranger(2), 1),
+                signature: Signature(octets: [UInt8](repeating: 1, count: 64).octetBytes))
+            return jobs(
+                .message(Message.transaction(transaction).encoded()), from: stranger(1), at: world.now)
+        }
+        #expect(taken.reduce(0, +) == Node.strangersTicketsMax / 2)
+        func card(_ number: UInt8) -> NodeRecord {
+            NodeRecord(
+                node: stranger(number), sequence: 1, roles: .sensor, endpoints: [.loopback(port: 5_000)],
+                region: nil, version: 1)
+        }
+        let dials = (10..<60).map { number in
+            jobs(.dial(card(number), isUrgent: true), from: stranger(number), at: world.now)
+        }
+        #expect(dials.reduce(0, +) == Node.strangersTicketsMax / 2)
+
+        // One of a card that a peer told; of the others nobody has heard.
+        var actions: [NodeAction] = []
+        node.run(
+            membership: .records([card(100)], asks: false, from: world.key(1).nodeID, world.endpoint(1)),
+            at: world.now, &actions)
+        var now = world.now
+        while !node.membership.hasDialled(stranger(100)), now < world.now + .seconds(60) {
+            now = now + .milliseconds(50)
+            node.handle(.woke, at: now, actions: &actions)
+        }
+        #expect(node.membership.hasDialled(stranger(100)))
+        #expect(jobs(.refusal([card(101)]), from: stranger(99), at: now) == 0)
+        #expect(jobs(.refusal([card(101)]), from: stranger(100), at: now) == 1)
+        #expect(jobs(.refusal([card(102)]), from: stranger(100), at: now) == 0, "one at a time")
+    }
+
+    @Test
     func `transactions of one peer leave room for those of others and for votes, and are looked at later`()
         throws
     {
