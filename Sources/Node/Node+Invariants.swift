@@ -122,6 +122,8 @@ extension Node {
         }
         precondition(peers == endpoints.keys.sorted() && peers == membership.peers)
         precondition(strangersTickets.allSatisfy { tickets[$0] != nil })
+        precondition(answerTickets.keys.allSatisfy { tickets[$0] != nil })
+        precondition(Set(answerTickets.values).count == answerTickets.count, "one answer of each")
         transactionWork.assertInvariants()
         precondition(statusOrder.count == statuses.count)
         precondition(pool.epoch == chain.openEpoch && ownBundle?.epoch ?? 0 <= chain.openEpoch)

@@ -96,10 +96,7 @@ extension Node {
     /// Whom this node has called is no stranger, as long as it has one answer at the workers: strangers must not be able to keep
     /// this node from finding peers.
     private func awaitsAnswer(of node: NodeID) -> Bool {
-        guard membership.hasDialled(node) else { return false }
-        return !tickets.values.contains { purpose in
-            if case .membership(let event) = purpose { event.answerer == node } else { false }
-        }
+        membership.hasDialled(node) && !answerTickets.values.contains(node)
     }
 
     /// Has the cards' signatures checked before the machine sees them; not those of cards that it holds.

@@ -17,7 +17,8 @@ extension Node {
     ) {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
         strangersTickets.remove(ticket)
-        transactionWork.end(ticket)
+        answerTickets[ticket] = nil
+        if purpose.transactionTeller != nil { transactionWork.end(ticket) }
         edges.tickets.remove(ticket)
         if case .snapshotHeader(let final, let committee, let peer) = purpose {
             return verified(

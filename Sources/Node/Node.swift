@@ -120,6 +120,8 @@ public final class Node {
     var nextTicket: UInt64 = 1
     /// Tickets for strangers that are out.
     var strangersTickets: Set<UInt64> = []
+    /// Tickets for answers to this node's own dials, of whom; one of each.
+    var answerTickets: [UInt64: NodeID] = [:]
     var transactionWork = TransactionWork()
     var recentFinals: [FinalHeader] = []
     var statuses: [Digest: TransactionStatus] = [:]
@@ -335,7 +337,11 @@ public final class Node {
             if let short = purpose.short { run(dissemination: .refused(short), at: now, &actions) }
             return
         }
-        if forStranger { strangersTickets.insert(nextTicket) }
+        if forStranger {
+            strangersTickets.insert(nextTicket)
+        } else if case .membership(let event) = purpose, let node = event.answerer, endpoints[node] == nil {
+            answerTickets[nextTicket] = node
+        }
         if let teller = purpose.transactionTeller { transactionWork.begin(nextTicket, for: teller) }
         let ticket = nextTicket
         nextTicket += 1

@@ -33,6 +33,24 @@ private func stranger(_ number: UInt8) -> NodeID {
         return actions.count { if case .send = $0 { true } else { false } }
     }
 
+    /// Of an account that has nothing, with a signature that nobody made.
+    private func transfer(_ nonce: UInt64) -> Message {
+        .transaction(
+            Transaction(
+                account: stranger(1), nonce: nonce, fee: 1, expiry: 100, kind: .transfer(to: stranger(2), 1),
+                signature: Signature(octets: [UInt8](repeating: 1, count: 64).octetBytes)))
+    }
+
+    /// What goes to the workers because of one frame.
+    private func tickets(
+        for frame: Frame, from sender: NodeID, _ place: Endpoint, at now: Instant, in node: Node
+    ) -> [UInt64] {
+        var actions: [NodeAction] = []
+        node.handle(
+            .payload(Payload(frames: [frame]).encoded(), from: sender, place), at: now, actions: &actions)
+        return actions.compactMap { if case .verify(let ticket, _) = $0 { ticket } else { nil } }
+    }
+
     @Test(arguments: [Endpoint.nowhere, .loopback(port: 9)])
     func `a peer that asks about another is where it asks from`(there: Endpoint) throws {
         let world = try world()
@@ -73,7 +91,6 @@ private func stranger(_ number: UInt8) -> NodeID {
         #expect(reads() == 1)
     }
 
-    /// Each is a job for the workers, and costs who makes it up nothing.
     @Test
     func `a stranger's transactions keep nobody from joining, nor this node's dials from being answered`()
         throws
@@ -81,18 +98,10 @@ private func stranger(_ number: UInt8) -> NodeID {
         let world = try world()
         let node = world.nodes[0]!
         func jobs(_ frame: Frame, from sender: NodeID, at now: Instant) -> Int {
-            var actions: [NodeAction] = []
-            node.handle(
-                .payload(Payload(frames: [frame]).encoded(), from: sender, .loopback(port: 5_000)), at: now,
-                actions: &actions)
-            return actions.count { if case .verify = $0 { true } else { false } }
+            tickets(for: frame, from: sender, .loopback(port: 5_000), at: now, in: node).count
         }
-        let taken = (0..<200 as Range<UInt64>).map { nonce in
-            let transaction = Transaction(
-                account: stranger(1), nonce: nonce, fee: 1, expiry: 100, kind: .transfer(to: stranger(2), 1),
-                signature: Signature(octets: [UInt8](repeating: 1, count: 64).octetBytes))
-            return jobs(
-                .message(Message.transaction(transaction).encoded()), from: stranger(1), at: world.now)
+        let taken = (0..<200).map { nonce in
+            jobs(.message(transfer(nonce).encoded()), from: stranger(1), at: world.now)
         }
         #expect(taken.reduce(0, +) == Node.strangersTicketsMax / 2)
         func card(_ number: UInt8) -> NodeRecord {
@@ -121,43 +130,34 @@ private func stranger(_ number: UInt8) -> NodeID {
         #expect(jobs(.refusal([card(102)]), from: stranger(100), at: now) == 0, "one at a time")
     }
 
+    /// Each is a job for the workers, and costs who makes it up nothing.
     @Test
     func `transactions of one peer leave room for those of others and for votes, and are looked at later`()
         throws
     {
         let world = try world()
         let node = world.nodes[0]!
-        func transaction(_ nonce: UInt64) -> Message {
-            .transaction(
-                Transaction(
-                    account: world.key(2).nodeID, nonce: nonce, fee: 1, expiry: 100,
-                    kind: .transfer(to: stranger(1), 1),
-                    signature: Signature(octets: [UInt8](repeating: 1, count: 64).octetBytes)))
-        }
         func jobs(_ message: Message, from host: Int, at now: Instant) -> [UInt64] {
-            var actions: [NodeAction] = []
-            node.handle(
-                .payload(
-                    Payload(frames: [.message(message.encoded())]).encoded(), from: world.key(host).nodeID,
-                    world.endpoint(host)), at: now, actions: &actions)
-            return actions.compactMap { if case .verify(let ticket, _) = $0 { ticket } else { nil } }
+            tickets(
+                for: .message(message.encoded()), from: world.key(host).nodeID, world.endpoint(host), at: now,
+                in: node)
         }
         let now = world.now
-        let tickets = (0..<2_000).flatMap { jobs(transaction($0), from: 1, at: now) }
-        #expect(tickets.count == TransactionWork.maxOfPeer)
-        #expect(jobs(transaction(5_000), from: 2, at: now).count == 1)
+        let given = (0..<2_000).flatMap { jobs(transfer($0), from: 1, at: now) }
+        #expect(given.count == TransactionWork.maxOfPeer)
+        #expect(jobs(transfer(5_000), from: 2, at: now).count == 1)
         let vote = Vote(.nullify(node.chain.openEpoch, 2), by: world.key(1), network: node.network)
         #expect(jobs(.vote(vote), from: 1, at: now).count == 1)
 
         // There is room again, and what was not looked at comes once more.
         var actions: [NodeAction] = []
-        for ticket in tickets {
+        for ticket in given {
             node.handle(
                 .verified(ticket: ticket, Verification(holds: true, outputs: [])), at: now, actions: &actions)
         }
         #expect(node.transactionWork.count == 1)
-        #expect(jobs(transaction(1_999), from: 1, at: now + .seconds(1)).count == 1)
-        #expect(jobs(transaction(0), from: 2, at: now).isEmpty, "what was looked at is not looked at twice")
+        #expect(jobs(transfer(1_999), from: 1, at: now + .seconds(1)).count == 1)
+        #expect(jobs(transfer(0), from: 2, at: now).isEmpty, "what was looked at is not looked at twice")
     }
 
     @Test func `what a peer claims of epochs far ahead is not asked for any more when it has left`() throws {
