@@ -221,17 +221,23 @@ import Wire
         #expect(net.seen[1].failed == [.badRecord] && net.seen[1].opened.isEmpty)
     }
 
+    /// Machine 0 with these settings, and some that may call it.
+    private func net(seed: UInt64, callers: Int, of settings: Settings) -> Net {
+        let net = Net(chance: Chance(seed: seed), count: 0)
+        var chance = Chance(seed: seed + 1)
+        for number in 0...callers {
+            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
+            net.add(seed, settings: number == 0 ? settings : .small)
+        }
+        return net
+    }
+
     @Test func `a full table refuses strangers, keeps places for dials, and says when it is full`() {
         var settings = Settings.small
         settings.sessionsMax = 4
         settings.slotsKeptForDials = 1
         settings.halfOpenMax = 2
-        let net = Net(chance: Chance(seed: 7), count: 0)
-        var chance = Chance(seed: 8)
-        for number in 0..<7 {
-            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
-            net.add(seed, settings: number == 0 ? settings : .small)
-        }
+        let net = net(seed: 7, callers: 6, of: settings)
         for caller in 1...4 {
             net.open(caller, to: 0)
             net.run(for: .seconds(1))
@@ -249,12 +255,7 @@ import Wire
     @Test func `half-open strangers give way to newer ones and are gone after ten seconds`() {
         var settings = Settings.small
         settings.halfOpenMax = 3
-        let net = Net(chance: Chance(seed: 9), count: 0)
-        var chance = Chance(seed: 10)
-        for number in 0..<8 {
-            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
-            net.add(seed, settings: number == 0 ? settings : .small)
-        }
+        let net = net(seed: 9, callers: 7, of: settings)
         // Callers that never hear, and so never confirm.
         net.tamper = { octets, from in from == 0 ? nil : octets }
         for caller in 1...6 {
@@ -271,23 +272,11 @@ import Wire
         #expect(net.machines[0].halfOpenCount == 0 && net.machines[0].slotOfNode.count == 1)
         #expect(net.seen[0].opened == [net.ids[7]] && net.seen[0].failed.isEmpty)
     }
-}
-
-extension UInt8 {
-    /// This octet and zeros, an initiation long.
-    fileprivate var words1200: [UInt8] {
-        [self] + [UInt8](repeating: 0, count: Packet.initiationByteCount - 1)
-    }
 
     @Test func `callers of one moment who give way to each other call again, and all are heard soon`() {
         var settings = Settings.small
         settings.halfOpenMax = 3
-        let net = Net(chance: Chance(seed: 11), count: 0)
-        var chance = Chance(seed: 12)
-        for number in 0..<7 {
-            let seed = SecretSeed(octets: chance.octets(32).octetBytes)
-            net.add(seed, settings: number == 0 ? settings : .small)
-        }
+        let net = net(seed: 11, callers: 6, of: settings)
         net.latency = .milliseconds(100)...(.milliseconds(100))
         for caller in 1...6 { net.open(caller, to: 0) }
         net.run(for: .milliseconds(900))
@@ -295,5 +284,12 @@ extension UInt8 {
         #expect((1...6).count { net.isOpen(0, $0) } == 3)
         net.run(for: .seconds(2))
         #expect((1...6).allSatisfy { net.isOpen(0, $0) && net.isOpen($0, 0) })
+    }
+}
+
+extension UInt8 {
+    /// This octet and zeros, an initiation long.
+    fileprivate var words1200: [UInt8] {
+        [self] + [UInt8](repeating: 0, count: Packet.initiationByteCount - 1)
     }
 }
