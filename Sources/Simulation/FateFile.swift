@@ -41,7 +41,8 @@ public struct FateFile {
 
     /// Whether a file looks like one; else it is a trace, if anything.
     public static func isOne(_ url: URL) -> Bool {
-        guard let data = try? Data(contentsOf: url) else { return false }
+        // A trace may be of hundreds of megabytes, and two lines are looked at.
+        guard let data = try? Data(contentsOf: url, options: .mappedIfSafe) else { return false }
         let lines = data.split(separator: UInt8(ascii: "\n"), maxSplits: 2)
         return lines.count > 1 && lines[1].first != UInt8(ascii: "{")
     }
