@@ -34,8 +34,7 @@ struct EdgeAllowance {
 
     /// Whether a sender may say one more thing now; takes it from its allowance then.
     mutating func takes(_ sender: NodeID, at now: Instant) -> Bool {
-        var chance = Chance(seed: secret ^ Digest(of: sender.octets).prefix)
-        let place = chance.below(clocks.count)
+        let place = place(of: sender)
         let own = max(clocks[place], now.nanoseconds) + Self.period.nanoseconds
         let all = max(clockOfAll, now.nanoseconds) + periodOfAll.nanoseconds
         guard own <= (now + Self.burst).nanoseconds, all <= (now + burstOfAll).nanoseconds else {
@@ -44,5 +43,16 @@ struct EdgeAllowance {
         clocks[place] = own
         clockOfAll = all
         return true
+    }
+
+    /// What was taken for it was worth its while.
+    mutating func giveBack(_ sender: NodeID) {
+        clocks[place(of: sender)] -= Self.period.nanoseconds
+        clockOfAll -= periodOfAll.nanoseconds
+    }
+
+    private func place(of sender: NodeID) -> Int {
+        var chance = Chance(seed: secret ^ Digest(of: sender.octets).prefix)
+        return chance.below(clocks.count)
     }
 }

@@ -240,7 +240,9 @@ extension Node {
                     ? .unregisteredAuthor : isOutranked ? .outranked : .thirdBundle)
             return say(.bundle(id, .refused), to: sender, &actions)
         }
-        guard edges.tickets.count < EdgeDesk.ticketsMax, tickets.count < Self.ticketsMax else {
+        guard edges.tickets.count < EdgeDesk.ticketsMax, tickets.count < Self.ticketsMax,
+            ticketShares.hasRoom(.told)
+        else {
             return count(.verificationBacklog)
         }
         guard isOwn || edges.handedOn.takes(id, from: sender.node) else {

@@ -41,7 +41,7 @@ extension Node {
                         totals: executed.outcome.totals, minted: executed.outcome.minted,
                         burned: executed.outcome.burned,
                         millisecondsToFinal: UInt32(clamping: late.milliseconds)))))
-        for transaction in block.body.transactions { note(.final(epoch), of: transaction.id) }
+        for transaction in block.body.transactions { statuses.note(final: epoch, of: transaction.id) }
         transactions.prune(ledger: chain.ledger)
         dropDeparted(at: now, &actions)
         if let last = chain.last {

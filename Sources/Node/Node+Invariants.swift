@@ -68,8 +68,13 @@ extension Node {
         var gauges: [(name: String, value: Int, limit: Int)] = [
             ("node.peers", peers.count, settings.membership.activeMax),
             ("node.tickets", tickets.count, Self.ticketsMax + Self.owedTicketsMax),
-            ("node.strangersTickets", strangersTickets.count, Self.strangersTicketsMax),
-            ("node.transactionWork", transactionWork.count, TransactionWork.max),
+            ("node.told", ticketShares[.told], TicketShares.toldMax),
+            ("node.transactionTickets", ticketShares.transactions, TicketShares.transactionsMax),
+            ("node.strangersTickets", ticketShares[.stranger], TicketShares.strangersMax),
+            (
+                "node.strangersTransactions", ticketShares[.strangersTransaction],
+                TicketShares.strangersTransactionsMax
+            ),
             ("node.askers", answerDesk.count, settings.membership.activeMax + AnswerDesk.clocksMax),
             ("edges.tickets", edges.tickets.count, EdgeDesk.ticketsMax),
             ("edges.reads", edges.reads.count, EdgeDesk.readsMax),
@@ -77,7 +82,8 @@ extension Node {
             ("edges.near", edges.near.count, NearEdges.countMax),
             ("edges.handedOn", edges.handedOn.count, HandedOn.sendersMax),
             ("node.recentFinals", recentFinals.count, Self.recentFinalsMax),
-            ("node.statuses", statuses.count, Self.statusesMax),
+            ("node.statuses", statuses.takenCount, TransactionStatuses.takenMax),
+            ("node.refusedStatuses", statuses.refusedCount, TransactionStatuses.refusedMax),
             ("node.fetched", fetched.count, Message.finalityMax),
             ("node.candidates", candidates.list.count, Candidates.max + finals),
             ("node.recentBlocks", chain.recent.count, 2),
@@ -121,11 +127,8 @@ extension Node {
             precondition(gauge.value <= gauge.limit, "\(gauge.name): \(gauge.value) of \(gauge.limit)")
         }
         precondition(peers == endpoints.keys.sorted() && peers == membership.peers)
-        precondition(strangersTickets.allSatisfy { tickets[$0] != nil })
-        precondition(answerTickets.keys.allSatisfy { tickets[$0] != nil })
-        precondition(Set(answerTickets.values).count == answerTickets.count, "one answer of each")
-        transactionWork.assertInvariants()
-        precondition(statusOrder.count == statuses.count)
+        ticketShares.assertInvariants { tickets[$0] != nil }
+        statuses.assertInvariants()
         precondition(pool.epoch == chain.openEpoch && ownBundle?.epoch ?? 0 <= chain.openEpoch)
         precondition(due.membership <= membership.deadline, "membership would wake too late")
         precondition(due.dissemination <= dissemination.deadline, "dissemination would wake too late")

@@ -56,11 +56,11 @@ extension Node {
             case .welcome(let records):
                 verify(
                     .welcome(records, from: sender, place), of: records,
-                    isPeer: isPeer || awaitsAnswer(of: sender), at: now, &actions)
+                    isPeer: isPeer, at: now, &actions)
             case .refusal(let records):
                 verify(
                     .refusal(records, from: sender, place), of: records,
-                    isPeer: isPeer || awaitsAnswer(of: sender), at: now, &actions)
+                    isPeer: isPeer, at: now, &actions)
             case .ping(let nonce):
                 run(membership: .ping(nonce: nonce, from: sender, place), at: now, &actions)
             case .pong(let nonce):
@@ -93,12 +93,6 @@ extension Node {
         }
     }
 
-    /// Whom this node has called is no stranger, as long as it has one answer at the workers: strangers must not be able to keep
-    /// this node from finding peers.
-    private func awaitsAnswer(of node: NodeID) -> Bool {
-        membership.hasDialled(node) && !answerTickets.values.contains(node)
-    }
-
     /// Has the cards' signatures checked before the machine sees them; not those of cards that it holds.
     private func verify(
         _ event: Membership.Event, of records: [NodeRecord], isPeer: Bool, at now: Instant,
@@ -107,7 +101,17 @@ extension Node {
         let unknown = isRemoved(.cardSignatures) ? [] : records.filter { !membership.holds($0) }
         let checks = unknown.map { Self.check(of: $0, network: network) }
         guard !checks.isEmpty else { return take(event, at: now, &actions) }
-        verify(.membership(event), checks, forStranger: !isPeer, at: now, &actions)
+        verify(
+            .membership(event), checks, share: isPeer ? .told : share(ofStrangers: event), at: now, &actions)
+    }
+
+    private func share(ofStrangers event: Membership.Event) -> TicketShares.Share {
+        switch event {
+        case .welcome(_, let node, _), .refusal(_, let node, _):
+            // A second answer of one is a stranger's.
+            membership.hasDialled(node) && ticketShares.hasRoom(.answer(node)) ? .answer(node) : .stranger
+        default: .stranger
+        }
     }
 
     /// A message from someone who is not a peer: a transaction, or the question what became of one.
@@ -129,8 +133,14 @@ extension Node {
         }
     }
 
+    /// What waited and was let go may be sent again.
+    private func status(of id: Digest) -> TransactionStatus {
+        let status = statuses[id]
+        return status == .pending && !transactions.contains(id) ? .unknown : status
+    }
+
     func answerStatus(of id: Digest, to asker: Destination, _ actions: inout [NodeAction]) {
-        let message = Message.transactionStatus(id, statuses[id] ?? .unknown)
+        let message = Message.transactionStatus(id, status(of: id))
         send([.message(message.encoded())], to: asker, &actions)
     }
 
@@ -193,7 +203,7 @@ extension Node {
         case .proposalRequest(let epoch, let view):
             run(simplex: .proposalRequested(epoch: epoch, view: view, from: peer), at: now, &actions)
         case .transactionStatusRequest(let id):
-            answer(.transactionStatus(id, statuses[id] ?? .unknown), to: peer, at: now, &actions)
+            answer(.transactionStatus(id, status(of: id)), to: peer, at: now, &actions)
         case .question(let question):
             // Of who asks whether its chain is this node's, and is a peer by chance.
             guard let place = endpoints[peer] else { return }
@@ -316,11 +326,16 @@ extension Node {
         at now: Instant, _ actions: inout [NodeAction]
     ) {
         let id = transaction.id
-        if case .final = statuses[id], let replyTo { return answerStatus(of: id, to: replyTo, &actions) }
+        if let replyTo {
+            switch status(of: id) {
+            case .pending, .final: return answerStatus(of: id, to: replyTo, &actions)
+            case .refused, .unknown: break
+            }
+            guard edges.allowance.takes(replyTo.node, at: now) else { return count(.edgeAllowance) }
+        }
         verify(
             .transaction(transaction, short, teller: teller, replyTo: replyTo),
-            Self.checks(of: transaction, network: network),
-            forStranger: replyTo != nil, at: now, &actions)
+            Self.checks(of: transaction, network: network), at: now, &actions)
     }
 
     static func check(of record: NodeRecord, network: Digest) -> Check {

@@ -16,9 +16,7 @@ extension Node {
         _ ticket: UInt64, _ verification: Verification, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard let purpose = tickets.removeValue(forKey: ticket) else { return }
-        strangersTickets.remove(ticket)
-        answerTickets[ticket] = nil
-        if purpose.transactionTeller != nil { transactionWork.end(ticket) }
+        ticketShares.end(ticket)
         edges.tickets.remove(ticket)
         if case .snapshotHeader(let final, let committee, let peer) = purpose {
             return verified(
@@ -106,6 +104,7 @@ extension Node {
         _ transaction: Transaction, _ short: ShortID?, replyTo: Destination?, at now: Instant,
         _ actions: inout [NodeAction]
     ) {
+        let isNew = !transactions.contains(transaction.id)
         if let fault = implausibleLocation(in: transaction)
             ?? transactions.insert(transaction, ledger: chain.ledger, epoch: chain.openEpoch)
         {
@@ -114,14 +113,16 @@ extension Node {
             if let short { run(dissemination: .refused(short), at: now, &actions) }
             return refuse(transaction, fault, replyTo: replyTo, &actions)
         }
-        note(.pending, of: transaction.id)
+        statuses.note(pending: transaction.id)
         run(reconciliation: .inserted(.transactions, transaction.id), at: now, &actions)
         dropDeparted(at: now, &actions)
         if let short {
             run(dissemination: .accepted(short), at: now, &actions)
-        } else {
+        } else if isNew {
             publish(.transaction(transaction), at: now, &actions)
         }
+        // It costs a fee, unless it was told before.
+        if let replyTo, isNew { edges.allowance.giveBack(replyTo.node) }
         if let replyTo { answerStatus(of: transaction.id, to: replyTo, &actions) }
     }
 
@@ -131,18 +132,9 @@ extension Node {
     ) {
         guard let replyTo else { return }
         let id = transaction.id
-        // What was accepted stays accepted: a repeated copy is refused for its nonce, and that is no news.
-        switch statuses[id] {
-        case .pending, .final: break
-        default: note(.refused(fault), of: id)
-        }
+        statuses.note(refused: id, fault)
         answerStatus(of: id, to: replyTo, &actions)
         actions.append(.notice(.transactionRefused(id, fault)))
-    }
-
-    func note(_ status: TransactionStatus, of id: Digest) {
-        if statuses.updateValue(status, forKey: id) == nil { statusOrder.append(id) }
-        if statusOrder.count > Self.statusesMax { statuses[statusOrder.removeFirst()] = nil }
     }
 
     /// The subjective check of protocol §8: do these coordinates lie in this cell, as far as this machine can tell?
@@ -160,14 +152,6 @@ extension Node {
 }
 
 extension Membership.Event {
-    /// Of this node's own dial.
-    var answerer: NodeID? {
-        switch self {
-        case .welcome(_, let node, _), .refusal(_, let node, _): node
-        default: nil
-        }
-    }
-
     /// Who told the cards in it, and from where; nil if it has none of others.
     fileprivate var teller: (node: NodeID, place: Endpoint)? {
         switch self {

@@ -24,15 +24,10 @@ public final class Node {
     static let ticketsMax = 8_192
     /// Beyond them, those that the next block waits for: candidates of this epoch and the last ones, and one header.
     static let owedTicketsMax = 4 * Candidates.max
-    /// Of them for whoever is no peer: workers take jobs in their order, so that a stranger's must never make votes
-    /// wait longer than a few milliseconds.
-    static let strangersTicketsMax = 64
     /// Of one payload of whoever is no peer, as some are answered each by itself: a stranger has one thing to say at a time.
     static let strangersFramesMax = 4
     /// Final headers kept for peers that are a little behind.
     static let recentFinalsMax = 32
-    /// Statuses of transactions kept for whoever sent them.
-    static let statusesMax = 4_096
 
     /// Why a job was handed to the workers, and what to do with its answer.
     enum Purpose {
@@ -55,15 +50,6 @@ public final class Node {
             case .consensus(_, let short, _): short
             case .membership, .finality, .candidate, .snapshotHeader, .snapshotBundle: nil
             }
-        }
-
-        /// Strangers' transactions leave room for the cards of those who want to be peers.
-        var strangersMax: Int {
-            if case .transaction = self { Node.strangersTicketsMax / 2 } else { Node.strangersTicketsMax }
-        }
-
-        var transactionTeller: NodeID? {
-            if case .transaction(_, _, let teller, _) = self { teller } else { nil }
         }
     }
 
@@ -118,14 +104,9 @@ public final class Node {
     var peers: [NodeID] = []
     var tickets: [UInt64: Purpose] = [:]
     var nextTicket: UInt64 = 1
-    /// Tickets for strangers that are out.
-    var strangersTickets: Set<UInt64> = []
-    /// Tickets for answers to this node's own dials, of whom; one of each.
-    var answerTickets: [UInt64: NodeID] = [:]
-    var transactionWork = TransactionWork()
+    var ticketShares = TicketShares()
     var recentFinals: [FinalHeader] = []
-    var statuses: [Digest: TransactionStatus] = [:]
-    var statusOrder: [Digest] = []
+    var statuses = TransactionStatuses()
     /// What is asked of this node by peers.
     var answerDesk = AnswerDesk()
     var windowEnds: Instant = .never
@@ -325,27 +306,20 @@ public final class Node {
 
     /// - Parameter isOwed: The next block waits for it: there is always room, as nothing asks for it again.
     func verify(
-        _ purpose: Purpose, _ checks: [Check], forStranger: Bool = false, isOwed: Bool = false,
+        _ purpose: Purpose, _ checks: [Check], share: TicketShares.Share? = nil, isOwed: Bool = false,
         at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard isOwed || tickets.count < Self.ticketsMax,
-            !forStranger || strangersTickets.count < purpose.strangersMax,
-            purpose.transactionTeller.map({ transactionWork.hasRoom(for: $0) }) ?? true
-        else {
+        let share = share ?? purpose.share
+        guard isOwed || tickets.count < Self.ticketsMax && ticketShares.hasRoom(share) else {
             count(.verificationBacklog)
             // It is not being looked at: the next copy may be, as soon as there is room.
             if let short = purpose.short { run(dissemination: .refused(short), at: now, &actions) }
             return
         }
-        if forStranger {
-            strangersTickets.insert(nextTicket)
-        } else if case .membership(let event) = purpose, let node = event.answerer, endpoints[node] == nil {
-            answerTickets[nextTicket] = node
-        }
-        if let teller = purpose.transactionTeller { transactionWork.begin(nextTicket, for: teller) }
         let ticket = nextTicket
         nextTicket += 1
         tickets[ticket] = purpose
+        ticketShares.begin(ticket, share)
         actions.append(.verify(ticket: ticket, checks))
     }
 }

@@ -103,7 +103,7 @@ private func stranger(_ number: UInt8) -> NodeID {
         let taken = (0..<200).map { nonce in
             jobs(.message(transfer(nonce).encoded()), from: stranger(1), at: world.now)
         }
-        #expect(taken.reduce(0, +) == Node.strangersTicketsMax / 2)
+        #expect(taken.reduce(0, +) == TicketShares.strangersTransactionsMax)
         func card(_ number: UInt8) -> NodeRecord {
             NodeRecord(
                 node: stranger(number), sequence: 1, roles: .sensor, endpoints: [.loopback(port: 5_000)],
@@ -112,7 +112,7 @@ private func stranger(_ number: UInt8) -> NodeID {
         let dials = (10..<60).map { number in
             jobs(.dial(card(number), isUrgent: true), from: stranger(number), at: world.now)
         }
-        #expect(dials.reduce(0, +) == Node.strangersTicketsMax / 2)
+        #expect(dials.reduce(0, +) == TicketShares.strangersMax)
 
         // One of a card that a peer told; of the others nobody has heard.
         var actions: [NodeAction] = []
@@ -144,7 +144,7 @@ private func stranger(_ number: UInt8) -> NodeID {
         }
         let now = world.now
         let given = (0..<2_000).flatMap { jobs(transfer($0), from: 1, at: now) }
-        #expect(given.count == TransactionWork.maxOfPeer)
+        #expect(given.count == TicketShares.transactionsOfPeerMax)
         #expect(jobs(transfer(5_000), from: 2, at: now).count == 1)
         let vote = Vote(.nullify(node.chain.openEpoch, 2), by: world.key(1), network: node.network)
         #expect(jobs(.vote(vote), from: 1, at: now).count == 1)
@@ -155,7 +155,7 @@ private func stranger(_ number: UInt8) -> NodeID {
             node.handle(
                 .verified(ticket: ticket, Verification(holds: true, outputs: [])), at: now, actions: &actions)
         }
-        #expect(node.transactionWork.count == 1)
+        #expect(node.ticketShares.transactions == 1)
         #expect(jobs(transfer(1_999), from: 1, at: now + .seconds(1)).count == 1)
         #expect(jobs(transfer(0), from: 2, at: now).isEmpty, "what was looked at is not looked at twice")
     }
