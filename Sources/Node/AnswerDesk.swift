@@ -7,6 +7,7 @@ import Identity
 ///
 /// - What was answered to a peer is charged to its virtual clock, at more than the pace at which anything leaves for one peer
 ///   (`Dissemination`): who asks for no more than can be sent to it never notices.
+/// - So are the entries of a list that is walked through for an answer, which may be few octets.
 /// - A question that comes while the clock is `burst` ahead of the time is not answered: it is asked again.
 /// - No more than `readsMax` requests of one peer are at the store. They are counted until they come back, also of who is no
 ///   peer any more: a new session does not begin anew.
@@ -14,6 +15,9 @@ struct AnswerDesk {
     static let burst: Duration = .seconds(1)
     /// For an answer of no octets.
     static let least: Duration = .microseconds(50)
+    /// For an entry that is walked through: some ten times what it takes. A list of ten thousand costs its first asker 40 ms,
+    /// and everybody 10 ms for each question for items, of which an epoch takes one or two.
+    static let leastOfEntry: Duration = .microseconds(1)
     /// What a peer may say of the same: an honest one has no more to say, and nobody can be sent more.
     static let octetsPerSecond = Dissemination.Lane.bulk.octetsPerSecond
     static let readsMax = 8
@@ -33,6 +37,11 @@ struct AnswerDesk {
     mutating func charge(_ byteCount: Int, to peer: NodeID, at now: Instant) {
         let cost = Duration.nanoseconds(Int64(byteCount) * 1_000_000_000 / Int64(Self.octetsPerSecond))
         clocks[peer] = max(clocks[peer] ?? now, now) + Self.least + cost
+    }
+
+    mutating func charge(entries count: Int, to peer: NodeID, at now: Instant) {
+        guard count > 0 else { return }
+        clocks[peer] = max(clocks[peer] ?? now, now) + Self.leastOfEntry * count
     }
 
     /// Whether one more request of this peer may go to the store; counts it.

@@ -29,27 +29,38 @@ struct ListGuess {
     var vain = 0
 }
 
-/// Sketches of the lists behind the last few headers that were asked about.
+/// The lists behind the last few headers that were asked about, and sketches of them: made once, for all who ask.
 struct ListSketches {
     /// As many candidates as are argued about at a time.
     static let max = 8
+    /// How often a list is walked through to be made: its items, their short ids, the first cells, and those beyond.
+    static let walksOfMaking = 4
 
-    private var list: [(header: Digest, sketch: ListSketch)] = []
+    struct Listed {
+        let header: Digest
+        let items: [EvidenceItem]
+        var sketch: ListSketch
+
+        init(header: Digest, items: [EvidenceItem]) {
+            self.header = header
+            self.items = items
+            sketch = ListSketch(items.map(\.item), keys: SketchKeys(header: header))
+        }
+    }
+
+    private var list: [Listed] = []
 
     var count: Int { list.count }
 
+    /// Reads the list behind a header, and tells how many entries were walked through to make it.
     mutating func with<Result>(
-        _ header: Digest, items: @autoclosure () -> [EvidenceItem], _ read: (inout ListSketch) -> Result
-    ) -> Result {
-        let place: Int
-        if let known = list.firstIndex(where: { $0.header == header }) {
-            place = known
-        } else {
-            if list.count >= Self.max { list.removeFirst() }
-            list.append((header, ListSketch(items().map(\.item), keys: SketchKeys(header: header))))
-            place = list.count - 1
-        }
-        return read(&list[place].sketch)
+        _ header: Digest, items: @autoclosure () -> [EvidenceItem], _ read: (inout Listed) -> Result
+    ) -> (result: Result, walked: Int) {
+        if let place = list.firstIndex(where: { $0.header == header }) { return (read(&list[place]), 0) }
+        if list.count >= Self.max { list.removeFirst() }
+        list.append(Listed(header: header, items: items()))
+        let place = list.count - 1
+        return (read(&list[place]), Self.walksOfMaking * list[place].items.count)
     }
 }
 
@@ -185,22 +196,46 @@ extension Node {
 
     // MARK: Serving
 
-    /// The header, body and items of a candidate or of one of the last blocks, if they are here.
-    private func listed(_ header: Digest) -> (body: Body, items: [EvidenceItem])? {
+    /// What of a candidate or of one of the last blocks is here. Its items are not made before they are needed: of a
+    /// block they are as many entries as there are authors.
+    private enum Listed {
+        case block(Block)
+        case contents(Contents)
+
+        var body: Body {
+            switch self {
+            case .block(let block): block.body
+            case .contents(let contents): contents.body
+            }
+        }
+
+        func items() -> [EvidenceItem] {
+            switch self {
+            case .block(let block): block.contents.items
+            case .contents(let contents): contents.items
+            }
+        }
+    }
+
+    private func listed(_ header: Digest) -> Listed? {
         switch candidates[header]?.stage {
-        case .executed(let block, _): return (block.body, block.contents.items)
-        case .needsBundles(let contents), .checking(let contents, _): return (contents.body, contents.items)
+        case .executed(let block, _): return .block(block)
+        case .needsBundles(let contents), .checking(let contents, _): return .contents(contents)
         case .needsContents, .invalid, nil: break
         }
-        guard let block = chain.recent.last(where: { $0.header.digest == header }) else { return nil }
-        return (block.body, block.contents.items)
+        return chain.recent.last(where: { $0.header.digest == header }).map { .block($0) }
     }
 
     func serve(_ request: ListRequest, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        guard let listed = listed(request.header) else { return }
-        let cells =
-            request.count == 0
-            ? [] : listSketches.with(request.header, items: listed.items) { $0.cells(request.indices) }
+        guard endpoints[peer] != nil, let listed = listed(request.header) else { return }
+        var cells: [SketchCell] = []
+        if request.count > 0 {
+            let read = listSketches.with(request.header, items: listed.items()) {
+                $0.sketch.cells(request.indices)
+            }
+            cells = read.result
+            answerDesk.charge(entries: read.walked, to: peer, at: now)
+        }
         answer(
             .listCells(
                 ListCells(
@@ -211,9 +246,17 @@ extension Node {
     func serveItems(
         _ shorts: [UInt64], of header: Digest, to peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard let listed = listed(header) else { return }
-        let places = listSketches.with(header, items: listed.items) { $0.places(of: shorts) }
-        let items = places.prefix(Message.itemsMax).map { listed.items[$0] }
+        guard endpoints[peer] != nil, let listed = listed(header) else { return }
+        var items: [EvidenceItem] = []
+        if !shorts.isEmpty {
+            let read = listSketches.with(header, items: listed.items()) { list in
+                let places = list.sketch.places(of: shorts).prefix(Message.itemsMax)
+                return (items: places.map { list.items[$0] }, count: list.items.count)
+            }
+            items = read.result.items
+            // All short ids are looked at, for however few are asked for.
+            answerDesk.charge(entries: read.walked + read.result.count, to: peer, at: now)
+        }
         answer(.items(header, items), to: peer, at: now, &actions)
     }
 }

@@ -4,6 +4,7 @@ import Consensus
 import Geo
 import Identity
 import Ledger
+import Reconciliation
 import TestKit
 import Testing
 import Wire
@@ -213,6 +214,59 @@ import Wire
         hand(wanted)
         #expect(node.pool.contains(wanted.id) && node.pool.askedCount == EvidencePool.askedOfAuthorMax)
         node.pool.assertInvariants()
+    }
+
+    @Test func `is long costs who asks about it what is walked through, and who asks for its body nothing`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[0]!
+        let peers = [world.key(1).nodeID, world.key(2).nodeID]
+        var chance = Chance(seed: 1)
+        let items = (0..<10_000).map { _ in
+            EvidenceItem(
+                author: NodeID(octets: chance.octets(32).octetBytes), item: Digest(of: chance.octets(8)))
+        }.sorted { $0.author < $1.author }
+        let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
+        let header = header(node, items.map(\.item), body)
+        var candidate = Candidate(header: header, digest: header.digest)
+        candidate.stage = .needsBundles(Contents(header: header, body: body, items: items))
+        node.candidates[header.digest] = candidate
+        var actions: [NodeAction] = []
+        func ask(cells: Int) {
+            node.serve(
+                ListRequest(header: header.digest, wantsBody: false, first: 0, count: cells), to: peers[0],
+                at: world.now, &actions)
+        }
+        func answers(_ peer: Int) -> Bool { node.answerDesk.answers(peers[peer], at: world.now) }
+        for _ in 0..<100 { ask(cells: 0) }
+        #expect(node.listSketches.count == 0 && answers(0), "no list is made for it")
+        for _ in 0..<100 { ask(cells: 16) }
+        #expect(node.listSketches.count == 1 && answers(0), "it is made once")
+        let short = SketchKeys(header: header.digest).short(items[7].item)
+        func askItems(_ times: Int) {
+            for _ in 0..<times {
+                node.serveItems([short], of: header.digest, to: peers[0], at: world.now, &actions)
+            }
+        }
+        askItems(10)
+        #expect(answers(0), "an honest asker never notices")
+        askItems(100)
+        #expect(!answers(0) && answers(1))
+    }
+
+    @Test func `was asked about is made once for all who ask`() {
+        var sketches = ListSketches()
+        var made = 0
+        func items() -> [EvidenceItem] {
+            made += 1
+            return (0..<3).map {
+                EvidenceItem(
+                    author: NodeID(octets: Digest(of: [$0]).octets.octetBytes), item: Digest(of: [$0, 1]))
+            }
+        }
+        let walked = (0..<5).map { _ in sketches.with(.zero, items: items()) { $0.items.count }.walked }
+        #expect(made == 1 && walked == [3 * ListSketches.walksOfMaking, 0, 0, 0, 0])
     }
 
     @Test func `is all that fits into a block is final in the first view`() throws {
