@@ -140,6 +140,9 @@ public struct Dissemination: Sendable {
     static let keptByteCountMax = 16 << 20
     static let keptCountMax = 16_384
     static let keptAge: Duration = .seconds(60)
+    /// A new peer is told of what is kept for so much longer at least: it asks as often as others let it, and what it is then
+    /// not given is a promise broken.
+    static let greetingLeft: Duration = .seconds(10)
     /// What waits for judgement: as many as the host verifies at once, and two of the largest messages.
     static let pendingByteCountMax = 16 << 20
     static let pendingCountMax = 8_192

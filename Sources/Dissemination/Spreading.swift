@@ -9,7 +9,9 @@ extension Dissemination {
         precondition(peers.count < Self.peersMax, "the active view is smaller")
         var newcomer = Peers.Peer()
         if standing(of: peer, at: now) < .noGossip {
-            newcomer.haves = kept.newest(Self.greetingMax) { $0.spread != .consensus }
+            newcomer.haves = kept.newest(Self.greetingMax) {
+                $0.spread != .consensus && now - $0.since <= Self.keptAge - Self.greetingLeft
+            }
         }
         if !newcomer.haves.isEmpty { newcomer.haveDue = now + Self.haveDelay }
         peersDue = min(peersDue, newcomer.due)

@@ -141,6 +141,17 @@ import Wire
         #expect(actions == [.send(Web.id(1), .message(messages[63]))])
     }
 
+    @Test(arguments: [50, 51])
+    func `a newcomer is told of nothing that may be gone before it has asked`(seconds: Int) {
+        var machine = Dissemination(chance: Chance(seed: 9), now: .origin)
+        var actions: [Dissemination.Action] = []
+        machine.handle(.publish(Web.message(0, 1), .evidence), at: .origin, actions: &actions)
+        let now = Instant.origin + .seconds(Int64(seconds))
+        machine.handle(.connected(Web.id(1)), at: now, actions: &actions)
+        machine.handle(.woke, at: now + .milliseconds(30), actions: &actions)
+        #expect(actions.count == (seconds == 50 ? 1 : 0))
+    }
+
     @Test func `consensus floods`() {
         let web = Web(12, chance: Chance(seed: 2))
         web.handle(.publish(Web.message(2, 1), .consensus), at: 0)
