@@ -17,6 +17,8 @@ struct Outbox: Sendable {
         let octets: [UInt8]
         let digest: Digest
         var next = 0
+        /// The peer has it. The same message may wait again behind it.
+        var isCancelled = false
 
         var frameCount: Int {
             octets.count <= Frame.messageByteCountMax
@@ -39,7 +41,10 @@ struct Outbox: Sendable {
 
     private var items: [Item] = []
     private var head = 0
-    private var queued: Set<ShortID> = []
+    /// Items removed before those that stand here.
+    private var removed = 0
+    /// What is to be sent, by its place among all items that ever were.
+    private var queued: [ShortID: Int] = [:]
     private(set) var byteCount = 0
     private var budget = Outbox.burst
     private var refillAt: Instant = .origin
@@ -49,11 +54,11 @@ struct Outbox: Sendable {
 
     mutating func add(_ octets: [UInt8], _ digest: Digest) -> Outcome {
         // Asked for twice before it left once: one copy answers both.
-        guard !queued.contains(ShortID(digest)) else { return .alreadyQueued }
+        guard queued[ShortID(digest)] == nil else { return .alreadyQueued }
         guard byteCount + octets.count <= Self.byteCountMax, queued.count < Self.messagesMax else {
             return .full
         }
-        queued.insert(ShortID(digest))
+        queued[ShortID(digest)] = removed + items.count
         byteCount += octets.count
         items.append(Item(octets: octets, digest: digest))
         return .queued
@@ -61,13 +66,14 @@ struct Outbox: Sendable {
 
     /// The peer has it: what has not left of it stays here. False if nothing waits.
     mutating func cancel(_ id: ShortID) -> Bool {
-        guard !isEmpty else { return false }
-        return queued.remove(id) != nil
+        guard !isEmpty, let place = queued.removeValue(forKey: id) else { return false }
+        items[place - removed].isCancelled = true
+        return true
     }
 
     /// Takes out what may leave now.
     mutating func flush(at now: Instant) -> [Frame] {
-        while !isEmpty, !queued.contains(ShortID(items[head].digest)) { pop() }
+        while !isEmpty, items[head].isCancelled { pop() }
         guard !isEmpty else { return [] }
         if refillAt <= now {
             budget = Self.burst
@@ -79,17 +85,18 @@ struct Outbox: Sendable {
             budget -= 1
             items[head].next += 1
             if items[head].next == items[head].frameCount { pop() }
-            while !isEmpty, !queued.contains(ShortID(items[head].digest)) { pop() }
+            while !isEmpty, items[head].isCancelled { pop() }
         }
         return frames
     }
 
     private mutating func pop() {
         byteCount -= items[head].octets.count
-        queued.remove(ShortID(items[head].digest))
+        if !items[head].isCancelled { queued[ShortID(items[head].digest)] = nil }
         head += 1
         if head == items.count || head >= 64 && head * 2 >= items.count {
             items.removeFirst(head)
+            removed += head
             head = 0
         } else {
             items[head - 1] = Item(octets: [], digest: .zero)

@@ -141,6 +141,31 @@ import Wire
         #expect(actions == [.send(Web.id(1), .message(messages[63]))])
     }
 
+    @Test
+    func `what was sent in part to a peer that has it, and is asked for again, is sent again from its start`()
+    {
+        var outbox = Outbox()
+        let octets = Web.message(0, 1, byteCount: 50_000)
+        let digest = Digest(of: octets)
+        var now = Instant.origin
+        func indices() -> [Int] {
+            outbox.flush(at: now).compactMap {
+                if case .chunk(let chunk) = $0 { Int(chunk.index) } else { nil }
+            }
+        }
+        #expect(outbox.add(octets, digest) == .queued)
+        #expect(indices() == Array(0..<32))
+        let isCancelled = outbox.cancel(ShortID(digest))
+        #expect(isCancelled && outbox.add(octets, digest) == .queued)
+        now = now + Outbox.tick
+        var rest = indices()
+        now = now + Outbox.tick
+        rest += indices()
+        #expect(rest == Array(0..<rest.count) && rest.count == 49)
+        #expect(outbox.isEmpty && outbox.byteCount == 0)
+        #expect(outbox.add(octets, digest) == .queued)
+    }
+
     @Test(arguments: [50, 51])
     func `a newcomer is told of nothing that may be gone before it has asked`(seconds: Int) {
         var machine = Dissemination(chance: Chance(seed: 9), now: .origin)
