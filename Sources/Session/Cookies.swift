@@ -103,16 +103,33 @@ struct Admission {
         return now < loadedUntil
     }
 
-    /// Takes a token of a proven source's prefix (the generic cell rate algorithm of ITU-T I.371).
+    /// Takes a token of a proven source's prefix (the generic cell rate algorithm of ITU-T I.371), and of its site's: an IPv6
+    /// /48 is given to one customer, and has 65,536 prefixes.
     mutating func admits(_ source: Endpoint, settings: Settings, at now: Instant) -> Bool {
         let prefix = Self.prefix(of: source)
         if source.isLoopback || settings.exemptPrefixes.contains(prefix) { return true }
-        let place = Int(Self.mixed(prefix ^ key) % UInt64(Self.bucketCount))
-        let interval = Duration.seconds(1) / settings.prefixHandshakesPerSecond
-        full[place] = max(full[place], now)
-        guard full[place] - now <= interval * (settings.prefixBurst - 1) else { return false }
-        full[place] = full[place] + interval
+        var buckets = [
+            (
+                place(of: prefix), Duration.seconds(1) / settings.prefixHandshakesPerSecond,
+                settings.prefixBurst
+            )
+        ]
+        if source.ipv4 == nil {
+            // Told from its first /64 by being turned over, as no prefix begins so.
+            let site = ~(prefix & ~0xFFFF)
+            buckets.append(
+                (place(of: site), Duration.seconds(1) / settings.siteHandshakesPerSecond, settings.siteBurst))
+        }
+        for (place, interval, burst) in buckets {
+            full[place] = max(full[place], now)
+            guard full[place] - now <= interval * (burst - 1) else { return false }
+        }
+        for (place, interval, _) in buckets { full[place] = full[place] + interval }
         return true
+    }
+
+    private func place(of prefix: UInt64) -> Int {
+        Int(Self.mixed(prefix ^ key) % UInt64(Self.bucketCount))
     }
 
     /// A /24 of IPv4, told from the /64 of IPv6 by bits that no global address has.

@@ -34,6 +34,9 @@ public struct Settings: Equatable, Sendable {
     /// Handshakes of one proven /24 or /64, in the long run and at once.
     public var prefixHandshakesPerSecond = 20
     public var prefixBurst = 5
+    /// Of one proven /48 of IPv6 beside that: one customer's, with 65,536 times a /64.
+    public var siteHandshakesPerSecond = 100
+    public var siteBurst = 25
     /// Prefixes that this limit spares, beside loopback, as `Admission.prefix(of:)` tells them.
     public var exemptPrefixes: Set<UInt64> = []
     /// Peers at one time, whatever their state: some 4 KiB each, most of it replay windows.
@@ -59,6 +62,7 @@ public struct Settings: Equatable, Sendable {
     func check() {
         precondition(handshakesPerSecondMax > 0 && pendingBeforeCookies > 0)
         precondition(prefixHandshakesPerSecond > 0 && prefixBurst > 0)
+        precondition(siteHandshakesPerSecond > 0 && siteBurst > 0)
         precondition(0 <= slotsKeptForDials && slotsKeptForDials < sessionsMax)
         precondition(halfOpenMax > 0 && attemptsMax > 0 && rekeyAfterDatagrams > 0)
         precondition((Packet.initiationByteCount...Packet.dataByteCountMax).contains(datagramByteCountMax))

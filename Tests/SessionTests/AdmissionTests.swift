@@ -38,6 +38,21 @@ import Wire
         #expect(count(.loopback(port: 1), 100, at: start) == 100)
     }
 
+    @Test func `a customer's IPv6 has a burst and a rate too, however many prefixes it has`() {
+        var admission = Admission(secrets: secrets)
+        let settings = Settings()
+        let start = Instant.origin + .seconds(1)
+        func count(site: UInt64, _ prefixes: Range<UInt64>, at now: Instant) -> Int {
+            prefixes.count { prefix in
+                let source = Endpoint(high: 0x2001_0DB8 << 32 | site << 16 | prefix, low: 1, port: 1)
+                return admission.admits(source, settings: settings, at: now)
+            }
+        }
+        #expect(count(site: 1, 0..<500, at: start) == 25)
+        #expect(count(site: 1, 500..<1_000, at: start + .milliseconds(100)) == 10)
+        #expect(count(site: 2, 0..<20, at: start + .milliseconds(100)) == 20)
+    }
+
     @Test func `more than fifty handshakes in a second ask for proof until a second after`() {
         var admission = Admission(secrets: secrets)
         let settings = Settings()
