@@ -6,20 +6,21 @@ public import Wire
 /// Keys cost nothing and addresses little, but addresses in many prefixes cost something: so views are bounded
 /// by prefix (as in Bitcoin's address manager; Heilman et al., "Eclipse attacks on Bitcoin's peer-to-peer
 /// network", USENIX Security 2015).
-struct Prefix: Hashable, Comparable, Sendable {
-    private let value: UInt64
+public struct Prefix: Hashable, Comparable, Sendable {
+    /// A number of its own.
+    public let value: UInt64
 
     /// Of all who name no place by which they could be bounded: together they have the share of one prefix.
     static let ofNoPlace = Prefix(value: 0xFFFE << 48)
 
     private init(value: UInt64) { self.value = value }
 
-    init(_ endpoint: Endpoint) {
+    public init(_ endpoint: Endpoint) {
         // A /48 leaves the upper 16 bits empty.
         value = endpoint.ipv4.map { 0xFFFF << 48 | UInt64($0 >> 8) } ?? endpoint.high >> 16
     }
 
-    static func < (left: Prefix, right: Prefix) -> Bool { left.value < right.value }
+    public static func < (left: Prefix, right: Prefix) -> Bool { left.value < right.value }
 }
 
 /// A range of addresses in which prefixes are not limited: a testnet's, or a laboratory's.
@@ -45,7 +46,7 @@ public struct AddressRange: Hashable, Sendable {
 
 extension Membership.Settings {
     /// Nil where nothing is limited.
-    func prefix(of endpoint: Endpoint?) -> Prefix? {
+    public func prefix(of endpoint: Endpoint?) -> Prefix? {
         guard limitsPrefixes, !isRemoved(.prefixLimits), let endpoint, !endpoint.isLoopback,
             !exemptRanges.contains(where: { $0.contains(endpoint) })
         else { return nil }

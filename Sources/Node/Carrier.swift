@@ -1,5 +1,6 @@
 public import Chance
 public import Identity
+import Membership
 internal import Rules
 public import Session
 public import Wire
@@ -10,7 +11,8 @@ public import Wire
 /// - Upon `hold`: the session stays as long as it can. Should it end all the same: `lost`.
 /// - Upon `release`: closed a second later, so that a last word gets through.
 /// - Whoever is not held is a stranger: its session is closed when nothing was said for half a minute, and when
-///   strangers have half of the table, the one that was silent for longest gives way.
+///   strangers have half of the table, one gives way: of the prefix of addresses that has most of them, the one that was silent
+///   for longest. An honest stranger is mostly silent, and keys cost nothing.
 /// - Upon a payload for another place than that of the session, which leaves what was sent unanswered: that place is asked
 ///   too; see `Sessions`.
 /// - Upon a payload that may open a session, over a stranger's that has not answered for 2 s: a new handshake, as the
@@ -262,7 +264,7 @@ public final class Carrier {
     private func opened(_ node: NodeID, at now: Instant, _ actions: inout [Action]) {
         count(.opened)
         if !held.contains(node) {
-            if strangers.count >= strangersMax { displace(at: now, &actions) }
+            if strangers.count >= strangersMax { displace(for: node, at: now, &actions) }
             strangers[node] = now
             nextSweep = min(nextSweep, now + Self.sweepPeriod)
         }
@@ -272,10 +274,23 @@ public final class Carrier {
         for payload in waiting.remove(at: place).payloads { pass(payload, to: node, at: now, &actions) }
     }
 
-    private func displace(at now: Instant, _ actions: inout [Action]) {
-        guard let oldest = strangers.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { return }
+    private func displace(for newcomer: NodeID, at now: Instant, _ actions: inout [Action]) {
+        var counts: [Prefix: Int] = [:]
+        if let prefix = prefix(of: newcomer) { counts[prefix] = 1 }
+        let all = strangers.map { (node: $0.key, heard: $0.value, prefix: prefix(of: $0.key)) }
+        for case (_, _, let prefix?) in all { counts[prefix, default: 0] += 1 }
+        func rank(_ stranger: (node: NodeID, heard: Instant, prefix: Prefix?)) -> (Int, Instant, NodeID) {
+            (-(stranger.prefix.flatMap { counts[$0] } ?? 1), stranger.heard, stranger.node)
+        }
+        guard let oldest = all.min(by: { rank($0) < rank($1) }) else { return }
         count(.displaced)
-        run(.close(oldest.key, code: 0), at: now, &actions)
+        run(.close(oldest.node, code: 0), at: now, &actions)
+    }
+
+    /// Nil where an address says nothing of who is there.
+    private func prefix(of node: NodeID) -> Prefix? {
+        guard let place = sessions.endpoint(of: node), !place.isLoopback, !place.isRelayed else { return nil }
+        return Prefix(place)
     }
 
     private func wake(at now: Instant, _ actions: inout [Action]) {

@@ -76,7 +76,7 @@ extension Node {
 
     func answer(_ question: Question, to asker: Destination, at now: Instant, _ actions: inout [NodeAction]) {
         guard !isHalted else { return }
-        guard edges.allowance.takes(asker.node, at: now) else { return count(.edgeAllowance) }
+        guard takes(fromStranger: asker, at: now) else { return count(.edgeAllowance) }
         switch question {
         case .follow(let epoch): follow(epoch, page: nil, asker, at: now, &actions)
         case .votes(let epoch, let page): follow(epoch, page: page, asker, at: now, &actions)
@@ -103,6 +103,12 @@ extension Node {
             }
             say(.neighbours(near), to: asker, &actions)
         }
+    }
+
+    /// Whether it may say one more thing now.
+    func takes(fromStranger stranger: Destination, at now: Instant) -> Bool {
+        edges.allowance.takes(
+            stranger.node, of: settings.membership.prefix(of: stranger.endpoint), at: now)
     }
 
     private func say(_ answer: Answer, to asker: Destination, _ actions: inout [NodeAction]) {
@@ -201,7 +207,7 @@ extension Node {
         guard chain.isRegistered(author.node), chunk.count <= EdgePieces.piecesMax else {
             return count(.strangersFrame)
         }
-        guard edges.allowance.takes(author.node, at: now) else { return count(.edgeAllowance) }
+        guard takes(fromStranger: author, at: now) else { return count(.edgeAllowance) }
         guard let whole = edges.pieces.add(chunk, from: author.node) else { return }
         guard case .handIn(let bundle)? = try? Message(decoding: whole) else {
             return count(.malformedMessage)
@@ -212,7 +218,7 @@ extension Node {
     func receive(
         bundleOfEdge bundle: Bundle, from author: Destination, at now: Instant, _ actions: inout [NodeAction]
     ) {
-        guard edges.allowance.takes(author.node, at: now) else { return count(.edgeAllowance) }
+        guard takes(fromStranger: author, at: now) else { return count(.edgeAllowance) }
         take(bundle, from: author, at: now, &actions)
     }
 

@@ -331,7 +331,7 @@ extension Node {
             case .pending, .final: return answerStatus(of: id, to: replyTo, &actions)
             case .refused, .unknown: break
             }
-            guard edges.allowance.takes(replyTo.node, at: now) else { return count(.edgeAllowance) }
+            guard takes(fromStranger: replyTo, at: now) else { return count(.edgeAllowance) }
         }
         verify(
             .transaction(transaction, short, teller: teller, replyTo: replyTo),

@@ -26,7 +26,9 @@ extension Node {
     ) {
         guard membership.answersNearby(sender, at: now) else { return count(.nearbyAllowance) }
         if endpoints[sender] == nil {
-            guard edges.allowance.takes(sender, at: now) else { return count(.edgeAllowance) }
+            guard takes(fromStranger: Destination(sender, place), at: now) else {
+                return count(.edgeAllowance)
+            }
         }
         run(membership: .nearby(cell, from: sender, place), at: now, &actions)
     }

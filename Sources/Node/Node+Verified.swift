@@ -122,7 +122,9 @@ extension Node {
             publish(.transaction(transaction), at: now, &actions)
         }
         // It costs a fee, unless it was told before.
-        if let replyTo, isNew { edges.allowance.giveBack(replyTo.node) }
+        if let replyTo, isNew {
+            edges.allowance.giveBack(replyTo.node, of: settings.membership.prefix(of: replyTo.endpoint))
+        }
         if let replyTo { answerStatus(of: transaction.id, to: replyTo, &actions) }
     }
 

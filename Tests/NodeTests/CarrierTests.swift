@@ -270,4 +270,18 @@ private final class Field {
         #expect(field.carriers[0][.displaced] == 1)
         #expect(field.heard[0].count == 6)
     }
+
+    @Test func `lets strangers of the fullest prefix give way before a silent one elsewhere`() {
+        var settings = Session.Settings()
+        settings.sessionsMax = 8
+        settings.slotsKeptForDials = 2
+        let field = Field(7, settings: settings)
+        for index in 3..<7 { field.moved[index] = Endpoint(ipv4: 0xC633_6400 + UInt32(index), port: 4_000) }
+        for index in 1..<7 {
+            field.send([1], from: index, to: 0)
+            field.run(for: .seconds(1))
+        }
+        #expect((1..<7).map { field.isOpen(0, $0) } == [true, true, false, false, true, true])
+        #expect(field.carriers[0][.displaced] == 2)
+    }
 }

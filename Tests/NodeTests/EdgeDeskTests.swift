@@ -1,6 +1,7 @@
 import Bytes
 import Chance
 import Identity
+import Membership
 import Testing
 import Wire
 
@@ -175,9 +176,36 @@ import Wire
         var taken = 0
         for _ in 0..<10_000 {
             let sender = NodeID(octets: chance.octets(32).octetBytes)
-            if allowance.takes(sender, at: .origin) { taken += 1 }
+            let place = Endpoint(ipv4: 0x0A00_0000 + UInt32(taken) * 256, port: 1)
+            if allowance.takes(sender, of: Prefix(place), at: .origin) { taken += 1 }
         }
         #expect(taken == 2_000)
+    }
+
+    @Test(arguments: [
+        Endpoint(ipv4: 0xC000_0201, port: 1), Endpoint(high: 0x2001_0DB8 << 32, low: 1, port: 1),
+    ])
+    func `strangers of one host get an eighth of that, however many keys it makes`(host: Endpoint) {
+        var allowance = EdgeAllowance(chance: Chance(seed: 4))
+        var chance = Chance(seed: 5)
+        func ask(_ times: Int, from prefix: Prefix?, after delay: Duration = .zero) -> Int {
+            (0..<times).count { _ in
+                allowance.takes(NodeID(octets: chance.octets(32).octetBytes), of: prefix, at: .origin + delay)
+            }
+        }
+        #expect(ask(2_000, from: Prefix(host)) == 250)
+        #expect(ask(100, from: Prefix(Endpoint(ipv4: 0xC633_6401, port: 1))) == 100)
+        #expect(ask(2_000, from: Prefix(host), after: .milliseconds(100)) == 50)
+        #expect(ask(1_000, from: nil, after: .milliseconds(100)) == 1_000)
+    }
+
+    @Test func `what is given back may be said once more`() {
+        var allowance = EdgeAllowance(chance: Chance(seed: 4))
+        let (sender, prefix) = (NodeID(testing: 1), Prefix(Endpoint(ipv4: 0xC000_0201, port: 1)))
+        func ask() -> Int { (0..<100).count { _ in allowance.takes(sender, of: prefix, at: .origin) } }
+        #expect(ask() == 32)
+        for _ in 0..<3 { allowance.giveBack(sender, of: prefix) }
+        #expect(ask() == 3)
     }
 
     @Test func `pieces become a bundle in any order, of so many senders as there is room for`() throws {

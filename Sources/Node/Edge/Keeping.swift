@@ -60,7 +60,7 @@ struct Keeping {
 
     /// Whether one more datagram may come from there. Strangers without number leave neighbours theirs.
     mutating func takes(_ sender: NodeID, isNeighbour: Bool, at now: Instant) -> Bool {
-        isNeighbour ? neighbours.takes(sender, at: now) : strangers.takes(sender, at: now)
+        isNeighbour ? neighbours.takes(sender, of: nil, at: now) : strangers.takes(sender, of: nil, at: now)
     }
 
     /// The bundle that is being handed on: one at a time, as validators keep the pieces of one for each sender.
