@@ -26,12 +26,26 @@ public struct TransactionPool: Sendable {
     /// Ascending by nonce, never empty.
     private var waiting: [NodeID: [Transaction]] = [:]
     private var places: [Digest: Place] = [:]
+    /// Of each account, ascending: what a full pool gives up first, found without walking through all of it.
+    private var lasts: [Last] = []
     /// Removed since the host last asked.
     private var departed: [Digest] = []
 
     private struct Place {
         let account: NodeID
         let nonce: UInt64
+    }
+
+    /// The last transaction of an account.
+    private struct Last: Comparable {
+        let fee: Amount
+        let account: NodeID
+
+        init(_ transaction: Transaction) { (fee, account) = (transaction.fee, transaction.account) }
+
+        static func < (left: Last, right: Last) -> Bool {
+            (left.fee, left.account) < (right.fee, right.account)
+        }
     }
 
     public init() {}
@@ -177,17 +191,18 @@ public struct TransactionPool: Sendable {
             var draft = Draft(base: ledger.tables, parameters: ledger.parameters)
             for transaction in own {
                 if transaction.nonce <= last {
-                    remove(transaction)
+                    drop(transaction)
                     continue
                 }
                 draft.pretend(nonce: transaction.nonce - 1, of: account)
                 do {
                     try draft.execute(transaction, at: ledger.epoch + 1)
                 } catch {
-                    remove(transaction)
+                    drop(transaction)
                 }
             }
         }
+        lasts = waiting.values.map { Last($0.last!) }.sorted()
     }
 
     /// Those that have gone since this was asked last, in the order of their ids.
@@ -224,27 +239,51 @@ public struct TransactionPool: Sendable {
     }
 
     private func cheapestLast(but account: NodeID, ledger: Ledger) -> Transaction? {
-        var cheapest: Transaction?
-        // The minimum by a total order: the dictionary's own does not matter.
-        for (other, own) in waiting where other != account {
-            let last = own.last!
-            if ledger.isNextUnstaking(last) { continue }
-            if let best = cheapest, (best.fee, best.account) < (last.fee, last.account) { continue }
-            cheapest = last
+        for last in lasts where last.account != account {
+            let transaction = waiting[last.account]!.last!
+            if !ledger.isNextUnstaking(transaction) { return transaction }
         }
-        return cheapest
+        return nil
     }
 
     private mutating func add(_ transaction: Transaction, id: Digest) {
         var own = waiting[transaction.account] ?? []
+        let last = own.last
         let index = own.firstIndex { $0.nonce > transaction.nonce } ?? own.count
         own.insert(transaction, at: index)
         waiting[transaction.account] = own
+        replaceLast(last, by: own.last)
         places[id] = Place(account: transaction.account, nonce: transaction.nonce)
         count += 1
     }
 
     private mutating func remove(_ transaction: Transaction) {
+        let last = waiting[transaction.account]!.last
+        drop(transaction)
+        replaceLast(last, by: waiting[transaction.account]?.last)
+    }
+
+    private mutating func replaceLast(_ old: Transaction?, by new: Transaction?) {
+        guard old?.nonce != new?.nonce || old?.fee != new?.fee else { return }
+        if let old { lasts.remove(at: placeInLasts(of: Last(old))) }
+        if let new {
+            let last = Last(new)
+            lasts.insert(last, at: placeInLasts(of: last))
+        }
+    }
+
+    /// Where it stands, or would.
+    private func placeInLasts(of last: Last) -> Int {
+        var range = 0..<lasts.count
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            range = lasts[middle] < last ? middle + 1..<range.upperBound : range.lowerBound..<middle
+        }
+        return range.lowerBound
+    }
+
+    /// All but that of the lasts.
+    private mutating func drop(_ transaction: Transaction) {
         waiting[transaction.account]!.removeAll { $0.nonce == transaction.nonce }
         if waiting[transaction.account]!.isEmpty { waiting[transaction.account] = nil }
         let id = transaction.id
@@ -257,6 +296,7 @@ public struct TransactionPool: Sendable {
     public func assertInvariants() {
         precondition(count <= Self.countMax && places.count == count)
         precondition(waiting.values.reduce(0) { $0 + $1.count } == count)
+        precondition(lasts == waiting.values.map { Last($0.last!) }.sorted())
         for (account, own) in waiting {
             precondition(!own.isEmpty && own.count <= Self.perAccountMax)
             precondition(zip(own, own.dropFirst()).allSatisfy { $0.nonce < $1.nonce })

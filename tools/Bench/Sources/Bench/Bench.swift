@@ -3,7 +3,9 @@ internal import Foundation
 
 /// Measures what the rooms must reach, on one core, against the same work in C.
 @main struct Bench {
-    private static let parts = ["decode", "verify", "store", "proof", "reconcile", "thousand", "block"]
+    private static let parts = [
+        "decode", "verify", "store", "proof", "reconcile", "thousand", "pool", "block",
+    ]
 
     private static var usage: String {
         """
@@ -45,6 +47,7 @@ internal import Foundation
             if wants("proof") { add(ProofRows.measure()) }
             if wants("reconcile") { add(ReconcileRows.measure()) }
             if wants("thousand") { add(ThousandRows.measure()) }
+            if wants("pool") { add(PoolRows.measure()) }
             if wants("block") {
                 add(BlockRows.measure(hotspots: 10_000, reports: 10))
                 if isFull { add(BlockRows.measure(hotspots: 100_000, reports: 10)) }

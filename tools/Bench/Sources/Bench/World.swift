@@ -24,12 +24,19 @@ enum World {
             }, validators: validators)
     }
 
-    static func genesis(devices: [GenesisDevice], validators: [NodeID] = [validator]) -> Genesis {
+    /// - Parameter accounts: Keys 1 to this number hold a thousand tokens each.
+    static func genesis(
+        devices: [GenesisDevice], validators: [NodeID] = [validator], accounts: UInt64 = 0
+    ) -> Genesis {
         var parameters = Parameters()
         parameters.beaconThreshold = .max
         return Genesis(
             name: "bench", isTest: true, parameters: parameters, randomness0: randomness(0),
-            randomness1: randomness(1), accounts: [], devices: devices,
+            randomness1: randomness(1),
+            accounts: (0..<accounts).map {
+                GenesisAccount(account: key($0 + 1), balance: 1_000_000_000)
+            },
+            devices: devices,
             validators: validators.map {
                 GenesisValidator(
                     validator: $0, owner: owner, vrfKey: VRFPublicKey(words: $0.words),
