@@ -163,7 +163,7 @@ extension TransactionFault {
         case .expiryTooFar: "its expiry is too far ahead; choose an earlier one"
         case .feeTooLow: "the fee is below the network's least"
         case .insufficientBalance:
-            "the account does not hold the amount with all fees (a device's entry and its place have their own, in genesis)"
+            "the account does not hold the amount with all fees (a device's entry, its place and a new account cost more)"
         case .alreadyRegistered: "this node is registered already; use `earshot tx update`"
         case .notRegistered: "no such node is registered"
         case .notOwner: "this account does not own it"
@@ -288,7 +288,12 @@ extension TransactionCommand {
     }
 
     struct Transfer: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Send tokens to another account.")
+        static let configuration = CommandConfiguration(
+            abstract: "Send tokens to another account.",
+            discussion: """
+                Who has no account yet gets one, which every node keeps for ever: that costs a thousand times the network's least fee \
+                (`fee_min` in the genesis file, in 10⁻⁸ tokens) above the transaction's own.
+                """)
 
         @Argument(help: "The receiving account's id.")
         var to: String

@@ -13,6 +13,8 @@ public import Wire
 /// - Fees go to the treasury and nobody is paid out of it: a builder that fills its own block loses the fees.
 /// - To register a device, and to assert its place, costs what genesis says, to the treasury as well. Nothing else makes an identity
 ///   dear: invented hotspots that witness one another are many ears at one roof, and would dilute whoever is honest there.
+/// - Nor does anything else make an account dear, which no node may ever forget (its old transactions could be said again): a
+///   transfer that opens one costs a thousand least fees more. What is earned opens one for nothing.
 /// - Emission that nobody earns is never minted. What is earned is minted whole; the units that rounding down
 ///   leaves over go to the treasury.
 /// - Facts are changed by who owns the device or validator by its *latest* version, effective or not: what
@@ -29,6 +31,12 @@ public struct Ledger: Sendable {
     public static let supplyMax: Amount = (1 << 62) - 1
     /// How far ahead a transaction may expire: bounds how long a pool must remember it.
     public static let expiryEpochsMax: Epoch = 1_000
+
+    /// What a transfer to whoever has no account yet costs above its fee: with genesis' standard of 1,000 units a hundredth of a token.
+    public static func accountFee(_ parameters: Parameters) -> Amount {
+        let (fee, overflow) = parameters.feeMin.multipliedReportingOverflow(by: 1_000)
+        return overflow ? .max : fee
+    }
 
     public let parameters: Parameters
     /// The last executed block.

@@ -37,20 +37,21 @@ extension Draft {
         let account = account(transaction.account)
         guard account.nonce < .max, transaction.nonce == account.nonce + 1 else { throw .wrongNonce }
         let spent = try spending(of: transaction, at: epoch)
-        let (cost, overflow) = spent.addingReportingOverflow(transaction.fee)
-        guard !overflow, cost <= account.balance else { throw .insufficientBalance }
+        let (fees, isTooMuch) = transaction.fee.addingReportingOverflow(entryFee(of: transaction.kind))
+        let (cost, overflow) = spent.addingReportingOverflow(fees)
+        guard !isTooMuch, !overflow, cost <= account.balance else { throw .insufficientBalance }
 
         withdraw(cost, from: transaction.account)
         changes.accounts[transaction.account]!.nonce = transaction.nonce
         if !isRemoved(.balancedBooks) {
-            totals.treasury += transaction.fee + parameters.registryFee(of: transaction.kind)
+            totals.treasury += fees
         }
         perform(transaction, effective: epoch + Ledger.effectDelayEpochs)
     }
 
     // MARK: Rules
 
-    /// Everything that a kind asks of the state but the balance; returns what it takes from the account.
+    /// Everything that a kind asks of the state but the balance; returns what it takes from the account, without fees.
     private func spending(of transaction: Transaction, at epoch: Epoch) throws(TransactionFault) -> Amount {
         let account = transaction.account
         let effective = epoch + Ledger.effectDelayEpochs
@@ -58,13 +59,13 @@ extension Draft {
         case .registerDevice(_, let consent, _, _):
             guard consent.owner == account else { throw .badConsent }
             guard device(consent.device) == nil else { throw .alreadyRegistered }
-            return parameters.registryFee(of: transaction.kind)
+            return 0
         case .updateDevice(let id, _, _), .locate(let id, _):
             guard let device = device(id) else { throw .notRegistered }
             guard device.versions.last!.owner == account else { throw .notOwner }
             let hasRoom = device.versions.count < Device.versionsMax
             guard hasRoom || device.versions.last!.effective == effective else { throw .tooManyChanges }
-            return parameters.registryFee(of: transaction.kind)
+            return 0
         case .transfer(_, let amount):
             guard amount > 0 else { throw .zeroAmount }
             return amount
@@ -97,6 +98,17 @@ extension Draft {
         let hasRoom = validator(id)!.versions.count < Validator.versionsMax
         guard hasRoom || last.effective == effective else { throw .tooManyChanges }
         return last.stake
+    }
+
+    /// What a transaction pays for a new entry in the state, beside its own fee.
+    private func entryFee(of kind: TransactionKind) -> Amount {
+        switch kind {
+        case .registerDevice(_, _, _, let location):
+            parameters.registrationFee + (location == nil ? 0 : parameters.locationFee)
+        case .locate: parameters.locationFee
+        case .transfer(let receiver, _): account(receiver).isEmpty ? Ledger.accountFee(parameters) : 0
+        case .updateDevice, .registerValidator, .stake, .unstake: 0
+        }
     }
 
     // MARK: Effects
@@ -159,16 +171,5 @@ extension Draft {
         edit(&version.stake)
         validator.versions.append(version)
         changes.validators[id] = validator
-    }
-}
-
-extension Parameters {
-    /// What a transaction pays for its entry in the registry of devices, beside its own fee.
-    func registryFee(of kind: TransactionKind) -> Amount {
-        switch kind {
-        case .registerDevice(_, _, _, let location): registrationFee + (location == nil ? 0 : locationFee)
-        case .locate: locationFee
-        case .updateDevice, .transfer, .registerValidator, .stake, .unstake: 0
-        }
     }
 }

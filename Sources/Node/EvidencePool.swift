@@ -137,8 +137,7 @@ struct EvidencePool {
         }
         let size = bundle.encoded().count
         while asked.count >= askedMax || askedByteCount + size > askedByteCountMax {
-            guard let owed = owed(), let other = superfluous(beside: owed) else { return false }
-            dropAsked(other)
+            guard let owed = owed(), dropSuperfluous(beside: owed) else { return false }
         }
         askedOf[bundle.author, default: []].append(bundle.id)
         asked[bundle.id] = bundle
@@ -147,12 +146,15 @@ struct EvidencePool {
         return true
     }
 
-    /// Of what was asked for, the lowest that none of these items stands for.
-    private func superfluous(beside owed: Set<Digest>) -> Digest? {
-        asked.filter { id, bundle in
+    /// Of what was asked for, all that none of these items stands for: to look through it once for each that comes would take
+    /// longer than all else. False if there is none.
+    private mutating func dropSuperfluous(beside owed: Set<Digest>) -> Bool {
+        let superfluous = asked.filter { id, bundle in
             !owed.contains(id)
                 && !owed.contains(EvidenceEntry.conflictItem(author: bundle.author, epoch: epoch))
-        }.keys.min()
+        }.keys
+        for id in superfluous { dropAsked(id) }
+        return !superfluous.isEmpty
     }
 
     private mutating func dropAsked(_ id: Digest) {

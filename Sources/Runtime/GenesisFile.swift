@@ -83,6 +83,11 @@ public enum GenesisFile {
         return device
     }
 
+    /// Nothing is committed while the last block is older than stakes are bound: there must be time for a pause.
+    private static let unbondingEpochsMin: UInt32 = 4
+    /// Below two bundles of the largest kind every block is full, and leaders may leave anybody out.
+    private static let evidenceBytesMin: UInt32 = 1 << 15
+
     private static func parameters(_ table: inout TableReader) throws(RuntimeError) -> Parameters {
         var values = Parameters()
         values.epochMilliseconds = try table.integer("epoch_milliseconds") ?? values.epochMilliseconds
@@ -97,8 +102,14 @@ public enum GenesisFile {
         values.suspensionEpochs = try table.integer("suspension_epochs") ?? values.suspensionEpochs
         values.penaltyEpochs = try table.integer("penalty_epochs") ?? values.penaltyEpochs
         values.unbondingEpochs = try table.integer("unbonding_epochs") ?? values.unbondingEpochs
+        guard values.unbondingEpochs >= unbondingEpochsMin else {
+            throw table.fault("unbonding_epochs", "must be \(unbondingEpochsMin) at least")
+        }
         values.bundlesMax = try table.integer("bundles_max") ?? values.bundlesMax
         values.evidenceBytesMax = try table.integer("evidence_bytes_max") ?? values.evidenceBytesMax
+        guard values.evidenceBytesMax >= evidenceBytesMin else {
+            throw table.fault("evidence_bytes_max", "must be \(evidenceBytesMin) at least")
+        }
         values.transactionsMax = try table.integer("transactions_max") ?? values.transactionsMax
         values.feeMin = try table.integer("fee_min") ?? values.feeMin
         values.registrationFee = try table.integer("registration_fee") ?? values.registrationFee

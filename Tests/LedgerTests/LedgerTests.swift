@@ -191,5 +191,5 @@ private func isSame(_ left: BlockOutcome, _ right: BlockOutcome) -> Bool {
     var world = World()
     #expect(world.ledger.stateRoot.hex == "86a287736e172b0682b2318f0a7a20766c47cee4584da43f4adc8f68bf8066ff")
     let outcome = try world.run([world.transaction(1, .transfer(to: id(9), World.token))])
-    #expect(outcome.stateRoot.hex == "c57b37eb9a7d6a75ae2d877459e74bee65236c602d9cc6dea20a6a0a5cfe28ee")
+    #expect(outcome.stateRoot.hex == "8d17fb61eda35b993acee5ea43ae3b895cce381d8694ec095d4b6f8effe39a1f")
 }

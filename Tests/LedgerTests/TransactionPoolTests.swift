@@ -134,7 +134,7 @@ extension TransactionPool {
         for skip: UInt64 in 0..<6 {
             pool.add(world.transaction(account, kind, fee: 8_000, skip: skip), world)
         }
-        let everything = TransactionKind.transfer(to: id(9), balance - 12_000)
+        let everything = TransactionKind.transfer(to: id(7), balance - 12_000)
         pool.add(world.transaction(account, everything, fee: 12_000), world)
     }
     let honest = world.transaction(6, kind, fee: 2_000)

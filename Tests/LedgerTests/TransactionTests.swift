@@ -106,6 +106,36 @@ private func fault(_ world: World, _ transaction: Transaction) -> TransactionFau
     #expect(fault(world, world.transaction(1, entry(153, nil))) == nil)
 }
 
+@Test func `who opens an account for another pays for it, once`() throws {
+    let fee: Amount = 1_000
+    var world = World(parameters: {
+        $0.emissionPerEpoch = 0
+        $0.feeMin = 10
+    })
+    func cost(_ account: UInt64, to receiver: UInt64, amount: Amount) throws -> Amount {
+        let before = world.ledger.account(id(account)).balance
+        try world.run([world.transaction(account, .transfer(to: id(receiver), amount), fee: fee)])
+        return before - world.ledger.account(id(account)).balance
+    }
+    #expect(try cost(1, to: 2, amount: 3) == 3 + fee)
+    #expect(try cost(1, to: 1, amount: 3) == fee)
+    #expect(try cost(1, to: 900, amount: 2_000) == 2_000 + fee + 10_000)
+    #expect(world.ledger.totals.treasury == 3 * fee + 10_000)
+    // It is open, also when it holds nothing.
+    #expect(try cost(900, to: 1, amount: 1_000) == 2_000)
+    #expect(try cost(2, to: 900, amount: 1 + fee) == 1 + 2 * fee)
+    // Two that open the same in one block: the first pays.
+    let both = [1, 2].map { world.transaction($0, .transfer(to: id(901), 1), fee: fee) }
+    let treasury = world.ledger.totals.treasury
+    try world.run(both)
+    #expect(world.ledger.totals.treasury == treasury + 2 * fee + 10_000)
+    // Who holds no more than amount and fee opens none.
+    let poor = world.transaction(900, .transfer(to: id(902), 1), fee: fee)
+    #expect(world.ledger.check(poor, at: world.next) == .insufficientBalance)
+    #expect(
+        world.ledger.check(world.transaction(900, .transfer(to: id(2), 1), fee: fee), at: world.next) == nil)
+}
+
 @Test func `only the owner changes a device or a stake`() throws {
     let world = World()
     #expect(fault(world, world.transaction(1, .locate(id(101), location(1)))) == nil)

@@ -129,6 +129,21 @@ import Wire
         }
     }
 
+    @Test(arguments: [
+        ("unbonding_epochs = 50", "unbonding_epochs = 3"),
+        ("evidence_bytes_max = 33554432", "evidence_bytes_max = 9000"),
+    ])
+    func `a genesis with which the rules do not work is refused by what is wrong`(
+        right: String, wrong: String
+    ) throws {
+        let text = GenesisFile.text(of: try TestnetPlan(TestnetPlan.Options()).genesis, comment: "")
+        #expect(text.contains(right))
+        try withFile(text.replacingOccurrences(of: right, with: wrong)) { path in
+            let name = String(wrong.prefix { $0 != " " })
+            #expect(complaint { _ = try GenesisFile.read(path) }.contains("\(name) must be"))
+        }
+    }
+
     @Test func `a genesis whose device stands outside its cell is refused`() throws {
         let genesis = try TestnetPlan(TestnetPlan.Options()).genesis
         let location = genesis.devices[0].location!
