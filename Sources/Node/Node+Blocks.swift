@@ -71,7 +71,8 @@ extension Node {
             if candidate.list == nil { candidate.list = expectedList(of: candidate) }
             if candidate.retryAt <= now {
                 if candidate.attempt > 0, candidate.answerer == nil { noteVain(&candidate) }
-                ask(candidate.question, for: &candidate, at: now, &actions)
+                let isAskedAgain = candidate.attempt > 0 && candidate.list?.isShort ?? false
+                ask(candidate.question, of: isAskedAgain ? 2 : 1, for: &candidate, at: now, &actions)
             }
             // Asking may have run other machines, but never this candidate.
             candidates[digest] = candidate
@@ -208,9 +209,12 @@ extension Node {
 
     // MARK: Fetching
 
-    /// Sends a request to the next peer in turn.
+    /// Sends a request to the next peers in turn.
+    /// - Parameter count: Where answers are short, two at a time from the second on: some do not hear this node, and some do not want to
+    ///   answer, and whoever is asked in vain thrice in a row is late for the next epoch too.
     private func ask(
-        _ message: Message, for candidate: inout Candidate, at now: Instant, _ actions: inout [NodeAction]
+        _ message: Message, of count: Int = 1, for candidate: inout Candidate, at now: Instant,
+        _ actions: inout [NodeAction]
     ) {
         candidate.retryAt = now + Candidates.patience
         if let answerer = candidate.answerer, endpoints[answerer] != nil {
@@ -218,9 +222,11 @@ extension Node {
             candidate.answerer = nil
             return sendDirect(message, to: answerer, at: now, &actions)
         }
-        guard let peer = candidate.source(among: peers, committee: chain.committee) else { return }
-        candidate.attempt += 1
-        sendDirect(message, to: peer, at: now, &actions)
+        for _ in 0..<min(count, peers.count) {
+            guard let peer = candidate.source(among: peers, committee: chain.committee) else { return }
+            candidate.attempt += 1
+            sendDirect(message, to: peer, at: now, &actions)
+        }
     }
 
     func receive(

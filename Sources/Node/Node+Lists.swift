@@ -27,6 +27,9 @@ struct ListGuess {
     /// Of the items that were missing.
     var found: [EvidenceItem] = []
     var vain = 0
+
+    /// Answers to its questions are, as they are about differences.
+    var isShort: Bool { if case .whole = stage { false } else { true } }
 }
 
 /// The lists behind the last few headers that were asked about, and sketches of them: made once, for all who ask.

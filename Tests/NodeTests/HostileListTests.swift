@@ -292,6 +292,36 @@ import Wire
         #expect(fewer.count < entries.count && fewer.byteCount < entries.byteCount)
     }
 
+    @Test func `is asked for in vain is asked for of two at a time, as long as answers are short`() throws {
+        let world = try world()
+        let node = world.nodes[0]!
+        let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
+        let header = header(node, [], body)
+        node.candidates[header.digest] = Candidate(header: header, digest: header.digest)
+        var now = world.now
+        func asked() -> [NodeID] {
+            var actions: [NodeAction] = []
+            node.advance(header.digest, at: now, &actions)
+            now = now + Candidates.patience
+            return actions.flatMap { action -> [NodeID] in
+                guard case .send(let payload, let to) = action,
+                    let frames = try? Payload(decoding: payload.octetBytes).frames
+                else { return [] }
+                return frames.compactMap {
+                    guard case .message(let octets) = $0 else { return nil }
+                    switch try? Message(decoding: octets) {
+                    case .listRequest, .contentsRequest: return to.node
+                    default: return nil
+                    }
+                }
+            }
+        }
+        let turns = (0..<6).map { _ in asked() }
+        #expect(turns.map(\.count) == [1, 2, 2, 2, 1, 1], "then the whole list")
+        #expect(turns.allSatisfy { Set($0).count == $0.count })
+        #expect(Set(turns[1] + turns[2]) == Set((1...3).map { world.key($0).nodeID }))
+    }
+
     @Test func `is absent is asked for in its order, until it is all here`() {
         var chance = Chance(seed: 5)
         let author = SigningKey(seed: Digest(of: [1]).octets.octetBytes, isGuarded: false).nodeID
