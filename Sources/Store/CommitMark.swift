@@ -68,5 +68,5 @@ final class CommitMark {
         }
     }
 
-    private static let fileName = "commits"
+    static let fileName = "commits"
 }

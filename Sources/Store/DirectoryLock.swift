@@ -78,7 +78,7 @@ final class DirectoryLock {
         return kill(process, 0) == 0 || errno == EPERM ? process : nil
     }
 
-    private static let fileName = "writer.lock"
+    static let fileName = "writer.lock"
     /// F_OFD_GETLK and F_OFD_SETLK of Linux's `fcntl.h`, which Glibc's module leaves out.
     private static let getMark: CInt = 36
     private static let setMark: CInt = 37

@@ -306,8 +306,29 @@ extension Store {
 
 extension Store {
     private static func createDirectory(_ directory: String) throws(StoreError) {
-        guard unsafe mkdir(directory, 0o700) != 0, errno != EEXIST else { return }
-        throw StoreError(code: errno, opening: directory)
+        if unsafe mkdir(directory, 0o700) == 0 { return }
+        guard errno == EEXIST else { throw StoreError(code: errno, opening: directory) }
+        guard let names = names(in: directory), !names.contains("data.mdb") else { return }
+        guard names.isSubset(of: ownNames) else { throw .foreign(directory) }
+    }
+
+    /// What may be where no data are yet: what a writer makes before them, and what a file system of its own has.
+    private static let ownNames: Set = [
+        ".", "..", DirectoryLock.fileName, CommitMark.fileName, LockFile.name, "lost+found",
+    ]
+
+    /// Nil for what is no directory, or none that this user may look into: to open it says so.
+    private static func names(in directory: String) -> Set<String>? {
+        guard let stream = unsafe opendir(directory) else { return nil }
+        defer { unsafe closedir(stream) }
+        var names: Set<String> = []
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { octets in
+                unsafe octets.prefix { $0 != 0 }.map { $0 }
+            }
+            names.insert(String(decoding: name, as: UTF8.self))
+        }
+        return names
     }
 
     /// LMDB would try to create what it does not find, whatever its flags say.

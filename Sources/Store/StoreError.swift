@@ -21,6 +21,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case outOfOrder
     /// There is something at the path, but no LMDB environment.
     case notAStore(String)
+    /// A directory with files of others and no store.
+    case foreign(String)
     /// The store was written by an older program.
     case olderFormat(found: UInt32, supported: UInt32)
     /// The store was written by a newer program.
@@ -61,6 +63,8 @@ extension StoreError: CustomStringConvertible {
             "appended keys must ascend; sort the records or put them one by one"
         case .notAStore(let path):
             "\(path) is no store; name another directory, or move away what is there"
+        case .foreign(let path):
+            "\(path) holds no store, but other files; name a directory that is empty, or one that is not there yet"
         case .olderFormat(let found, let supported):
             "the store has format \(found), this program needs \(supported); migrate it or start an empty one"
         case .newerFormat(let found, let supported):

@@ -60,6 +60,24 @@ import Testing
         }
     }
 
+    @Test func `takes a folder that is empty or was begun, and none with other files`() throws {
+        let scratch = try Scratch()
+        let path = scratch.fresh
+        makeDirectory(path)
+        let file = URL(fileURLWithPath: path + "/thesis.txt")
+        try Data("mine".utf8).write(to: file)
+        #expect(throws: StoreError.foreign(path)) { try open(scratch, format: 1, readOnly: false) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["thesis.txt"])
+        try FileManager.default.removeItem(at: file)
+        // Who was killed at the very first opening left these; a disk of its own has a folder of the file system's.
+        try Data().write(to: URL(fileURLWithPath: path + "/writer.lock"))
+        makeDirectory(path + "/lost+found")
+        _ = try open(scratch, format: 1, readOnly: false)
+        // Beside a store anything may lie.
+        try Data("mine".utf8).write(to: file)
+        _ = try open(scratch, format: 1, readOnly: false)
+    }
+
     @Test(arguments: [1, 100, 4096, 100_000]) func `refuses garbage and leaves it alone`(count: Int) throws {
         let scratch = try Scratch()
         let path = scratch.fresh
@@ -230,6 +248,7 @@ import Testing
     @Test func `says what to do about each error`() {
         let errors: [StoreError] = [
             .mapFull, .diskFull, .readersFull, .corrupted, .badKeySize, .outOfOrder, .notAStore("/a"),
+            .foreign("/a"),
             .olderFormat(found: 1, supported: 2), .newerFormat(found: 2, supported: 1), .wrongFormat,
             .locked(by: 7), .locked(by: nil), .alreadyOpen("/a"), .notFound("/a"), .permission("/a"),
             .lockFileGone("/a"), .mustReopen, .other(-30798),

@@ -82,6 +82,7 @@ enum Ports {
     static let snapshots: UInt16 = 31_400
     static let finding: UInt16 = 31_500
     static let signals: UInt16 = 31_600
+    static let usage: UInt16 = 31_700
 }
 
 /// `earshot` with some arguments, and what it says.

@@ -52,6 +52,33 @@ extension TestnetTests {
             }
         }
 
+        @Test func `a folder with somebody's files is not taken for a store`() async throws {
+            let scratch = try Scratch()
+            var options = TestnetPlan.Options()
+            (options.nodes, options.sensors, options.portBase) = (1, 0, Ports.usage)
+            let directory = TestnetDirectory(scratch.path + "/net")
+            try directory.create(try TestnetPlan(options), replacing: false, airtimePermille: 1)
+            let home = scratch.path + "/home"
+            try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+            try Data("mine".utf8).write(to: URL(fileURLWithPath: home + "/thesis.txt"))
+            let config = directory.configFile("node1")
+            let text = try String(contentsOfFile: config, encoding: .utf8)
+            try text.replacing("data = \"data\"", with: "data = \"\(home)\"")
+                .write(toFile: config, atomically: true, encoding: .utf8)
+            // Else it would go on.
+            let taken = try DatagramSocket(boundTo: .loopback(port: Ports.usage))
+            defer { taken.close() }
+            let key = scratch.path + "/key"
+            for command in [["node", "--config", config], ["keys", "new", key, "--data", home]] {
+                let ran = try await run(command, in: scratch)
+                #expect(
+                    ran.status == 1 && ran.said.contains("\(home) holds no store, but other files"),
+                    "\(ran.said)")
+                #expect(try FileManager.default.contentsOfDirectory(atPath: home) == ["thesis.txt"])
+            }
+            #expect(!FileManager.default.fileExists(atPath: key))
+        }
+
         @Test
         func `what the system refuses is said in a sentence, and a file that is no text is not looked for`()
             async throws
