@@ -19,6 +19,27 @@ public final class DatagramSocket {
         let errorNumber: Int32
 
         var description: String { unsafe String(cString: strerror(errorNumber)) }
+
+        /// With what to do about it, where that is known.
+        /// - Parameter name: What for, in words for an operator.
+        /// - Parameter takenAdvice: What to do where the port is somebody's.
+        func sentence(
+            of endpoint: Endpoint, for name: String,
+            takenAdvice: String = "is another node running there? Stop it or choose another port"
+        ) -> RuntimeError {
+            let advice: String? =
+                switch errorNumber {
+                case EADDRINUSE: takenAdvice
+                case EADDRNOTAVAIL:
+                    "no interface of this machine has that address (`ip address` lists them); name one that it has"
+                case EACCES where endpoint.port < 1_024, EPERM where endpoint.port < 1_024:
+                    "this user may not: ports below 1024 are the administrator's; choose a higher one"
+                case EAFNOSUPPORT: "this machine has no \(endpoint.ipv4 == nil ? "IPv6" : "IPv4")"
+                default: nil
+                }
+            return RuntimeError(
+                "cannot listen on \(endpoint) for \(name): \(self)" + (advice.map { "; \($0)" } ?? ""))
+        }
     }
 
     /// A descriptor bound to an address; of one in IPv6 that is no particular one, to both families, whatever the system's

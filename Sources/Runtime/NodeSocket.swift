@@ -31,12 +31,10 @@ final class NodeSocket: Sendable {
         _ receive: @escaping @Sendable ([UInt8], SocketAddress) -> Void
     ) async throws -> NodeSocket {
         let bound: Int32
-        do {
+        do throws(DatagramSocket.Refusal) {
             bound = try DatagramSocket.bound(to: endpoint, blocks: false)
         } catch {
-            throw RuntimeError(
-                "cannot listen on \(endpoint) for \(name): \(error); is "
-                    + "another node running there? Stop it or choose another port")
+            throw error.sentence(of: endpoint, for: name)
         }
         let descriptor = fcntl(bound, F_DUPFD_CLOEXEC, 0)
         guard descriptor >= 0 else {

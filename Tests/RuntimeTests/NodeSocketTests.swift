@@ -1,6 +1,7 @@
 import Bytes
 import Chance
 import Foundation
+import Glibc
 import Identity
 import Logging
 import NIOCore
@@ -52,6 +53,29 @@ private struct Late: Error {}
         }
         #expect(
             "\(try #require(error))".contains("cannot listen on \(place) for gossip: Address already in use"))
+    }
+
+    @Test func `does not look for another node where its address is not this machine's`() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        // For documentation (RFC 5737).
+        let place = Endpoint(ipv4: 0xC000_0201, port: 4_100)
+        let error = await #expect(throws: RuntimeError.self) {
+            _ = try await NodeSocket.bind(place, for: "gossip", byteCountMax: 2_048, on: loop) { _, _ in }
+        }
+        let said = "\(try #require(error))"
+        #expect(said.contains("Cannot assign requested address; no interface of this machine"), "\(said)")
+        #expect(!said.contains("another"), "\(said)")
+    }
+
+    @Test(arguments: [
+        (EADDRINUSE, "another"), (EACCES, "below 1024"), (EPERM, "below 1024"),
+        (EADDRNOTAVAIL, "no interface"),
+        (EAFNOSUPPORT, "no IPv6"), (EMFILE, "Too many open files"),
+    ]) func `says of each refusal what to do`(errorNumber: Int32, words: String) {
+        let place = Endpoint(high: 0, low: 1, port: 53)
+        let said = "\(DatagramSocket.Refusal(errorNumber: errorNumber).sentence(of: place, for: "gossip"))"
+        #expect(said.hasPrefix("cannot listen on \(place) for gossip: ") && said.contains(words), "\(said)")
+        #expect(said.contains("another") == (errorNumber == EADDRINUSE), "\(said)")
     }
 
     @Test func `of both families reaches and hears both`() async throws {

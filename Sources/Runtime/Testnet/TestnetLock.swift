@@ -29,12 +29,16 @@ public final class TestnetLock: Sendable {
 private func checkFree(for name: String, gossip: Endpoint, radio: Endpoint?) throws(RuntimeError) {
     for (endpoint, use) in [(gossip, "gossip"), (radio, "radio")] {
         guard let endpoint else { continue }
-        guard let socket = try? DatagramSocket(boundTo: endpoint) else {
+        do throws(DatagramSocket.Refusal) {
+            Glibc.close(try DatagramSocket.bound(to: endpoint))
+        } catch {
+            guard error.errorNumber == EADDRINUSE else {
+                throw error.sentence(of: endpoint, for: "\(use) of \(name)")
+            }
             throw RuntimeError(
                 "port \(endpoint.port) is in use, but \(name) needs it for \(use); is another testnet "
                     + "running? Stop it, or choose other ports with --port-base")
         }
-        socket.close()
     }
 }
 

@@ -56,10 +56,9 @@ final class AdminServer: Sendable {
             }
             return AdminServer(channel, bound)
         } catch let error as IOError {
-            let why = unsafe String(cString: strerror(error.errnoCode))
-            throw RuntimeError(
-                "cannot listen on \(endpoint) for admin: \(why); is another program there? Choose another port, "
-                    + "or 0 for one that is free")
+            throw DatagramSocket.Refusal(errorNumber: error.errnoCode).sentence(
+                of: endpoint, for: "admin",
+                takenAdvice: "is another program there? Choose another port, or 0 for one that is free")
         }
     }
 
