@@ -102,14 +102,16 @@ public final class NodeService: Service {
             }
         }
         let radio = radioSocket
+        var bound = config
+        bound.listen = gossip.endpoint
+        let config = bound
         let board = StatusBoard()
         let admin = try await startAdmin(board, network: genesis.name, on: group)
         let (failures, failure) = AsyncStream.makeStream(of: RuntimeError.self)
-        let settings = try settings(genesis: genesis, store: store, votesFrom: votesFrom)
+        let settings = try settings(config, genesis: genesis, store: store, votesFrom: votesFrom)
         let seed = UInt64.random(in: .min ... .max)
         let gateway = config.gateway.flatMap { GatewayEUI(hex: $0) }
         let logger = logger
-        let config = config
         let keyLogFile = config.keyLogFile
         let openedAgo = openedAgo(life, in: store, genesis)
         let watch = NodeWatch(
@@ -167,7 +169,8 @@ public final class NodeService: Service {
             metadata: [
                 "node": "\(keys.signing.nodeID.text)", "gossip": "\(config.listen)",
                 "network": "\(genesis.name)",
-            ].merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
+            ].merging(radio.map { ["radio": "\($0.endpoint)"] } ?? [:]) { $1 }
+                .merging(admin.map { ["admin": "http://\($0.endpoint)"] } ?? [:]) { $1 })
 
         for (socket, name) in [(gossip, "gossip")] + (radio.map { [($0, "radio")] } ?? []) {
             socket.channel.closeFuture.whenComplete { _ in
@@ -245,7 +248,9 @@ public final class NodeService: Service {
         return store
     }
 
-    private func settings(genesis: Genesis, store: NodeStore, votesFrom: Epoch) throws -> NodeSettings {
+    private func settings(
+        _ config: NodeConfig, genesis: Genesis, store: NodeStore, votesFrom: Epoch
+    ) throws -> NodeSettings {
         // Names follow: to look them up takes time.
         let bootstrap = try config.bootstrapFile.map(PeersFile.read) ?? []
         var settings = NodeSettings(

@@ -13,17 +13,20 @@ internal import Wire
 final class NodeSocket: Sendable {
     /// What is received comes through here. Its end is the socket's.
     let channel: any Channel
+    /// Where it listens: its port is never 0.
+    let endpoint: Endpoint
     /// A duplicate of the channel's descriptor.
     private let descriptor: Int32
 
-    private init(_ channel: any Channel, _ descriptor: Int32) {
+    private init(_ channel: any Channel, at endpoint: Endpoint, _ descriptor: Int32) {
         self.channel = channel
+        self.endpoint = endpoint
         self.descriptor = descriptor
     }
 
     deinit { Glibc.close(descriptor) }
 
-    /// Listens.
+    /// Listens; port 0 takes one that is free.
     /// - Parameter name: What for, in words for an operator.
     /// - Parameter byteCountMax: The largest datagram that is of use.
     static func bind(
@@ -55,7 +58,8 @@ final class NodeSocket: Sendable {
                     }
                 }
                 .withBoundSocket(bound).get()
-            return NodeSocket(channel, descriptor)
+            let place = channel.localAddress.flatMap { Endpoint($0) } ?? endpoint
+            return NodeSocket(channel, at: place, descriptor)
         } catch {
             Glibc.close(descriptor)
             throw error

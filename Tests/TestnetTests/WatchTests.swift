@@ -214,6 +214,30 @@ extension TestnetTests {
                 #expect(document.presence == "running")
             }
         }
+
+        @Test func `port 0 takes one that is free, which the log and the status name`() async throws {
+            let scratch = try Scratch()
+            var options = TestnetPlan.Options()
+            (options.nodes, options.sensors) = (1, 0)
+            let directory = TestnetDirectory(scratch.path + "/net")
+            let plan = try TestnetPlan(options)
+            try directory.create(plan, replacing: false, airtimePermille: 1)
+            let config = directory.configFile("node1")
+            var text = try String(contentsOfFile: config, encoding: .utf8)
+            for place in [plan.members[0].gossip, plan.members[0].radio] {
+                text = text.replacing("\"\(place)\"", with: "\"127.0.0.1:0\"")
+            }
+            try text.write(toFile: config, atomically: true, encoding: .utf8)
+            let node = try Command("node", "--config", config, "--stop-on-eof", log: scratch.path + "/log")
+            let store = try await eventually("the store") {
+                try? NodeStore(at: directory.data("node1"), readOnly: true)
+            }
+            let live = try await eventually("its first words") { try store.status() }
+            #expect(live.endpoint.isLoopback && live.endpoint.port > 0, "\(live.endpoint)")
+            #expect(node.output.contains("gossip=\(live.endpoint) "), "\(node.output)")
+            #expect(node.output.contains("radio=127.0.0.1:"), "\(node.output)")
+            #expect(!node.output.contains("127.0.0.1:0 "), "\(node.output)")
+        }
     }
 }
 
