@@ -49,11 +49,10 @@ struct EndOfInput: Service {
     }
 }
 
-func logLevel(_ name: String) throws -> Logger.Level {
+private func logLevel(_ name: String) throws -> Logger.Level {
     guard let level = Logger.Level(rawValue: name) else {
-        throw RuntimeError(
-            "\(name) is no log level; there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
-        )
+        let names = Logger.Level.allCases.map(\.rawValue)
+        throw ValidationError("there are \(names.joined(separator: ", "))")
     }
     return level
 }
@@ -94,8 +93,10 @@ struct NodeCommand: AsyncParsableCommand {
                 + "list, or all of a shorter one, agree.", valueName: "epoch:digest"))
     var checkpoint: String?
 
-    @Option(help: "Log level: trace, debug, info, notice, warning, error, critical.")
-    var logLevel: String?
+    @Option(
+        help: "Log level: trace, debug, info, notice, warning, error, critical.",
+        transform: EarshotCLI.logLevel)
+    var logLevel: Logger.Level?
 
     @Flag(help: .hidden)
     var stopOnEof = false
@@ -104,9 +105,8 @@ struct NodeCommand: AsyncParsableCommand {
         // What it asks for is done at the start anyhow; the service listens to it first of all.
         signal(SIGHUP, SIG_IGN)
         let config = try NodeConfig.read(config)
-        let level = try EarshotCLI.logLevel(logLevel ?? config.logLevel)
         let log = LogWriter(label: "earshot", format: config.logFormat)
-        let logger = log.logger(level: level)
+        let logger = log.logger(level: logLevel ?? config.logLevel)
         guard soleCopy == (fromEpoch != nil) else {
             throw RuntimeError(
                 "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "

@@ -1,4 +1,5 @@
 internal import Foundation
+public import Logging
 internal import Membership
 internal import Radio
 public import Wire
@@ -22,7 +23,7 @@ public struct NodeConfig: Sendable {
     public var gateway: String?
     /// Consensus Δ in milliseconds.
     public var deltaMilliseconds: Int = 300
-    public var logLevel: String = "info"
+    public var logLevel = Logger.Level.info
     /// A file for the keys of every session, for a dissector; nil, as it should be, for none.
     public var keyLogFile: String?
     public var logFormat: LogFormat = .text
@@ -114,7 +115,7 @@ public struct NodeConfig: Sendable {
         guard (10...60_000).contains(config.deltaMilliseconds) else {
             throw reader.fault("delta_milliseconds", "must be 10 to 60000")
         }
-        config.logLevel = try reader.string("log_level") ?? config.logLevel
+        config.logLevel = try reader.word("log_level") ?? config.logLevel
         try config.readWatching(&reader)
         try reader.finish()
         return config

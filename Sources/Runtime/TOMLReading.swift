@@ -51,6 +51,20 @@ struct TableReader {
         return string
     }
 
+    /// One of the words that an enumeration knows.
+    mutating func word<Value: RawRepresentable & CaseIterable>(
+        _ key: String, as _: Value.Type = Value.self
+    ) throws(RuntimeError) -> Value? where Value.RawValue == String {
+        guard let text = try string(key) else { return nil }
+        guard let value = Value(rawValue: text) else {
+            let words = Value.allCases.map(\.rawValue)
+            throw fault(
+                key,
+                "is \(text); there are \(words.dropLast().joined(separator: ", ")) and \(words.last ?? "")")
+        }
+        return value
+    }
+
     mutating func needString(_ key: String) throws(RuntimeError) -> String {
         guard let string = try string(key) else { throw fault(key, "is missing") }
         return string

@@ -79,6 +79,21 @@ extension TestnetTests {
             #expect(!FileManager.default.fileExists(atPath: key))
         }
 
+        @Test func `a word that a configuration does not know is named with its file and key`() async throws {
+            let scratch = try Scratch()
+            let config = scratch.path + "/node.toml"
+            for (line, known) in [
+                ("log_level = \"foo\"", "log_level is foo; there are trace, debug, info"),
+                ("log_format = \"xml\"", "log_format is xml; there are text and json"),
+                ("roles = [\"king\"]", "roles names king; there are hotspot"),
+            ] {
+                try "key = \"k\"\ndata = \"d\"\ngenesis = \"g\"\nlisten = \"127.0.0.1:4100\"\n\(line)\n"
+                    .write(toFile: config, atomically: true, encoding: .utf8)
+                let ran = try await run("node", "--config", config, in: scratch)
+                #expect(ran.status == 1 && ran.said.contains("\(config): \(known)"), "\(ran.said)")
+            }
+        }
+
         @Test
         func `what the system refuses is said in a sentence, and a file that is no text is not looked for`()
             async throws

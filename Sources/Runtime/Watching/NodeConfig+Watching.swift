@@ -17,14 +17,7 @@ extension NodeConfig {
             }
             admin = endpoint
         }
-        if let name = try reader.string("log_format") {
-            guard let format = LogFormat(rawValue: name) else {
-                throw reader.fault(
-                    "log_format",
-                    "is \(name); there are \(LogFormat.allCases.map(\.rawValue).joined(separator: " and "))")
-            }
-            logFormat = format
-        }
+        logFormat = try reader.word("log_format") ?? logFormat
     }
 
     var watchingText: String {
