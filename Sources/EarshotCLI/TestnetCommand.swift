@@ -118,7 +118,9 @@ struct TestnetCommand: AsyncParsableCommand {
         options.deltaMilliseconds = Int(try milliseconds(delta))
         options.seed = seed
         options.portBase = portBase
-        if let scenario { options.scenario = try TestnetScenario.read(scenario) }
+        if let scenario {
+            options.scenario = try TestnetScenario.read(scenario, memberCount: options.memberCount)
+        }
         if let sites { options.sites = try GeoJSON.points(in: sites) }
         let plan = try TestnetPlan(options)
         var absent = Set(without)

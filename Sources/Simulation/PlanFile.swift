@@ -108,10 +108,21 @@ extension Plan {
             try require(
                 (fault.hosts + fault.others).allSatisfy(range.contains),
                 "\(fault.kind.rawValue) is at a host that is not there; hosts are 0 to \(hosts - 1)")
+            for list in [fault.hosts, fault.others] {
+                for (place, host) in list.enumerated() where list[..<place].contains(host) {
+                    try require(false, "\(fault.kind.rawValue) names host \(host) twice")
+                }
+            }
         }
-        try require(
-            (byzantine.map(\.host) + radio.silent + radio.farm + expects.halted).allSatisfy(range.contains),
-            "hosts are 0 to \(hosts - 1)")
+        for (key, named) in [
+            ("byzantine", byzantine.map(\.host)), ("radio.silent", radio.silent), ("radio.farm", radio.farm),
+            ("expects.halted", expects.halted), ("expects.ignored", expects.ignored),
+        ] {
+            for host in named where !range.contains(host) {
+                try require(
+                    false, "\(key) names host \(host), which is not there; hosts are 0 to \(hosts - 1)")
+            }
+        }
         try require(
             links.latencyMicrosecondsMin >= 0 && links.latencyMicrosecondsMin <= links.latencyMicrosecondsMax,
             "a link's least latency is above its greatest")

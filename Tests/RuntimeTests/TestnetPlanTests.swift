@@ -253,13 +253,29 @@ import Wire
             unregistered = true
             """
         try withFile(text) { path in
-            let quirks = try TestnetScenario.read(path).quirks(of: 2)
+            let quirks = try TestnetScenario.read(path, memberCount: 2).quirks(of: 2)
             #expect(quirks.region == .us915)
             #expect(quirks.frequencyOffsetHz == 120_000)
             #expect(quirks.isUnregistered)
         }
         try withFile(text.replacingOccurrences(of: "unregistered", with: "unregisterd")) { path in
-            #expect(complaint { _ = try TestnetScenario.read(path) }.contains("unregisterd is not a setting"))
+            #expect(
+                complaint { _ = try TestnetScenario.read(path, memberCount: 2) }.contains(
+                    "unregisterd is not a setting"))
+        }
+    }
+
+    @Test(arguments: [
+        ("number = 5", "node[1].number is 5, but there are 4 nodes"),
+        ("number = 0", "node[1].number must be"),
+        ("number = 2\n[[node]]\nnumber = 2", "node[2].number names node 2 a second time"),
+        ("number = 3\nnear = 3", "node[1].near must be"), ("number = 3\nnear = 0", "node[1].near must be"),
+        ("number = 3\nsame_owner_as = 5", "node[1].same_owner_as is 5, but there are 4 nodes"),
+        ("number = 3\nsame_owner_as = 0", "node[1].same_owner_as must be"),
+    ]) func `a scenario is of nodes that are there, of each once`(_ node: String, _ said: String) throws {
+        try withFile("name = \"mine\"\n[[node]]\n\(node)\n") { path in
+            let complaint = complaint { _ = try TestnetScenario.read(path, memberCount: 4) }
+            #expect(complaint.contains(said), "\(complaint)")
         }
     }
 

@@ -39,8 +39,21 @@ import Testing
         ("faults = [{ kind = 'rain', at = 1, until = 2, hosts = [0] }]", "has a value"),
         ("validators = 0", "one validator at least"), ("[links]\nspeed = 1", "'speed' is no key"),
         ("validators = ", "plan.toml"), ("{\"epochs\": 3", "plan.toml"),
+        ("faults = [{ kind = 'crash', at = 1, until = 2, hosts = [1, 1] }]", "names host 1 twice"),
+        ("byzantine = [{ host = 4, behaviour = 'flooder' }]", "byzantine names host 4"),
+        ("radio.silent = [4]", "radio.silent names host 4"),
+        ("expects.ignored = [9]", "expects.ignored names"),
     ]) func `a bad plan says what is wrong with it`(_ text: String, _ complaint: String) {
         #expect { try Plan(reading: text, name: "plan.toml") } throws: { "\($0)".contains(complaint) }
+    }
+
+    @Test func `what is drawn can be written to a file and read back`() throws {
+        for seed in UInt64(1)...1_000 {
+            for plan in [.swarm(seed: seed), Plan.edgeSwarm(seed: seed), .translatorSwarm(seed: seed)] {
+                try plan.check("swarm \(seed)")
+            }
+        }
+        for hunt in Hunt.all { try hunt.plan(seed: 1).check("\(hunt.rule)") }
     }
 
     @Test func `what a plan leaves out is as in the plain one, and JSON says the same as TOML`() throws {

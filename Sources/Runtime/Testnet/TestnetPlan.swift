@@ -32,6 +32,9 @@ public struct TestnetPlan: Sendable {
         public var scenario = TestnetScenario.standard
 
         public init() {}
+
+        /// Nodes, sensors and edge nodes.
+        public var memberCount: Int { nodes + sensors + edges }
     }
 
     public struct Member: Sendable {

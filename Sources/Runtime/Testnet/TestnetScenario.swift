@@ -50,12 +50,25 @@ public struct TestnetScenario: Sendable {
     }()
 
     /// Reads a scenario file: `name`, and a `[[node]]` table for each odd node.
-    public static func read(_ path: String) throws(RuntimeError) -> TestnetScenario {
+    /// - Parameter memberCount: How many nodes there are, with sensors and edge nodes.
+    public static func read(_ path: String, memberCount: Int) throws(RuntimeError) -> TestnetScenario {
         var reader = try TableReader(file: path)
         var scenario = TestnetScenario(name: try reader.needString("name"), quirks: [:])
         for var table in try reader.tables("node") {
             guard let number: Int = try table.integer("number"), number > 0 else {
                 throw table.fault("number", "must be the node's number, from 1")
+            }
+            func require(_ number: Int?, in range: Range<Int>, _ key: String) throws(RuntimeError) {
+                guard let number, !range.contains(number) else { return }
+                throw table.fault(
+                    key,
+                    number > memberCount
+                        ? "is \(number), but there are \(memberCount) nodes"
+                        : "must be the number of an earlier node")
+            }
+            try require(number, in: 1..<memberCount + 1, "number")
+            guard scenario.quirks[number] == nil else {
+                throw table.fault("number", "names node \(number) a second time")
             }
             var quirks = Quirks()
             quirks.claimsEastMetres = try table.integer("claims_east_metres") ?? 0
@@ -63,11 +76,8 @@ public struct TestnetScenario: Sendable {
             quirks.near = try table.integer("near")
             quirks.nearMetres = try table.integer("near_metres") ?? quirks.nearMetres
             quirks.sameOwnerAs = try table.integer("same_owner_as")
-            if quirks.near.map({ $0 < 1 || $0 >= number }) ?? false
-                || quirks.sameOwnerAs.map({ $0 < 1 }) ?? false
-            {
-                throw table.fault("near and same_owner_as", "must name an earlier node")
-            }
+            try require(quirks.near, in: 1..<number, "near")
+            try require(quirks.sameOwnerAs, in: 1..<memberCount + 1, "same_owner_as")
             quirks.frequencyOffsetHz = try table.integer("frequency_offset_hz") ?? 0
             quirks.isSilent = try table.bool("silent") ?? false
             quirks.isDeaf = try table.bool("deaf") ?? false
