@@ -18,6 +18,9 @@ extension Plan {
             guard let given = given as? [String: Any], var known = template as? [String: Any] else {
                 throw PlanError(description: "\(name): it is no table")
             }
+            guard !given.isEmpty else {
+                throw PlanError(description: "\(name): it is empty; a plan says at least how many epochs")
+            }
             let rough = known.removeValue(forKey: "roughLinks")!
             var base = known
             for list in ["faults", "byzantine"] { base[list] = [Any]() }

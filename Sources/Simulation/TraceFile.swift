@@ -28,6 +28,10 @@ public struct TraceFile {
                 throw PlanError(description: "\(url.path): line \(place + 2) is no event")
             }
         }
+        // Not even a start: what is left of a list of fates after its first line looks so too.
+        guard !events.isEmpty else {
+            throw PlanError(description: "\(url.path) is cut off: it holds a plan and no event")
+        }
         self.events = events
         self.isCut = isCut
     }

@@ -123,6 +123,11 @@ import Testing
         let text = try String(contentsOf: url, encoding: .utf8)
         try Data("\(text)0>1 nonsense!\n".utf8).write(to: url)
         #expect(throws: PlanError.self) { try FateFile(reading: url) }
+        // What is left of it may look like a trace in which nothing happened.
+        let head = try #require(text.split(separator: "\n").first)
+        try Data("\(head)\n".utf8).write(to: url)
+        #expect(!FateFile.isOne(url))
+        #expect { try TraceFile(reading: url) } throws: { "\($0)".contains("holds a plan and no event") }
         // A part of it is another run.
         for count in [text.utf8.count - 2, text.utf8.count / 2] {
             try Data(text.utf8.prefix(count)).write(to: url)
