@@ -198,13 +198,13 @@ extension TransactionCommand {
             ))
         var device: String?
 
-        @Option(help: "Latitude of the antenna in degrees.")
+        @Option(parsing: .unconditional, help: "Latitude of the antenna in degrees.")
         var latitude: Double?
 
-        @Option(help: "Longitude of the antenna in degrees.")
+        @Option(parsing: .unconditional, help: "Longitude of the antenna in degrees.")
         var longitude: Double?
 
-        @Option(help: "Antenna gain in dBi.")
+        @Option(parsing: .unconditional, help: "Antenna gain in dBi.")
         var gain = 2.0
 
         @Option(help: "Radio region: EU868 or US915.")
@@ -245,15 +245,16 @@ extension TransactionCommand {
         var device: String
 
         @Option(
+            parsing: .unconditional,
             help:
                 "Latitude of the antenna in degrees; with --longitude this asserts a new place and nothing else."
         )
         var latitude: Double?
 
-        @Option(help: "Longitude of the antenna in degrees.")
+        @Option(parsing: .unconditional, help: "Longitude of the antenna in degrees.")
         var longitude: Double?
 
-        @Option(help: "Antenna gain in dBi.")
+        @Option(parsing: .unconditional, help: "Antenna gain in dBi.")
         var gain: Double?
 
         @Option(help: "Radio region: EU868 or US915.")

@@ -222,6 +222,10 @@ extension TestnetTests {
             }
             let whole = try await update("--gain", "6", "--region", "US915", "--owner", member.id.text)
             #expect(whole.status == 0, "\(whole.said)")
+            let southern = try await update("--latitude", "-33.87", "--longitude", "-151.21")
+            #expect(southern.status == 0, "\(southern.said)")
+            let deaf = try await update("--gain", "-3", "--region", "EU868")
+            #expect(deaf.status == 0, "\(deaf.said)")
             let both = try await update("--latitude", "47", "--longitude", "8", "--gain", "6")
             #expect(both.status == 1 && both.said.contains("a transaction of its own"), "\(both.said)")
         }
