@@ -137,10 +137,7 @@ struct TestnetCommand: AsyncParsableCommand {
             guard FileManager.default.fileExists(atPath: directory.genesisFile) else {
                 throw RuntimeError("\(dir) holds no testnet to go on with; start one without --resume")
             }
-            guard try GenesisFile.read(directory.genesisFile) == plan.genesis else {
-                throw RuntimeError(
-                    "the testnet in \(dir) was started with other options; give the same ones to --resume it")
-            }
+            try directory.check(plan)
             lock = try directory.lock()
         } else {
             // Air time is shortened with the epoch, as if a ten-minute epoch ran fast: SF12 takes seconds.

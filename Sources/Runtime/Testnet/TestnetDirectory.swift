@@ -8,7 +8,7 @@ internal import Records
 internal import Store
 internal import Wire
 
-/// A testnet on disk: `genesis.toml`, `testnet.peers`, `ether.json`, and a folder for each node with its key, its
+/// A testnet on disk: `genesis.toml`, `testnet.peers`, `ether.json`, `options`, and a folder for each node with its key, its
 /// configuration, its store and its log.
 public struct TestnetDirectory: Sendable {
     public let path: String
@@ -21,6 +21,8 @@ public struct TestnetDirectory: Sendable {
     public var peersFile: String { path + "/testnet.peers" }
     public var etherFile: String { path + "/ether.json" }
     public var etherLog: String { path + "/ether.log" }
+    /// The options that the genesis does not tell of.
+    private var optionsFile: String { path + "/options" }
     public func folder(_ member: String) -> String { "\(path)/\(member)" }
     public func configFile(_ member: String) -> String { "\(path)/\(member)/node.toml" }
     public func data(_ member: String) -> String { "\(path)/\(member)/data" }
@@ -33,6 +35,39 @@ public struct TestnetDirectory: Sendable {
 
     /// Keeps other testnets out.
     public func lock() throws(RuntimeError) -> TestnetLock { try TestnetLock(on: path) }
+
+    /// Throws if what is here was made with other options than `plan` is of: it stays as it was made.
+    public func check(_ plan: TestnetPlan) throws(RuntimeError) {
+        guard try GenesisFile.read(genesisFile) == plan.genesis else {
+            throw RuntimeError(
+                "the testnet in \(path) was started with other options; give the same ones to --resume it")
+        }
+        // Testnets of before have no such file.
+        guard FileManager.default.fileExists(atPath: optionsFile) else { return }
+        let made = try readText(optionsFile).split(separator: "\n").map(String.init)
+        for (made, given) in zip(made, Self.options(of: plan)) where made != given {
+            throw RuntimeError(
+                "the testnet in \(path) was made with \(made), not with \(given); give the same options to --resume it, "
+                    + "or start afresh with --fresh")
+        }
+    }
+
+    private static func options(of plan: TestnetPlan) -> [String] {
+        let odd = plan.members.flatMap { member in
+            let quirks = member.quirks
+            let offset = quirks.frequencyOffsetHz
+            return [
+                quirks.isSilent ? "\(member.name) is silent" : nil,
+                quirks.isDeaf ? "\(member.name) is deaf" : nil,
+                offset != 0 ? "\(member.name) is off by \(offset) Hz" : nil,
+            ].compactMap { $0 }
+        }
+        return [
+            "--port-base \(plan.options.portBase)", "--delta \(plan.options.deltaMilliseconds)ms",
+            "--spares \(plan.options.spares)",
+            "a --scenario in which \(odd.isEmpty ? "all radios are in order" : odd.joined(separator: ", "))",
+        ]
+    }
 
     /// Writes everything a plan says. Refuses a directory that holds anything; `replacing` removes an earlier testnet that
     /// nobody is at work in, and nothing else.
@@ -108,6 +143,7 @@ public struct TestnetDirectory: Sendable {
         // Five: a node that comes late wants to hear from three others which block is the newest, and one may be down.
         let bootstrap = plan.members.prefix(5).map { "earshot://\($0.id.text)@\($0.gossip)" }
         try write("# Where new nodes begin.\n" + bootstrap.joined(separator: "\n") + "\n", to: peersFile)
+        try write(Self.options(of: plan).map { $0 + "\n" }.joined(), to: optionsFile)
         let delta = plan.options.deltaMilliseconds
         for member in plan.members { try create(member, deltaMilliseconds: delta) }
         for spare in plan.spares {
