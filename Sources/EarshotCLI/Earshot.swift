@@ -10,6 +10,9 @@ import Runtime
         discussion: """
             Start with `earshot testnet`: it launches a local network of real nodes and shows each finalised epoch. \
             Then look into a node with `earshot inspect`.
+
+            The exit status is 64 for a command that makes no sense as it stands, 1 for one that failed, and 0 otherwise, if \
+            its help says nothing else.
             """,
         version: ProgramVersion.text,
         subcommands: [
@@ -18,7 +21,8 @@ import Runtime
             TransactionCommand.self, PeersCommand.self, EtherCommand.self, SimulateCommand.self,
         ])
 
-    /// Errors are sentences for people: no stack traces, exit code 1.
+    /// Errors are sentences for people: no stack traces, exit code 1; 64 (EX_USAGE, sysexits.h) for what the parser and
+    /// `ValidationError` refuse.
     static func main() async {
         StandardStreams.occupy()
         DamageSignal.listen()

@@ -107,6 +107,7 @@ extension PeersCommand {
             } else if nodes.count > 1 {
                 throw ValidationError("one node can be looked at")
             }
+            for node in nodes { try checkNode(node) }
             let known = Roles(rawValue: 15).names
             for role in role where !known.contains(role) {
                 throw ValidationError("there is no role '\(role)'; known: \(known.joined(separator: ", "))")

@@ -33,32 +33,40 @@ struct GenesisCommand: ParsableCommand {
         @Flag(help: "A test network: keys made from public seeds are accepted.")
         var test = false
 
-        func run() throws {
-            guard let stake = units(stake) else {
-                throw RuntimeError("--stake must be tokens, for instance 10000")
+        func validate() throws {
+            _ = try founders()
+            guard epochSeconds > 0, epochSeconds < 1_000_000 else {
+                throw ValidationError("--epoch-seconds must be 1 to 999999")
             }
-            var validators: [GenesisValidator] = []
-            for text in validator {
+        }
+
+        private func founders() throws -> [GenesisValidator] {
+            guard let stake = units(stake) else {
+                throw ValidationError("--stake must be tokens, for instance 10000")
+            }
+            return try validator.map { text in
                 let parts = text.split(separator: ":")
-                guard parts.count == 2, let vrfKey = VRFPublicKey(hex: String(parts[1])), vrfKey.isValid
+                guard parts.count == 2, let id = try? NodeID(text: String(parts[0])),
+                    let vrfKey = VRFPublicKey(hex: String(parts[1])), vrfKey.isValid
                 else {
-                    throw RuntimeError(
+                    throw ValidationError(
                         "--validator \(text): write <node id>:<vrf key>, both from `earshot keys show`")
                 }
-                let id = try NodeID(text: String(parts[0]))
-                validators.append(GenesisValidator(validator: id, owner: id, vrfKey: vrfKey, stake: stake))
+                return GenesisValidator(validator: id, owner: id, vrfKey: vrfKey, stake: stake)
             }
+        }
+
+        func run() throws {
+            let validators = try founders()
             var parameters = Parameters()
-            guard epochSeconds > 0, epochSeconds < 1_000_000 else {
-                throw RuntimeError("--epoch-seconds must be 1 to 999999")
-            }
             parameters.epochMilliseconds = epochSeconds * 1000
             let genesis = Genesis(
                 name: name, isTest: test, parameters: parameters, randomness0: Digest(of: Entropy.octets(32)),
                 randomness1: Digest(of: Entropy.octets(32)),
-                accounts: validators.map { GenesisAccount(account: $0.owner, balance: stake) }, devices: [],
+                accounts: validators.map { GenesisAccount(account: $0.owner, balance: $0.stake) },
+                devices: [],
                 validators: validators)
-            if let flaw = genesis.flaw { throw RuntimeError("no network can start from this: \(flaw)") }
+            if let flaw = genesis.flaw { throw ValidationError("no network can start from this: \(flaw)") }
             print(GenesisFile.text(of: genesis, comment: "Genesis of \(name)."), terminator: "")
         }
     }

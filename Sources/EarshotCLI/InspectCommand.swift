@@ -66,6 +66,13 @@ struct InspectCommand: ParsableCommand {
         if let subject, !topic.hasSubject {
             throw ValidationError("`inspect … \(topic.rawValue)` takes no '\(subject)'")
         }
+        switch topic {
+        case .epoch, .rewards: _ = try number()
+        case .beacon: _ = try tag()
+        case .witness: _ = try need("a node id")
+        case .account: _ = try need("an account's id")
+        case .status, .peers, .epochs, .beacons, .validators, .verify: break
+        }
     }
 
     func run() throws {
@@ -85,11 +92,7 @@ struct InspectCommand: ParsableCommand {
         case .epochs: try inspector.epochs(last: last)
         case .epoch: try inspector.epoch(try number())
         case .beacons: try inspector.beacons(last: last)
-        case .beacon:
-            guard let tag = Tag(text: try need("the beacon's tag, 16 hexadecimal digits")) else {
-                throw RuntimeError("a tag has 16 hexadecimal digits; `inspect … beacons` lists them")
-            }
-            try inspector.beacon(tag)
+        case .beacon: try inspector.beacon(try tag())
         case .witness: try inspector.witness(try need("a node id"), last: last)
         case .account: try inspector.account(try need("an account's id"))
         case .rewards: try inspector.rewards(try number())
@@ -99,15 +102,24 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func need(_ what: String) throws -> String {
-        guard let subject else { throw RuntimeError("`inspect … \(topic.rawValue)` needs \(what)") }
+        guard let subject, !subject.isEmpty else {
+            throw ValidationError("`inspect … \(topic.rawValue)` needs \(what)")
+        }
         return subject
     }
 
     private func number() throws -> Epoch {
         guard let epoch = Epoch(try need("the number of an epoch")) else {
-            throw RuntimeError("\(subject ?? "") is no epoch's number")
+            throw ValidationError("\(subject ?? "") is no epoch's number")
         }
         return epoch
+    }
+
+    private func tag() throws -> Tag {
+        guard let tag = Tag(text: try need("the beacon's tag, 16 hexadecimal digits")) else {
+            throw ValidationError("a tag has 16 hexadecimal digits; `inspect … beacons` lists them")
+        }
+        return tag
     }
 }
 
@@ -364,9 +376,6 @@ struct Inspector {
     private func node(_ name: String) throws -> NodeID {
         if let id = try? NodeID(text: name) { return id }
         if let id = NodeID(hex: name) { return id }
-        guard !name.isEmpty else {
-            throw RuntimeError("a node is named by its id, or by how its hexadecimal form begins")
-        }
         var found: Set<NodeID> = []
         for (key, _) in try store.stateEntries() {
             switch key {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Rules
+import Runtime
 import Simulation
 
 struct SimulateMutants: ParsableCommand {
@@ -34,6 +35,7 @@ struct SimulateMutants: ParsableCommand {
             throw ValidationError("there is no rule '\(rule)'; known: \(names)")
         }
         if seed != nil || worker, rule == nil { throw ValidationError("--seed needs a --rule") }
+        if seeds == 0 { throw ValidationError("--seeds takes 1 or more") }
         if record != nil, seed == nil { throw ValidationError("--record needs a --seed") }
     }
 
@@ -84,7 +86,7 @@ struct SimulateMutants: ParsableCommand {
         if shrink > 0 {
             let outcome = World(plan: plan).run()
             guard !outcome.violations.isEmpty else {
-                throw ValidationError("seed \(seed) violates nothing: there is nothing to make smaller")
+                throw RuntimeError("seed \(seed) violates nothing: there is nothing to make smaller")
             }
             var shrinker = Shrinker(plan, outcome: outcome, runsMax: shrink)
             shrinker.shrink()

@@ -101,25 +101,29 @@ struct NodeCommand: AsyncParsableCommand {
     @Flag(help: .hidden)
     var stopOnEof = false
 
+    private var knownHeader: Checkpoint? { checkpoint.flatMap { Checkpoint($0) } }
+
+    func validate() throws {
+        guard soleCopy == (fromEpoch != nil) else {
+            throw ValidationError(
+                "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "
+                    + "for instance two above the last final one (`earshot inspect DIR status` of any node)")
+        }
+        guard checkpoint == nil || knownHeader != nil else {
+            throw ValidationError(
+                "--checkpoint is EPOCH:DIGEST, the digest of the epoch's header in 64 hexadecimal digits: "
+                    + "`earshot inspect DIR epoch N` prints it")
+        }
+    }
+
     func run() async throws {
         // What it asks for is done at the start anyhow; the service listens to it first of all.
         signal(SIGHUP, SIG_IGN)
         let config = try NodeConfig.read(config)
         let log = LogWriter(label: "earshot", format: config.logFormat)
         let logger = log.logger(level: logLevel ?? config.logLevel)
-        guard soleCopy == (fromEpoch != nil) else {
-            throw RuntimeError(
-                "--sole-copy and --from-epoch go together: name the first epoch that no other copy can have voted in, "
-                    + "for instance two above the last final one (`earshot inspect DIR status` of any node)")
-        }
-        let known = checkpoint.flatMap { Checkpoint($0) }
-        guard checkpoint == nil || known != nil else {
-            throw RuntimeError(
-                "--checkpoint is EPOCH:DIGEST, the digest of the epoch's header in 64 hexadecimal digits: "
-                    + "`earshot inspect DIR epoch N` prints it")
-        }
         let service = NodeService(
-            config: config, soleCopyFrom: fromEpoch, checkpoint: known, logger: logger)
+            config: config, soleCopyFrom: fromEpoch, checkpoint: knownHeader, logger: logger)
         try await runUntilStopped(service, stopOnEOF: stopOnEof, logger: logger, log: log)
     }
 }

@@ -2,6 +2,14 @@ import ArgumentParser
 import Identity
 import Runtime
 
+/// Refuses a line that names no node. Whether a list is there is not looked at yet.
+func checkNode(_ text: String) throws(ValidationError) {
+    guard PeersCommand.Find.isLine(text) else { return }
+    do throws(RuntimeError) { _ = try PeersFile.entry(text) } catch {
+        throw ValidationError(error.description)
+    }
+}
+
 struct PeersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "peers", abstract: "Work with bootstrap lists, and find nodes.",

@@ -33,6 +33,7 @@ extension PeersCommand {
 
         func validate() throws {
             guard (1...10_000).contains(count) else { throw ValidationError("--count must be 1 to 10000") }
+            try checkNode(target)
         }
 
         func run() async throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Rules
+import Runtime
 import Simulation
 
 struct SimulateRecordings: ParsableCommand {
@@ -35,12 +36,12 @@ struct SimulateRecordings: ParsableCommand {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
             $0.hasSuffix(".fates")
         }
-        guard !names.isEmpty else { throw ValidationError("\(folder) holds no recordings") }
+        guard !names.isEmpty else { throw RuntimeError("\(folder) holds no recordings") }
         var findings: [Finding] = []
         for name in names.sorted() {
             let rule = String(name.prefix { $0 != "." })
             guard Rule(rawValue: rule) != nil else {
-                throw ValidationError(
+                throw RuntimeError(
                     "\(name) is named for no rule; known: `earshot simulate mutants --help`")
             }
             let path = folder + "/" + name
@@ -93,7 +94,7 @@ struct SimulateRecordings: ParsableCommand {
         if process.terminationReason == .uncaughtSignal { return "an invariant traps" }
         if process.terminationStatus == 2 { return String(decoding: what, as: UTF8.self) }
         guard process.terminationStatus == 0 else {
-            throw ValidationError("\(path) could not be run, which proves nothing")
+            throw RuntimeError("\(path) could not be run, which proves nothing")
         }
         return nil
     }

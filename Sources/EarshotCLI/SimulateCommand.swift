@@ -95,6 +95,19 @@ struct SimulateRun: ParsableCommand {
             throw ValidationError("of \(nodes) nodes, 1 to \(nodes) may be validators")
         }
         if scenario != nil, plan != nil { throw ValidationError("--scenario and --plan exclude each other") }
+        // What a file says is no matter of usage.
+        guard plan == nil else { return }
+        do { _ = try chosen() } catch { throw ValidationError("\(error)") }
+    }
+
+    private func chosen() throws -> Plan {
+        var plan = try drawn()
+        plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime || crypto == .every
+        plan.imitatesCrypto = plan.imitatesCrypto || crypto == Crypto.none
+        plan.sealed = plan.sealed || sealed
+        plan.quietMembership = plan.quietMembership || quietMembership
+        if plan.imitatesCrypto { try plan.check("--crypto none") }
+        return plan
     }
 
     private func drawn() throws -> Plan {
@@ -150,12 +163,7 @@ struct SimulateRun: ParsableCommand {
     }
 
     func run() throws {
-        var plan = try drawn()
-        plan.verifiesEveryTime = plan.verifiesEveryTime || verifyEveryTime || crypto == .every
-        plan.imitatesCrypto = plan.imitatesCrypto || crypto == Crypto.none
-        plan.sealed = plan.sealed || sealed
-        plan.quietMembership = plan.quietMembership || quietMembership
-        if plan.imitatesCrypto { try plan.check("--crypto none") }
+        let plan = try chosen()
         let writer = try trace.map { path in
             do {
                 return try TraceFile.Writer(writing: URL(fileURLWithPath: path), plan: plan)

@@ -88,7 +88,24 @@ struct TestnetCommand: AsyncParsableCommand {
         if portBase < 1_024 { throw ValidationError("--port-base takes 1024 or more") }
         if fresh, resume { throw ValidationError("--fresh removes what --resume would go on with") }
         // Before anything is made, started or removed.
-        for duration in [epoch, delta, deadline].compactMap({ $0 }) { _ = try milliseconds(duration) }
+        _ = try deadline.map(milliseconds)
+        if let fault = try options().fault { throw ValidationError(fault) }
+    }
+
+    /// All but what is in files.
+    private func options() throws -> TestnetPlan.Options {
+        var options = TestnetPlan.Options()
+        options.nodes = nodes
+        options.sensors = sensors
+        options.accounts = accounts
+        options.edges = edges
+        options.spares = spares
+        options.epochMilliseconds = try milliseconds(epoch)
+        options.validators = validators
+        options.deltaMilliseconds = Int(try milliseconds(delta))
+        options.seed = seed
+        options.portBase = portBase
+        return options
     }
 
     func run() async throws {
@@ -107,17 +124,7 @@ struct TestnetCommand: AsyncParsableCommand {
 
     /// The testnet, made or found, and the nodes that stay switched off.
     private func prepare() throws -> (Testnet, absent: Set<String>) {
-        var options = TestnetPlan.Options()
-        options.nodes = nodes
-        options.sensors = sensors
-        options.accounts = accounts
-        options.edges = edges
-        options.spares = spares
-        options.epochMilliseconds = try milliseconds(epoch)
-        options.validators = validators
-        options.deltaMilliseconds = Int(try milliseconds(delta))
-        options.seed = seed
-        options.portBase = portBase
+        var options = try options()
         if let scenario {
             options.scenario = try TestnetScenario.read(scenario, memberCount: options.memberCount)
         }
@@ -126,10 +133,10 @@ struct TestnetCommand: AsyncParsableCommand {
         var absent = Set(without)
         if absent.remove("leader") != nil { absent.insert(plan.firstLeader) }
         for name in absent where !plan.members.contains(where: { $0.name == name }) {
-            throw RuntimeError("--without \(name): there is no such node; there are node1 … and sensor1 …")
+            throw ValidationError("--without \(name): there is no such node; there are node1 … and sensor1 …")
         }
         guard absent.count < plan.members.count else {
-            throw RuntimeError("--without leaves no node to start")
+            throw ValidationError("--without leaves no node to start")
         }
         let directory = TestnetDirectory(URL(fileURLWithPath: dir).resolvingSymlinksInPath().path)
         let lock: TestnetLock

@@ -41,13 +41,27 @@ struct SigningOptions: ParsableArguments {
     @Option(help: "The last epoch that may hold it. 100 epochs from now if absent.")
     var expiry: UInt64?
 
-    @Option(help: "Fee in tokens; the network's least if absent.")
-    var fee: String?
+    @Option(help: "Fee in tokens; the network's least if absent.", transform: amount)
+    var fee: Amount?
 
     @Flag(help: "Wait until it is final; exits with 1 if the node drops it instead.")
     var wait = false
 
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard let node else {
+            guard offline else {
+                throw ValidationError(
+                    "name the node with --node earshot://<node id>@host:port, or sign with --offline")
+            }
+            guard nonce != nil, expiry != nil else {
+                throw ValidationError("--offline needs --nonce and --expiry, or --node to ask for them")
+            }
+            return
+        }
+        try checkNode(node)
+    }
 }
 
 /// The answer to a transaction command.
@@ -86,30 +100,16 @@ extension SigningOptions {
         let keys = try NodeKeys.load(key, for: genesis)
         let account = keys.signing.nodeID
         let wallet = try node.map { try openWallet(at: $0, genesis.network) }
-        if wallet == nil, !offline {
-            throw RuntimeError(
-                "name the node with --node earshot://<node id>@host:port, or sign with --offline")
-        }
         var nonce = nonce
         var expiry = expiry
-        if nonce == nil || expiry == nil {
-            guard let wallet else {
-                throw RuntimeError("--offline needs --nonce and --expiry, or --node to ask for them")
-            }
+        if let wallet, nonce == nil || expiry == nil {
             let known = try wallet.account(account)
             // One node's word, which may be any number.
             nonce = nonce ?? known.account.nonce &+ 1
             expiry = expiry ?? known.lastFinal &+ 100
         }
-        var amount = genesis.parameters.feeMin
-        if let fee {
-            guard let value = units(fee) else {
-                throw RuntimeError("--fee must be tokens, for instance 0.001")
-            }
-            amount = value
-        }
         let transaction = Transaction(
-            account: account, nonce: nonce!, fee: amount, expiry: expiry!,
+            account: account, nonce: nonce!, fee: fee ?? genesis.parameters.feeMin, expiry: expiry!,
             kind: try kind(keys, genesis.network)
         ).signed(by: keys.signing, network: genesis.network)
         if offline {
@@ -146,7 +146,7 @@ private func openWallet(at node: String, _ network: Digest) throws -> Wallet {
 
 func amount(_ text: String) throws -> Amount {
     guard let amount = units(text) else {
-        throw RuntimeError(
+        throw ValidationError(
             "\(text) is no amount: write tokens with at most eight decimals, for instance 12.5")
     }
     return amount
@@ -210,10 +210,16 @@ extension TransactionCommand {
         @Option(help: "Radio region: EU868 or US915.")
         var region = "EU868"
 
-        @Option(help: "A validator's stake in tokens.")
-        var stake: String?
+        @Option(help: "A validator's stake in tokens.", transform: amount)
+        var stake: Amount?
 
         @OptionGroup var signing: SigningOptions
+
+        func validate() throws {
+            if kind == .validator, stake == nil { throw ValidationError("a validator needs --stake") }
+            _ = try profile(region: region, gain: gain)
+            _ = try location(latitude, longitude)
+        }
 
         func run() throws {
             try signing.carryOut { keys, network in
@@ -222,10 +228,7 @@ extension TransactionCommand {
                 let consent = Consent(
                     device: deviceKeys.signing, owner: keys.signing.nodeID, vrfKey: deviceKeys.vrf.publicKey,
                     network: network)
-                if kind == .validator {
-                    guard let stake else { throw RuntimeError("a validator needs --stake") }
-                    return .registerValidator(consent, stake: try amount(stake))
-                }
+                if kind == .validator { return .registerValidator(consent, stake: stake!) }
                 return .registerDevice(
                     kind == .hotspot ? .hotspot : .sensor, consent, try profile(region: region, gain: gain),
                     try location(latitude, longitude))
@@ -241,8 +244,8 @@ extension TransactionCommand {
                 NODE account DEVICE` shows what they are. A new place is a transaction of its own.
                 """)
 
-        @Argument(help: "The device's node id.")
-        var device: String
+        @Argument(help: "The device's node id.", transform: nodeID)
+        var device: NodeID
 
         @Option(
             parsing: .unconditional,
@@ -260,32 +263,32 @@ extension TransactionCommand {
         @Option(help: "Radio region: EU868 or US915.")
         var region: String?
 
-        @Option(help: "Node id of the new owner.")
-        var owner: String?
+        @Option(help: "Node id of the new owner.", transform: nodeID)
+        var owner: NodeID?
 
         @OptionGroup var signing: SigningOptions
 
-        func run() throws {
-            try signing.carryOut { _, _ in
-                let id = try nodeID(device)
-                if let location = try location(latitude, longitude) {
-                    guard gain == nil, region == nil, owner == nil else {
-                        throw RuntimeError(
-                            "a new place is a transaction of its own: leave out --gain, --region and --owner, and state "
-                                + "them in another one")
-                    }
-                    return .locate(id, location)
+        func validate() throws { _ = try change() }
+
+        private func change() throws -> TransactionKind {
+            if let location = try location(latitude, longitude) {
+                guard gain == nil, region == nil, owner == nil else {
+                    throw ValidationError(
+                        "a new place is a transaction of its own: leave out --gain, --region and --owner, and state "
+                            + "them in another one")
                 }
-                // What is left out here would not stay what it is, and nobody is asked what that is.
-                guard let gain, let region else {
-                    throw RuntimeError(
-                        "radio facts are stated as a whole: give --gain and --region, the present ones if they stay "
-                            + "(`earshot inspect NODE account \(device)` shows them)")
-                }
-                return .updateDevice(
-                    id, try profile(region: region, gain: gain), owner: try owner.map { try nodeID($0) })
+                return .locate(device, location)
             }
+            // What is left out here would not stay what it is, and nobody is asked what that is.
+            guard let gain, let region else {
+                throw ValidationError(
+                    "radio facts are stated as a whole: give --gain and --region, the present ones if they stay "
+                        + "(`earshot inspect NODE account \(device.text)` shows them)")
+            }
+            return .updateDevice(device, try profile(region: region, gain: gain), owner: owner)
         }
+
+        func run() throws { try signing.carryOut { _, _ in try change() } }
     }
 
     struct Transfer: ParsableCommand {
@@ -296,32 +299,32 @@ extension TransactionCommand {
                 (`fee_min` in the genesis file, in 10⁻⁸ tokens) above the transaction's own.
                 """)
 
-        @Argument(help: "The receiving account's id.")
-        var to: String
+        @Argument(help: "The receiving account's id.", transform: nodeID)
+        var to: NodeID
 
-        @Argument(help: "Tokens, with at most eight decimals.")
-        var tokens: String
+        @Argument(help: "Tokens, with at most eight decimals.", transform: amount)
+        var tokens: Amount
 
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .transfer(to: try nodeID(to), try amount(tokens)) }
+            try signing.carryOut { _, _ in .transfer(to: to, tokens) }
         }
     }
 
     struct Stake: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Add to a validator's stake.")
 
-        @Argument(help: "The validator's node id.")
-        var validator: String
+        @Argument(help: "The validator's node id.", transform: nodeID)
+        var validator: NodeID
 
-        @Argument(help: "Tokens.")
-        var tokens: String
+        @Argument(help: "Tokens.", transform: amount)
+        var tokens: Amount
 
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .stake(try nodeID(validator), try amount(tokens)) }
+            try signing.carryOut { _, _ in .stake(validator, tokens) }
         }
     }
 
@@ -329,16 +332,16 @@ extension TransactionCommand {
         static let configuration = CommandConfiguration(
             abstract: "Take from a validator's stake; it is paid out when the unbonding time has passed.")
 
-        @Argument(help: "The validator's node id.")
-        var validator: String
+        @Argument(help: "The validator's node id.", transform: nodeID)
+        var validator: NodeID
 
-        @Argument(help: "Tokens.")
-        var tokens: String
+        @Argument(help: "Tokens.", transform: amount)
+        var tokens: Amount
 
         @OptionGroup var signing: SigningOptions
 
         func run() throws {
-            try signing.carryOut { _, _ in .unstake(try nodeID(validator), try amount(tokens)) }
+            try signing.carryOut { _, _ in .unstake(validator, tokens) }
         }
     }
 
@@ -363,21 +366,36 @@ extension TransactionCommand {
 
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func validate() throws {
+            _ = try signed()
+            try checkNode(node)
+        }
+
+        // No `transform`, whose errors would repeat all of it.
+        private func signed() throws -> Transaction {
             guard let octets = [UInt8](hex: transaction), let transaction = try? Transaction(decoding: octets)
             else {
-                throw RuntimeError("this is no transaction: paste what --offline printed, whole")
+                throw ValidationError("this is no transaction: paste what --offline printed, whole")
             }
+            return transaction
+        }
+
+        func run() throws {
+            let transaction = try signed()
             let wallet = try openWallet(at: node, GenesisFile.read(genesis).network)
             try SigningOptions.send(transaction, by: wallet, wait: wait, output)
         }
     }
 
     struct Status: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Ask a node what became of a transaction.")
+        static let configuration = CommandConfiguration(
+            abstract: "Ask a node what became of a transaction.",
+            discussion: """
+                Exits with 0 if it is final or waits to be, and with 1 if the node does not know it or nothing can be said.
+                """)
 
-        @Argument(help: "The transaction's id.")
-        var id: String
+        @Argument(help: "The transaction's id.", transform: transactionID)
+        var id: Digest
 
         @Option(help: ArgumentHelp("The genesis file of the network.", valueName: "file"))
         var genesis: String
@@ -390,11 +408,17 @@ extension TransactionCommand {
 
         @OptionGroup var output: OutputOptions
 
+        func validate() throws { try checkNode(node) }
+
         func run() throws {
-            guard let id = Digest(hex: id) else { throw RuntimeError("an id has 64 hexadecimal digits") }
             let network = try GenesisFile.read(genesis).network
             let wallet = try openWallet(at: node, network)
-            try TransactionDocument(id, try wallet.status(of: id)).print(output)
+            let status = try wallet.status(of: id)
+            try TransactionDocument(id, status).print(output)
+            switch status {
+            case .unknown, .refused: throw ExitCode(1)
+            case .pending, .final: break
+            }
         }
     }
 }
@@ -402,17 +426,22 @@ extension TransactionCommand {
 /// Reads an id that a user typed.
 func nodeID(_ text: String) throws -> NodeID {
     do { return try NodeID(text: text) } catch {
-        throw RuntimeError("\(text) is no node id or account: \(error)")
+        throw ValidationError("\(text) is no node id or account: \(error)")
     }
+}
+
+private func transactionID(_ text: String) throws -> Digest {
+    guard let id = Digest(hex: text) else { throw ValidationError("an id has 64 hexadecimal digits") }
+    return id
 }
 
 private func profile(region: String, gain: Double) throws -> RadioProfile {
     guard let region = Region(name: region) else {
-        throw RuntimeError(
+        throw ValidationError(
             "\(region) is no region; there are \(Region.allCases.map(\.name).joined(separator: ", "))")
     }
     guard let tenths = Int16(exactly: (gain * 10).rounded()), RadioProfile.gains.contains(tenths) else {
-        throw RuntimeError("--gain must be -20 to 30 dBi")
+        throw ValidationError("--gain must be -20 to 30 dBi")
     }
     return RadioProfile(region: region, gain: tenths)
 }
@@ -420,14 +449,14 @@ private func profile(region: String, gain: Double) throws -> RadioProfile {
 private func location(_ latitude: Double?, _ longitude: Double?) throws -> Location? {
     guard let latitude, let longitude else {
         guard latitude == nil, longitude == nil else {
-            throw RuntimeError("give both --latitude and --longitude")
+            throw ValidationError("give both --latitude and --longitude")
         }
         return nil
     }
     guard abs(latitude) <= 90, abs(longitude) <= 180,
         let position = Position(
             latitude: Int32((latitude * 1e7).rounded()), longitude: Int32((longitude * 1e7).rounded()))
-    else { throw RuntimeError("\(latitude), \(longitude) is no place on Earth") }
+    else { throw ValidationError("\(latitude), \(longitude) is no place on Earth") }
     return Location(
         position: position, cell: Cell(containing: position, resolution: Location.resolution))
 }

@@ -35,6 +35,32 @@ public struct TestnetPlan: Sendable {
 
         /// Nodes, sensors and edge nodes.
         public var memberCount: Int { nodes + sensors + edges }
+
+        /// What is wrong with the numbers; nil if there can be such a testnet.
+        public var fault: String? {
+            let (nodesMax, accountsMax) = (TestnetPlan.nodesMax, TestnetPlan.accountsMax)
+            precondition((1...1000).contains(beaconPermille))
+            guard (1...nodesMax).contains(nodes), (0...nodesMax).contains(sensors),
+                (0...nodesMax).contains(edges)
+            else {
+                return "a testnet has 1 to \(nodesMax) nodes, and 0 to \(nodesMax) sensors and edge nodes"
+            }
+            guard epochMilliseconds >= 500 else { return "an epoch lasts at least 500ms" }
+            guard (0...nodesMax).contains(spares) else { return "a testnet has 0 to \(nodesMax) spare sites" }
+            guard (10...60_000).contains(deltaMilliseconds) else {
+                return "consensus needs a delta of 10ms to 60s"
+            }
+            guard (0...accountsMax).contains(accounts) else {
+                return "a testnet has 0 to \(accountsMax) further accounts"
+            }
+            if let validators, !(1...nodes).contains(validators) {
+                return "of \(nodes) nodes, 1 to \(nodes) may be validators"
+            }
+            guard Int(portBase) + 2 * (memberCount + spares) < 65_536 else {
+                return "ports from \(portBase) on do not suffice for \(memberCount) nodes"
+            }
+            return nil
+        }
     }
 
     public struct Member: Sendable {
@@ -78,30 +104,8 @@ public struct TestnetPlan: Sendable {
     public let genesis: Genesis
 
     public init(_ options: Options) throws {
-        guard (1...Self.nodesMax).contains(options.nodes), (0...Self.nodesMax).contains(options.sensors),
-            (0...Self.nodesMax).contains(options.edges)
-        else {
-            throw RuntimeError(
-                "a testnet has 1 to \(Self.nodesMax) nodes, and 0 to \(Self.nodesMax) sensors and edge nodes")
-        }
-        guard options.epochMilliseconds >= 500 else { throw RuntimeError("an epoch lasts at least 500ms") }
-        guard (0...Self.nodesMax).contains(options.spares) else {
-            throw RuntimeError("a testnet has 0 to \(Self.nodesMax) spare sites")
-        }
-        guard (10...60_000).contains(options.deltaMilliseconds) else {
-            throw RuntimeError("consensus needs a delta of 10ms to 60s")
-        }
-        guard (0...Self.accountsMax).contains(options.accounts) else {
-            throw RuntimeError("a testnet has 0 to \(Self.accountsMax) further accounts")
-        }
-        if let validators = options.validators, !(1...options.nodes).contains(validators) {
-            throw RuntimeError("of \(options.nodes) nodes, 1 to \(options.nodes) may be validators")
-        }
-        precondition((1...1000).contains(options.beaconPermille))
-        let count = options.nodes + options.sensors + options.edges
-        guard Int(options.portBase) + 2 * (count + options.spares) < 65_536 else {
-            throw RuntimeError("ports from \(options.portBase) on do not suffice for \(count) nodes")
-        }
+        if let fault = options.fault { throw RuntimeError(fault) }
+        let count = options.memberCount
         if let sites = options.sites, sites.count < count {
             throw RuntimeError(
                 "the file names \(sites.count) sites, but \(count) nodes and sensors need one each")
