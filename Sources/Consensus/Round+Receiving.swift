@@ -50,13 +50,21 @@ extension Round {
             }
         case .proposal(let proposal):
             let digest = proposal.header.digest
-            guard proposal.header.epoch == epoch else { return false }
+            guard isLeaders(proposal) else { return false }
             if isCertified(digest), headers[digest] == nil { return true }
             guard !isFinal, keeps(proposal.view) else { return false }
             guard let slot = slots[proposal.view] else { return true }
             return !slot.hasProposal && slot.notarization?.ballot.digest ?? digest == digest
         default: return false
         }
+    }
+
+    /// Whether it is of this epoch, and its vote the leader's for this header in this view. Whoever has another seat could else have
+    /// everybody verify and pass on what it invents.
+    private func isLeaders(_ proposal: Proposal) -> Bool {
+        proposal.header.epoch == epoch && proposal.view > 0
+            && proposal.vote.ballot == .notarize(epoch, proposal.view, proposal.header.digest)
+            && proposal.vote.voter == instance.leader(of: proposal.view)
     }
 
     private func isCertified(_ digest: Digest) -> Bool {
@@ -137,11 +145,7 @@ extension Round {
     private mutating func take(_ proposal: Proposal, at now: Instant, _ out: inout [Simplex.Action]) {
         let view = proposal.view
         let digest = proposal.header.digest
-        guard proposal.header.epoch == epoch, view > 0,
-            proposal.vote.ballot == .notarize(epoch, view, digest),
-            proposal.vote.voter == instance.leader(of: view),
-            let seat = committee.index(of: proposal.vote.voter)
-        else { return }
+        guard isLeaders(proposal), let seat = committee.index(of: proposal.vote.voter) else { return }
         for certificate in proposal.justification where certificate.ballot.view < view {
             store(certificate, at: now, &out)
         }

@@ -102,6 +102,30 @@ import Wire
         #expect(solo.machine.finality == solo.certificate(ballot))
     }
 
+    @Test func `a proposal goes on only with the leader's vote for it, also of what is certified`() {
+        var solo = Solo(seats: 7)
+        func proposal(_ view: View, _ ballot: Ballot, by seat: Int) -> Message {
+            .proposal(
+                Proposal(
+                    view: view, parentView: 0, header: solo.fresh, justification: [],
+                    vote: solo.vote(ballot, seat: seat)))
+        }
+        let ballot = Ballot.notarize(1, 1, solo.fresh.digest)
+        let leader = solo.members.index(of: solo.epoch.leader(of: 1))!
+        func check() {
+            for seat in solo.others where seat != leader {
+                #expect(!solo.machine.isOfUse(proposal(1, ballot, by: seat)))
+            }
+            #expect(!solo.machine.isOfUse(proposal(0, .notarize(1, 0, solo.fresh.digest), by: leader)))
+            #expect(!solo.machine.isOfUse(proposal(1, .notarize(1, 2, solo.fresh.digest), by: leader)))
+            #expect(!solo.machine.isOfUse(proposal(1, .nullify(1, 1), by: leader)))
+            #expect(solo.machine.isOfUse(proposal(1, ballot, by: leader)))
+        }
+        check()
+        solo.give(.certificate(solo.certificate(ballot)))
+        check()
+    }
+
     @Test func `a leader's second header goes on only if it is the notarized one`() {
         var solo = Solo()
         let first = solo.proposal(1, solo.fresh)
