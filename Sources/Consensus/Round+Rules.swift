@@ -259,7 +259,10 @@ extension Round {
         guard !slot.isNullified, slot.finalized == nil else { return false }
         let isSilent = proposalIsLate && slot.notarized == nil
         let isStuck = viewIsLate && slot.notarization == nil
-        guard isSilent || isStuck || isInvalid(slot) else { return false }
+        // Where a fault of the program makes one header after the other invalid, views would end as fast as messages go, and all
+        // that there can be without a notarization would be over before anybody has mended it.
+        let mayHurry = view - min(view, highestNotarization) <= Self.hastyViews
+        guard isSilent || isStuck || mayHurry && isInvalid(slot) else { return false }
         slots[view, default: Slot()].isNullified = true
         cast(.nullify(epoch, view), at: now, &out)
         return true

@@ -7,6 +7,8 @@ internal import Wire
 struct Round: Sendable {
     /// Views above the current one whose votes and proposals are kept: later ones come again by summaries.
     static let viewsAhead: View = 32
+    /// After so many views without a notarization the proposal timer is waited for, whatever a header is.
+    static let hastyViews: View = 64
     /// Views kept below the highest notarization, for laggards.
     static let viewsBehind: View = 64
 
@@ -160,7 +162,8 @@ struct Round: Sendable {
         isUnsaved = false
         guard seat != nil || hasResigned else { return nil }
         let lowest = min(view, highestNotarization)
-        let records = slots.keys.sorted().filter { $0 >= lowest }.map {
+        // What others alone have said is theirs to say again: there is room for so many views, and what was certified must have it.
+        let records = slots.keys.sorted().filter { $0 >= lowest && slots[$0]!.isToBeKept }.map {
             SafetyState.ViewRecord(view: $0, slot: slots[$0]!)
         }
         return SafetyState(epoch: epoch, view: view, records: records, lastFinal: lastFinal)
@@ -190,6 +193,9 @@ struct Round: Sendable {
         guard seat != nil else { return }
         seat = nil
         hasResigned = true
+        // Nobody looks at them any more, and they would wake the host for ever.
+        proposalTimer = nil
+        viewTimer = nil
     }
 
     /// Whether the own seat stands in a certificate without having voted here.

@@ -27,6 +27,11 @@ struct Slot: Sendable {
         nullification = record.nullification
     }
 
+    /// Whether there is an own vote or a certificate.
+    var isToBeKept: Bool {
+        notarized != nil || isNullified || finalized != nil || notarization != nil || nullification != nil
+    }
+
     /// The header that the view's leader signed, as far as it is known here.
     var proposedDigest: Digest? { proposal?.vote.ballot.digest }
 

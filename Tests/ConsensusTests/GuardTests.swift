@@ -95,6 +95,23 @@ import Wire
         #expect(weights.reduce(0, +) * 3 > 19 && weights.dropLast().reduce(0, +) * 3 <= 19)
     }
 
+    /// Else a program that computes something else than the others would use up all views within minutes.
+    @Test(arguments: [(4, true), (64, true), (65, false), (4_000, false)] as [(View, Bool)])
+    func `what is no header ends its view at once, but not views without end`(near: View, isAtOnce: Bool) {
+        var solo = Solo()
+        // A view that another leads, on the same side of the limit.
+        let view = (0..<4).map { isAtOnce ? near - $0 : near + $0 }.first {
+            solo.epoch.leader(of: $0) != name(solo.me)
+        }!
+        solo.give(.certificate(solo.certificate(.nullify(1, view - 1))))
+        #expect(solo.machine.status.view == view)
+        let malformed = header(solo.members.digest, builder: name(solo.me), view: view)
+        solo.give(.proposal(solo.proposal(view, malformed)))
+        #expect(solo.ballots == (isAtOnce ? [.nullify(1, view)] : []))
+        solo.give(.woke, after: .seconds(600))
+        #expect(solo.ballots == [.nullify(1, view)])
+    }
+
     @Test func `signatures of certificates are handed out singly and a short one is refused`() {
         let solo = Solo()
         let whole = solo.certificate(.nullify(1, 1))

@@ -427,6 +427,7 @@ import Wire
             solo.notarizeFirst()
             solo.give(.woke, after: .seconds(60))
             #expect(solo.ballots.isEmpty && solo.machine.status.isObserver)
+            #expect(solo.machine.deadline > solo.now, "it has no timers any more")
             solo.give(.certificate(solo.certificate(.finalize(1, 1, solo.fresh.digest))))
             solo.give(.open(instance(solo.members, epoch: 2), windowEnds: solo.now))
             solo.give(.woke, after: .seconds(60))

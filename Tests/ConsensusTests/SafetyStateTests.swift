@@ -41,6 +41,19 @@ import Wire
         }
     }
 
+    @Test func `what others alone have said takes no room`() throws {
+        var solo = Solo(seats: 7)
+        for view in View(3)...30 where solo.epoch.leader(of: view) != name(solo.me) {
+            solo.give(.vote(solo.vote(.nullify(1, view), seat: solo.others[0])))
+            solo.give(.proposal(solo.proposal(view, solo.made(in: view))))
+        }
+        solo.give(.woke, after: .seconds(60))
+        #expect(solo.ballots == [.nullify(1, 1)])
+        #expect(try #require(solo.disk).records.map(\.view) == [1])
+        solo.give(.certificate(solo.certificate(.nullify(1, 2))))
+        #expect(try #require(solo.disk).records.map(\.view) == [1, 2])
+    }
+
     @Test func `records out of order, of view 0, or with another view's certificate are refused`() throws {
         var solo = Solo()
         solo.give(.woke, after: .seconds(1))
