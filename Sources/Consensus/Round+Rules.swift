@@ -136,13 +136,13 @@ extension Round {
             return false
         }
         switch judgements[digest] {
-        case nil:
+        case .asked(view), .answered(.objectivelyInvalid): return false
+        case nil, .asked:
             order(header, isSubjective: false, &out)
             return true
         case .answered(.valid), .answered(.subjectivelyRejected):
             publish(header, at: now, &out)
             return true
-        case .asked, .answered(.objectivelyInvalid): return false
         }
     }
 
@@ -214,7 +214,8 @@ extension Round {
         }
         let isFresh = if case .fresh = standing { true } else { false }
         switch judgements[digest] {
-        case nil:
+        case .asked(view), .answered(.objectivelyInvalid): return false
+        case nil, .asked:
             order(proposal.header, isSubjective: isFresh && view <= instance.subjectiveViews, &out)
             return true
         case .answered(.subjectivelyRejected) where isFresh && view <= instance.subjectiveViews: return false
@@ -222,12 +223,11 @@ extension Round {
             slots[view]!.notarized = digest
             cast(.notarize(epoch, view, digest), at: now, &out)
             return true
-        case .asked, .answered(.objectivelyInvalid): return false
         }
     }
 
     private mutating func order(_ header: Header, isSubjective: Bool, _ out: inout [Simplex.Action]) {
-        judgements[header.digest] = .asked
+        judgements[header.digest] = .asked(in: view)
         out.append(.evaluate(header, epoch, view, isSubjective: isSubjective))
     }
 

@@ -16,7 +16,8 @@ struct Round: Sendable {
     static let viewsLast = View.max - 4 * View(SafetyState.viewsMax)
 
     enum Judging: Equatable {
-        case asked
+        /// Once a view: the host may have had to give it up.
+        case asked(in: View)
         case answered(Simplex.Judgement)
     }
 
@@ -206,9 +207,14 @@ struct Round: Sendable {
 
     // MARK: Timers
 
-    /// base · min(1.5^(view − 1), 8), in whole nanoseconds.
-    static func backedOff(_ base: Duration, view: View) -> Duration {
-        guard view < 7 else { return base * 8 }
+    /// base · min(1.5^(view − 1), 8), in whole nanoseconds; once there were `hastyViews` views without a notarization, times as
+    /// often so many as there were. There are `SafetyState.viewsMax` such views in an epoch: they last for days, so that
+    /// a cause that lies in the program or between the operators can be mended before they are over.
+    static func backedOff(_ base: Duration, view: View, since notarization: View = 0) -> Duration {
+        guard view < 7 else {
+            let vain = max(view - min(view, notarization), hastyViews)
+            return .nanoseconds(base.nanoseconds * 8 * Int64(vain) / Int64(hastyViews))
+        }
         var numerator: Int64 = 1
         var denominator: Int64 = 1
         for _ in 1..<max(view, 1) {
@@ -222,8 +228,8 @@ struct Round: Sendable {
         let allowance = settings.executionAllowance
         if summaryTimer == nil { summaryTimer = now + delta }
         guard seat != nil else { return }
-        proposalTimer = now + (Self.backedOff(delta * 3, view: view) + allowance)
-        viewTimer = now + (Self.backedOff(delta * 5, view: view) + allowance)
+        proposalTimer = now + (Self.backedOff(delta * 3, view: view, since: highestNotarization) + allowance)
+        viewTimer = now + (Self.backedOff(delta * 5, view: view, since: highestNotarization) + allowance)
     }
 
     mutating func armFinalizeTimer(_ view: View, at now: Instant) {

@@ -7,7 +7,7 @@ public import Wire
 /// The host stores the newest one durably before anything that the same step says leaves the machine. Votes
 /// below both the current view and the highest notarization are left out: no rule can sign there again.
 public struct SafetyState: Canonical, Hashable, Sendable {
-    /// Views spoken of at once. At the longest timers that is over half a day without one notarization.
+    /// Views spoken of at once, and all that there can be without one notarization: they last for days (`Round.backedOff`).
     public static let viewsMax = 4_096
 
     /// Own votes of one view, with the proposal that they or a certificate are about.

@@ -133,6 +133,41 @@ import Wire
         #expect(solo.machine.status.view > bound)
     }
 
+    @Test func `the more views pass in vain, the longer each lasts`() {
+        func lasts(_ view: View, notarized: View? = nil) -> Duration {
+            var solo = Solo()
+            if let notarized {
+                solo.give(.certificate(solo.certificate(.notarize(1, notarized, solo.fresh.digest))))
+            }
+            solo.give(.certificate(solo.certificate(.nullify(1, view - 1))))
+            let began = solo.now
+            while !solo.ballots.contains(.nullify(1, view)) {
+                solo.give(.woke, after: max(.zero, solo.machine.deadline - solo.now))
+                guard solo.now < began + .seconds(3600) else { return .seconds(3600) }
+            }
+            return solo.now - began
+        }
+        // Nobody proposes: three times Δ, eightfold, and half a second to execute what came before.
+        #expect(lasts(64) == .milliseconds(2_900))
+        #expect(lasts(128) == .milliseconds(5_300))
+        #expect(lasts(4_096) == .milliseconds(154_100))
+        #expect(lasts(4_096, notarized: 4_000) == .milliseconds(4_100))
+    }
+
+    @Test func `what was asked in a view that is over is asked again where it is proposed again`() {
+        var solo = Solo()
+        solo.give(.proposal(solo.proposal(1, solo.fresh)))
+        solo.give(.woke)
+        #expect(solo.evaluations.map(\.digest) == [solo.fresh.digest])
+        solo.give(.certificate(solo.certificate(.nullify(1, 1))))
+        solo.give(.certificate(solo.certificate(.notarize(1, 1, solo.fresh.digest))))
+        solo.give(.proposal(solo.proposal(2, solo.fresh, parentView: 1)))
+        solo.give(.woke)
+        #expect(solo.evaluations.map(\.digest) == [solo.fresh.digest, solo.fresh.digest])
+        solo.give(.judged(epoch: 1, digest: solo.fresh.digest, .valid))
+        #expect(solo.ballots.contains(.notarize(1, 2, solo.fresh.digest)))
+    }
+
     @Test func `whoever waits for votes says whose they are`() {
         var solo = Solo(seats: 7)
         func names(_ seats: some Sequence<Int>) -> String {
