@@ -10,8 +10,10 @@ private let seeds = Array(Seed.all.prefix(3))
 
 @Suite struct `A node that is far behind` {
     /// Four validators, of whom the last comes when the others have so many epochs.
-    private func world(_ seed: Seed, epochs: Epoch = 20) throws -> World {
-        let world = World(count: 4, chance: seed.chance())
+    private func world(_ seed: Seed, epochs: Epoch = 20, keptEpochs: UInt32 = 0) throws -> World {
+        let world = World(count: 4, chance: seed.chance(), keptEpochs: keptEpochs) {
+            if keptEpochs > 0 { $0.penaltyEpochs = 3 }
+        }
         for host in 0..<3 { try world.start(host) }
         #expect(world.run(for: .seconds(200)) { world.commonEpoch >= epochs })
         return world
@@ -63,6 +65,22 @@ private let seeds = Array(Seed.all.prefix(3))
         #expect(world.run(for: .seconds(60)) { world.commonEpoch >= goal })
         #expect(adopted(world, 3) == nil)
         #expect(world.disks[3].blocks[1] != nil)
+        try world.verify(3)
+    }
+
+    @Test(arguments: seeds) func `does not wait for blocks that nobody keeps so long`(seed: Seed) throws {
+        let world = try world(seed, epochs: 9, keptEpochs: 5)
+        for host in 0..<3 {
+            let first = world.disks[host].lastEpoch - 4
+            world.disks[host].blocks = world.disks[host].blocks.filter { $0.key >= first }
+        }
+        try world.start(3)
+        #expect(world.run(for: .seconds(60)) { adopted(world, 3) != nil })
+        // By then it is not so far behind yet that a state would be fetched where all is kept.
+        #expect(world.disks[0].lastEpoch < 16)
+        let goal = world.disks[0].lastEpoch + 3
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= goal })
+        #expect(world.forks.isEmpty)
         try world.verify(3)
     }
 

@@ -198,7 +198,7 @@ final class World {
     var away: [Int: Duration] = [:]
 
     init(
-        count: Int, chance: Chance, beaconPermille: UInt64 = 500,
+        count: Int, chance: Chance, beaconPermille: UInt64 = 500, keptEpochs: UInt32 = 0,
         configure: (inout Parameters) -> Void = { _ in }
     ) {
         var chance = chance
@@ -226,7 +226,7 @@ final class World {
                 GenesisValidator(
                     validator: keys[$0].nodeID, owner: keys[$0].nodeID, vrfKey: vrfs[$0].publicKey,
                     stake: 1_000_000_000_000)
-            })
+            }, keptEpochs: keptEpochs)
         self.chance = chance
         nodes = Array(repeating: nil, count: count)
         disks = Array(repeating: Disk(), count: count)

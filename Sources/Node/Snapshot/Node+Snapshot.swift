@@ -36,7 +36,8 @@ extension Node {
     )
         -> Bool
     {
-        let isFar = knownFinal >= chain.openEpoch + Snapshots.lagMin || isNeeded(until: knownFinal, at: now)
+        let isFar =
+            knownFinal >= chain.openEpoch + Snapshots.lag(in: genesis) || isNeeded(until: knownFinal, at: now)
         if let sync = snapshots.sync {
             if knownFinal > sync.claimed, case .following = sync.stage {
                 snapshots.sync!.claimed = knownFinal
@@ -178,7 +179,7 @@ extension Node {
             guard case .following = sync.stage else { return }
             if sync.guide != nil {
                 let goal = settings.checkpoint?.epoch ?? 0
-                let isShort = sync.isOneByOne && from <= chain.openEpoch + Snapshots.lagMin / 2
+                let isShort = sync.isOneByOne && from <= chain.openEpoch + Snapshots.lag(in: genesis) / 2
                 if from <= goal || isShort { return followNextGuide(at: now, &actions) }
             }
             // There is no such epoch yet, whatever somebody claimed.

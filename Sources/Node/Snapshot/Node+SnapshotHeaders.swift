@@ -258,7 +258,8 @@ extension Node {
             if target.epoch < first { lied(peer, "states that nobody has", at: now, &actions) }
         }
         guard
-            target.epoch >= chain.openEpoch + Snapshots.lagMin / 2 || isNeeded(until: target.epoch, at: now)
+            target.epoch >= chain.openEpoch + Snapshots.lag(in: genesis) / 2
+                || isNeeded(until: target.epoch, at: now)
         else { return abandon(nil, at: now, &actions) }
         if let checkpoint = settings.checkpoint, sync.vouched == nil, checkpoint.epoch > target.epoch {
             return abandon(

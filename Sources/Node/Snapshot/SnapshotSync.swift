@@ -179,6 +179,12 @@ struct Snapshots {
     static let servedMax = 8
     /// So many epochs behind, a state is fetched; below, blocks are fetched and executed.
     static let lagMin: Epoch = 16
+
+    /// `lagMin`, and less where blocks are not kept so long: nobody is too near for a state and too far for the next block.
+    static func lag(in genesis: Genesis) -> Epoch {
+        genesis.keptEpochs == 0 ? lagMin : min(lagMin, Epoch(genesis.keptEpochs) - 1)
+    }
+
     /// Nothing new for so long: blocks are executed one after another instead.
     static let patience: Duration = .seconds(60)
     /// After one that failed.
