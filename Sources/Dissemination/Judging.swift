@@ -8,16 +8,16 @@ extension Dissemination {
         scores.standing(of: peer, at: now)
     }
 
-    /// Whether the datagram of a connected peer is within what it may say; counts it. What is not must not be looked at.
+    /// The peer's standing if its datagram is within what it may say, and counts it. Nil: it must not be looked at.
     public mutating func admits(
         _ byteCount: Int, _ lane: Lane, from peer: NodeID, at now: Instant, actions: inout [Action]
-    ) -> Bool {
-        guard let place = peers.place(of: peer) else { return true }
-        if peers.list[place].allowance.takes(byteCount, lane, at: now) { return true }
+    ) -> Scores.Standing? {
+        guard let place = peers.place(of: peer) else { return standing(of: peer, at: now) }
+        if peers.list[place].allowance.takes(byteCount, lane, at: now) { return standing(of: peer, at: now) }
         count(.droppedExcess)
         let times = peers.list[place].allowance.exceed(by: byteCount)
         if times > 0 { charge(.excess, times: times, to: peer, at: now, &actions) }
-        return false
+        return nil
     }
 
     mutating func charge(

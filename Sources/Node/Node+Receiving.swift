@@ -23,8 +23,8 @@ extension Node {
         }
         var frames = payload.frames
         if isPeer {
-            guard admits(frames, bytes.count, from: sender, at: now, &actions) else { return }
-            if isIgnored(sender, at: now) {
+            guard let standing = admits(frames, bytes.count, from: sender, at: now, &actions) else { return }
+            if standing == .ignored, isIgnored(sender, at: now) {
                 frames.removeAll { !isHeardOfIgnored($0, from: sender) }
                 guard !frames.isEmpty else { return count(.ignored) }
             }

@@ -18,16 +18,16 @@ extension Node {
         run(dissemination: .fault(fault, by: peer), at: now, &actions)
     }
 
-    /// Whether this peer is within what it may say; what is above that costs nothing but its decoding.
+    /// This peer's standing if it is within what it may say; what is above that costs nothing but its decoding.
     func admits(
         _ frames: [Frame], _ byteCount: Int, from peer: NodeID, at now: Instant,
         _ actions: inout [NodeAction]
-    ) -> Bool {
+    ) -> Scores.Standing? {
         var outbox: [Dissemination.Action] = []
-        let isAdmitted = dissemination.admits(
+        let standing = dissemination.admits(
             byteCount, lane(of: frames), from: peer, at: now, actions: &outbox)
         for case .ignored(let peer) in outbox { ignored(peer, at: now, &actions) }
-        return isAdmitted
+        return standing
     }
 
     /// What may be crowded out by anything else is what stands beside it.

@@ -269,7 +269,7 @@ public final class Node {
         if due.simplex <= now { run(simplex: .woke, at: now, &actions) }
         if due.coverage <= now { run(coverage: .woke, at: now, &actions) }
         retryCandidates(at: now, &actions)
-        continueSnapshot(at: now, &actions)
+        if snapshots.sync != nil { continueSnapshot(at: now, &actions) }
         continueDoubt(at: now, &actions)
     }
 
