@@ -43,11 +43,35 @@ final class DirectoryLock {
         }
     }
 
+    /// Marks the opened data too, for as long as they are: the lock file may be removed under the process that holds it, by
+    /// somebody who takes it for left over, and a second writer would then contradict what the first one signs.
+    static func claim(data: CInt) throws(StoreError) {
+        // LMDB leaves it to be inherited.
+        _ = fcntl(data, F_SETFD, FD_CLOEXEC)
+        var mark = DirectoryLock.mark(F_WRLCK)
+        guard unsafe fcntl(data, DirectoryLock.setMark, &mark) == 0 else {
+            // A file system that knows no such marks is no error: the lock file is what counts.
+            guard errno == EAGAIN || errno == EACCES else { return }
+            throw .locked(by: nil)
+        }
+    }
+
+    /// Before a descriptor is closed: a process that is just being started has it too for a moment, and the mark with it.
+    static func release(_ descriptor: CInt) {
+        var mark = DirectoryLock.mark(F_UNLCK)
+        _ = unsafe fcntl(descriptor, DirectoryLock.setMark, &mark)
+    }
+
     /// Whether a process has the store in this directory open for writing; nil where that cannot be told.
     static func hasWriter(in directory: String) -> Bool? {
-        let path = directory + "/" + DirectoryLock.fileName
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        // Without the file no writer was ever there.
+        // Of the lock file while a writer opens the data, of the data where somebody removed the lock file.
+        let marks = [DirectoryLock.fileName, "data.mdb"].map { isMarked(directory + "/" + $0) }
+        return marks.contains(true) ? true : marks.contains(nil) ? nil : false
+    }
+
+    /// False where nothing is there; nil where that cannot be told.
+    private static func isMarked(_ path: String) -> Bool? {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return errno == ENOENT ? false : nil }
         defer { close(descriptor) }
         var mark = DirectoryLock.mark(F_RDLCK)
@@ -63,6 +87,9 @@ final class DirectoryLock {
     deinit {
         guard descriptor >= 0 else { return }
         if isHolder { ftruncate(descriptor, 0) }
+        // Not by closing alone, for the same reason.
+        flock(descriptor, LOCK_UN)
+        DirectoryLock.release(descriptor)
         close(descriptor)
     }
 

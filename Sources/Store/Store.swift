@@ -82,6 +82,7 @@ internal import Synchronization
         // The last thing to be set: whatever throws after it closes it.
         unsafe environment = try Store.open(directory, options, UInt32(flags), tableCount: names.count + 1)
 
+        if !options.readOnly { try unsafe DirectoryLock.claim(data: Store.descriptor(of: environment)) }
         var cleared: CInt = 0
         try unsafe StoreError.check(mdb_reader_check(environment, &cleared))
         try unsafe mark?.compare(with: Store.lastCommit(environment))
@@ -94,6 +95,9 @@ internal import Synchronization
     }
 
     deinit {
+        if !options.readOnly, let data = try? unsafe Store.descriptor(of: environment) {
+            DirectoryLock.release(data)
+        }
         unsafe mdb_env_close(environment)
     }
 
@@ -293,8 +297,7 @@ extension Store {
     /// LMDB itself may leave out last pages that are free, so a short file alone is no error.
     private func coverLastPage() throws(StoreError) {
         let byteCount = try map.shared { () throws(StoreError) in try size().byteCount }
-        var descriptor: CInt = -1
-        try unsafe StoreError.check(mdb_env_get_fd(environment, &descriptor))
+        let descriptor = try unsafe Store.descriptor(of: environment)
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw StoreError(code: errno) }
         guard Int(status.st_size) < byteCount else { return }
@@ -305,6 +308,13 @@ extension Store {
 // MARK: - Opening
 
 extension Store {
+    /// LMDB's own of the data file.
+    private static func descriptor(of environment: OpaquePointer) throws(StoreError) -> CInt {
+        var descriptor: CInt = -1
+        try unsafe StoreError.check(mdb_env_get_fd(environment, &descriptor))
+        return descriptor
+    }
+
     private static func createDirectory(_ directory: String) throws(StoreError) {
         if unsafe mkdir(directory, 0o700) == 0 { return }
         guard errno == EEXIST else { throw StoreError(code: errno, opening: directory) }

@@ -33,6 +33,20 @@ import Testing
         try scratch.store().put([1], for: key(1))
     }
 
+    @Test(arguments: [["writer.lock"], ["writer.lock", "lock.mdb"]])
+    func `cannot write while one does whose lock was taken for left over`(removed: [String]) throws {
+        let scratch = try Scratch()
+        let holder = try Probe("open", scratch.fresh)
+        #expect(holder.line() == "open")
+        for name in removed { try FileManager.default.removeItem(atPath: scratch.fresh + "/" + name) }
+        #expect(Store.hasWriter(in: scratch.fresh) == true)
+        for _ in 1...2 { #expect(throws: StoreError.locked(by: nil)) { try scratch.store() } }
+        #expect(Store.hasWriter(in: scratch.fresh) == true, "the refused one left a lock file behind")
+        holder.kill()
+        #expect(Store.hasWriter(in: scratch.fresh) == false)
+        try scratch.store().put([1], for: key(1))
+    }
+
     @Test func `is seen to have the store open, until it ends in whatever way`() throws {
         let scratch = try Scratch()
         #expect(Store.hasWriter(in: scratch.fresh) == false)
