@@ -94,8 +94,11 @@ import Wire
         }
         func tell(_ bundle: Bundle) {
             let payload = Payload(frames: [.message(Message.bundle(bundle).encoded())]).encoded()
+            // It may be no peer any more, and what it says is not heard then: others pass it on.
             for host in 0..<3 {
-                world.handle(.payload(payload, from: author.nodeID, world.endpoint(3)), at: host)
+                let other = (host + 1) % 3
+                world.handle(
+                    .payload(payload, from: world.key(other).nodeID, world.endpoint(other)), at: host)
             }
         }
         func isOpen(_ epoch: Epoch) -> Bool {
@@ -103,6 +106,9 @@ import Wire
         }
         let epoch = world.disks[0].lastEpoch + 2
         #expect(world.run(for: .seconds(60)) { isOpen(epoch) })
+        #expect(
+            (0..<3).allSatisfy { world.nodes[$0]!.peers.contains(world.key(($0 + 1) % 3).nodeID) },
+            "whoever passes it on is heard")
         for value in 0..<2 { tell(bundle(epoch, Int64(value))) }
         #expect(world.run(for: .seconds(60)) { isOpen(epoch + 1) })
         #expect(
