@@ -101,7 +101,10 @@ import Wire
         forgery.away[3] = Self.long
         try forgery.start(3)
         let goal = forgery.disks[0].lastEpoch + 5
-        #expect(forgery.run(for: .seconds(60)) { forgery.disks[0].lastEpoch >= goal })
+        #expect(
+            forgery.run(for: .seconds(60)) {
+                forgery.disks[0].lastEpoch >= goal && !forgery.disks[3].finals.isEmpty
+            }, "it votes on, and headers are followed")
         expectHeld(forgery, at: left)
         // It has the block and its certificate, and keeps them.
         #expect(forgery.nodes[3]!.candidates.list.contains { $0.certificate != nil })
@@ -200,15 +203,22 @@ import Wire
                 }
             }
         }
+        // The others' answers take until then: what they said would else be followed before anything contradicts it.
+        var hasLied = false
         network.drops = { [unowned network] payload, sender, receiver in
             for case .finalityRequest(let from, _) in Self.messages(payload) {
-                guard sender == 3, receiver == liar else { continue }
+                guard sender == 3 else { continue }
+                guard receiver == liar else {
+                    if hasLied { continue }
+                    return true
+                }
                 guard kind != .mute || !contradiction() else { return true }
                 // At first only so far: else its whole chain is followed, and denied by the list before anything contradicts it.
                 guard contradiction() || from <= left + 8 else { return true }
                 if let known = forgery.disks[0].blocks[from] {
                     let final = FinalHeader(header: known.block.header, certificate: known.certificate)
                     let answer = Payload(frames: [.message(Message.finality([final]).encoded())])
+                    hasLied = true
                     network.deliver(
                         .payload(answer.encoded(), from: network.key(liar).nodeID, network.endpoint(liar)),
                         to: 3, in: 1...20)
