@@ -50,7 +50,8 @@ extension Round {
             }
         case .proposal(let proposal):
             let digest = proposal.header.digest
-            guard isLeaders(proposal) else { return false }
+            let isOurs = isRemoved(.leadersVote) && proposal.header.epoch == epoch
+            guard isOurs || isLeaders(proposal) else { return false }
             if isCertified(digest), headers[digest] == nil { return true }
             guard !isFinal, keeps(proposal.view) else { return false }
             guard let slot = slots[proposal.view] else { return true }

@@ -261,7 +261,8 @@ extension Round {
         let isStuck = viewIsLate && slot.notarization == nil
         // Where a fault of the program makes one header after the other invalid, views would end as fast as messages go, and all
         // that there can be without a notarization would be over before anybody has mended it.
-        let mayHurry = view - min(view, highestNotarization) <= Self.hastyViews
+        let mayHurry =
+            view - min(view, highestNotarization) <= Self.hastyViews || isRemoved(.hastyViews)
         guard isSilent || isStuck || mayHurry && isInvalid(slot) else { return false }
         slots[view, default: Slot()].isNullified = true
         cast(.nullify(epoch, view), at: now, &out)

@@ -106,7 +106,8 @@ extension Draft {
         case .registerDevice(_, _, _, let location):
             parameters.registrationFee + (location == nil ? 0 : parameters.locationFee)
         case .locate: parameters.locationFee
-        case .transfer(let receiver, _): account(receiver).isEmpty ? Ledger.accountFee(parameters) : 0
+        case .transfer(let receiver, _):
+            account(receiver).isEmpty && !isRemoved(.accountFee) ? Ledger.accountFee(parameters) : 0
         case .updateDevice, .registerValidator, .stake, .unstake: 0
         }
     }

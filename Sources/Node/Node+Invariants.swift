@@ -17,23 +17,25 @@ extension Node {
     /// Who votes about the open epoch.
     public var committee: Committee { chain.committee }
     /// Who leads the first view of the open epoch.
-    public var firstLeader: NodeID { chain.committee.seats[leaders[0]].key }
+    public var firstLeader: NodeID { leadersInTurn[0] }
+    /// Who leads the views of the open epoch, in turns.
+    public var leadersInTurn: [NodeID] { leaders.map { chain.committee.seats[$0].key } }
     public func account(_ id: NodeID) -> Account { chain.ledger.account(id) }
 
     public func validator(_ id: NodeID) -> Validator? { chain.ledger.validator(id) }
 
-    /// Moves one unit between two accounts in memory, and tells nobody, as a broken machine would: for simulations
+    /// Moves so many units between two accounts in memory, and tells nobody, as a broken machine would: for simulations
     /// of nodes that compute what no other does. False if there are no two such accounts, or while a block is here
     /// that was executed before.
-    public func disturb() -> Bool {
+    public func disturb(units: Int64 = 1) -> Bool {
         guard candidates.list.isEmpty else { return false }
         var entries = chain.ledger.entries
         let places = entries.indices.filter { place in
             guard case .account = entries[place].0 else { return false }
-            return Self.moved(0, in: entries[place].1) != nil
+            return Self.moved(-units, in: entries[place].1) != nil
         }
-        guard places.count > 1, let less = Self.moved(-1, in: entries[places[0]].1),
-            let more = Self.moved(1, in: entries[places[1]].1)
+        guard places.count > 1, let less = Self.moved(-units, in: entries[places[0]].1),
+            let more = Self.moved(units, in: entries[places[1]].1)
         else { return false }
         entries[places[0]].1 = less
         entries[places[1]].1 = more
@@ -46,9 +48,9 @@ extension Node {
     }
 
     private static func moved(_ difference: Int64, in encoded: [UInt8]) -> [UInt8]? {
-        guard var account = try? Account(decoding: encoded.octetBytes), account.balance > 1 else {
-            return nil
-        }
+        guard var account = try? Account(decoding: encoded.octetBytes),
+            Int64(account.balance) + min(difference, 0) > 0
+        else { return nil }
         account.balance = Amount(Int64(account.balance) + difference)
         return account.encoded()
     }

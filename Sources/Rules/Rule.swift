@@ -29,6 +29,8 @@
     case summaries
     /// "Before notarizing a fresh block one reconciliation round after my window's end is complete."
     case gathering
+    /// After 64 views without a notarization the proposal timer is waited for, whatever a header is: views never run away.
+    case hastyViews
 
     // MARK: What is said
 
@@ -66,6 +68,8 @@
     case cardSignatures
     /// "Forward only what was verified."
     case validateBeforeForward
+    /// A proposal is looked at and passed on only with its leader's vote.
+    case leadersVote
     /// "Larger objects go in hashed chunks": what they come to is what its digest says, or it is nothing.
     case chunkDigests
     /// "Peels ≤ cells received, each h peeled once, else abort and score."
@@ -106,6 +110,8 @@
     case ascendingAuthors
     /// "The books balance to the unit every epoch."
     case balancedBooks
+    /// A transfer that opens an account costs a thousand least fees more, as every node keeps it for ever.
+    case accountFee
     /// "A node whose roots differ from a finalised header stops voting and serving."
     case divergenceHalts
 

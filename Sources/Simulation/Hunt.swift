@@ -39,21 +39,20 @@ package struct Hunt: Sendable {
         switch rule {
         case .proposeJustified, .notarizeJustified, .notarizeOnce, .notarizeExecuted, .inclusion,
             .unstakingInclusion, .finalizeOwnNotarized, .finalizeNotNullified, .quorum, .timersAfterRestart,
-            .summaries,
-            .gathering:
+            .summaries, .gathering, .hastyViews:
             consensus(rule)
         case .durableBeforeSent, .contentsDurable, .copyObserves, .copySignsNoBundle, .sameBundleAgain,
             .sealedRecords,
             .revealAfterFinality:
             said(rule)
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
-            .registeredAuthors, .cardSignatures, .validateBeforeForward, .faultsCount:
+            .registeredAuthors, .cardSignatures, .validateBeforeForward, .leadersVote, .faultsCount:
             believed(rule)
         case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits,
             .nearPlaces:
             admitted(rule)
         case .registryDelay, .conflictSuspends, .transactionOrder, .ascendingAuthors, .balancedBooks,
-            .divergenceHalts:
+            .accountFee, .divergenceHalts:
             executed(rule)
         case .edgeQuorum, .edgeVoteSignatures, .edgeVotesOfHeader, .edgeCommittees, .edgeInclusion,
             .edgeRegistry, .edgeCards, .edgeAsksOthers:
@@ -127,6 +126,15 @@ package struct Hunt: Sendable {
                 plan.faults = [Fault(.partition, at: 700, until: 960, hosts: [3])]
                 plan.expects.everyBundle = true
             }
+        case .hastyViews:
+            Hunt(rule, "machines with broken memories, of which no two compute the same") { plan in
+                plan.links.latencyMicrosecondsMax = 5_000
+                plan.healsAt = 10_000
+                plan.faults = (1..<4).map {
+                    Fault(.oddState, at: 300, until: 1_000, hosts: [$0], amount: $0)
+                }
+                plan.faults.append(Fault(.crash, at: 9_000, until: 9_500, hosts: [1, 2, 3]))
+            }
         case .proposeJustified:
             Hunt(rule, "some hear of no nullification of the odd views", seeds: 60) { plan in
                 plan.epochs = 6
@@ -198,6 +206,9 @@ package struct Hunt: Sendable {
         if rule == .cardSignatures {
             return Hunt(rule, "a forger of cards") { $0.byzantine = [Byzantine(host: 0, .recordForger)] }
         }
+        if rule == .leadersVote {
+            return Hunt(rule, "a usurper") { $0.byzantine = [Byzantine(host: 0, .usurper)] }
+        }
         return Hunt(rule, rule == .finalitySignatures ? "a forger, hosts that were away" : "a forger") {
             plan in
             plan.byzantine = [Byzantine(host: 0, .forger)]
@@ -264,6 +275,8 @@ package struct Hunt: Sendable {
             }
         case .conflictSuspends:
             Hunt(rule, "an equivocator") { $0.byzantine = [Byzantine(host: 0, .equivocator)] }
+        case .accountFee:
+            Hunt(rule, "an opener of accounts") { $0.byzantine = [Byzantine(host: 0, .accountOpener)] }
         case .ascendingAuthors:
             Hunt(rule, "a forger of lists") { $0.byzantine = [Byzantine(host: 0, .listForger)] }
         case .divergenceHalts:

@@ -155,7 +155,8 @@ public struct Fault: Codable, Equatable, Sendable {
         /// `amount` initiations a second reach each of `hosts` from addresses of nobody, with a cookie that was got by
         /// an honest exchange from one address.
         case spoof
-        /// Computes another state than the others from the next epoch on, as a machine with a broken memory does.
+        /// Computes another state than the others from the next epoch on, as a machine with a broken memory does; with another
+        /// `amount` another one.
         case oddState
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
@@ -230,10 +231,15 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case unstakingCensor
         /// Its block names a third bundle of its own, which only one half is given, when all have two others.
         case thirdBundle
+        /// Proposes what it makes up in views that others lead.
+        case usurper
+        /// Sends a unit each to ever new keys.
+        case accountOpener
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
-            !swarmLater.contains($0) && !swarmLeaders.contains($0) && !ofOtherWorlds.contains($0)
+            !swarmLater.contains($0) && !swarmLeaders.contains($0) && !swarmLast.contains($0)
+                && !ofOtherWorlds.contains($0)
         }
 
         /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard
@@ -244,6 +250,9 @@ public struct Byzantine: Codable, Equatable, Sendable {
 
         /// Leaders that it adds later still, by chances of their own again, one to every fourth dishonest host.
         static let swarmLeaders: [Behaviour] = [.bodyForger, .lateLeader, .thirdBundle]
+
+        /// And what it adds last, in the same way.
+        static let swarmLast: [Behaviour] = [.usurper, .accountOpener]
 
         /// Those that need edge nodes, translators of addresses or wallets that unstake, and one that costs as much as all
         /// the rest of a run.

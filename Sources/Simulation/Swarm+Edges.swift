@@ -9,7 +9,8 @@ extension Plan {
         plan.name = "edge swarm"
         plan.edges = 1 + chance.below(6)
         // Habits that the swarm got later draw nothing here, so that the seeds mean what they meant.
-        let members = plan.byzantine.filter { !Byzantine.Behaviour.swarmLeaders.contains($0.behaviour) }
+        let later = Byzantine.Behaviour.swarmLeaders + Byzantine.Behaviour.swarmLast
+        let members = plan.byzantine.filter { !later.contains($0.behaviour) }
         for member in members where member.host < plan.validators && chance.happens(1, in: 2) {
             plan.byzantine.append(
                 Byzantine(host: member.host, chance.happens(2, in: 3) ? .lyingUplink : .hoardingUplink))

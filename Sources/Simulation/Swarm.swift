@@ -55,6 +55,10 @@ extension Plan {
         for host in byzantine where leaders.happens(1, in: 4) {
             plan.byzantine.append(Byzantine(host: host, leaders.pick(Byzantine.Behaviour.swarmLeaders)!))
         }
+        var last = Chance(seed: seed &+ 0x4C41_5354)
+        for host in byzantine where last.happens(1, in: 4) {
+            plan.byzantine.append(Byzantine(host: host, last.pick(Byzantine.Behaviour.swarmLast)!))
+        }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
         for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {
             for _ in 0...chance.below(3) {

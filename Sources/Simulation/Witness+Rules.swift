@@ -17,6 +17,37 @@ extension Witness {
 
     private static let viewsAhead: View = 32
 
+    /// Nor proposals of others than who leads the view, who could make as many too.
+    mutating func checkUse(of proposal: Proposal, at now: Instant, host: Int) {
+        let (epoch, view) = (proposal.header.epoch, proposal.view)
+        guard let leaders = leaders[epoch] else { return }
+        let isLeaders =
+            view > 0 && proposal.vote.voter == leaders[Int((view - 1) % View(leaders.count))]
+            && proposal.vote.ballot == .notarize(epoch, view, proposal.header.digest)
+        if !isLeaders {
+            report(
+                "carriesFloods", "passes on a proposal for view \(view) that is not its leader's", at: now,
+                host: host)
+        }
+    }
+
+    /// Nobody hurries through views where none was notarized for long: what makes them all fail may be mended by people only, who need
+    /// time for it.
+    mutating func checkPace(
+        of ballot: Ballot, by state: SafetyState, clock: Instant, at now: Instant, host: Int
+    ) {
+        guard case .nullify(let epoch, let view) = ballot, state.epoch == epoch else { return }
+        let notarized = state.records.last { $0.notarization != nil }?.view ?? 0
+        guard view > notarized + Self.hastyViews else { return }
+        // Timers are eight times as long there.
+        if let last = gaveUp[host], last.epoch == epoch, clock - last.at < delta * 3 {
+            report("pace", "gives up view \(view) at once", at: now, host: host)
+        }
+        gaveUp[host] = (epoch, clock)
+    }
+
+    private static let hastyViews: View = 64
+
     /// No reveal of an epoch's beacon before that epoch is final on the host's disk: until then nobody may know what
     /// was to be heard.
     mutating func checkReveals(of bundle: Bundle, disk: Disk, at now: Instant, host: Int) {
@@ -100,6 +131,23 @@ extension Witness {
                 report("registry", "a change takes effect in epoch \(epoch)", at: now, host: host)
             }
         }
+    }
+
+    /// Whoever has an account that genesis did not give, and has earned nothing, was sent something: and for each of these the treasury has
+    /// a thousand least fees. Nothing is ever paid out of it.
+    mutating func checkAccounts(of disk: Disk, at now: Instant, host: Int) {
+        let given = Set(genesis.accounts.map(\.account))
+        var opened: Amount = 0
+        var treasury: Amount = 0
+        for (key, value) in disk.stateEntries {
+            switch key {
+            case .account(let id): opened += given.contains(id) ? 0 : 1
+            case .totals: treasury = (try? Totals(decoding: value))?.treasury ?? 0
+            default: break
+            }
+        }
+        guard treasury < opened * genesis.parameters.feeMin * 1_000 else { return }
+        report("accounts", "\(opened) were opened, and the treasury has \(treasury)", at: now, host: host)
     }
 }
 

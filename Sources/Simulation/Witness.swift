@@ -36,15 +36,24 @@ struct Witness {
     private var signed: [Epoch: Set<Digest>] = [:]
     /// Of each epoch, as an honest host had it when the epoch was open there.
     private var committees: [Epoch: Committee] = [:]
+    /// Who leads the views of each epoch, in turns.
+    private(set) var leaders: [Epoch: [NodeID]] = [:]
+    /// By each host's own clock, when it last gave up a view far above any notarization.
+    var gaveUp: [Int: (epoch: Epoch, at: Instant)] = [:]
     private var chunks = Chunks()
-    private let genesis: Genesis
+    let genesis: Genesis
+    /// Δ, the least that any host takes it for.
+    let delta: Duration
     private(set) var violations: [Violation] = []
 
     /// Enough to see what is wrong.
     static let violationsMax = 16
     private static let seenMax = 1 << 14
 
-    init(genesis: Genesis) { self.genesis = genesis }
+    init(genesis: Genesis, delta: Duration) {
+        self.genesis = genesis
+        self.delta = delta
+    }
 
     var splitViews: Int { sides.values.count { $0.notarized && $0.nullified } }
     var bundlesSigned: Int { signed.reduce(0) { $1.key <= decided.count ? $0 + $1.value.count : $0 } }
@@ -106,6 +115,7 @@ struct Witness {
     ) {
         if let node = machine.node, committees[node.openEpoch] == nil {
             committees[node.openEpoch] = node.committee
+            leaders[node.openEpoch] = node.leadersInTurn
         }
         for frame in frames {
             let octets: [UInt8]
@@ -122,12 +132,14 @@ struct Witness {
             else { continue }
             let disk = machine.disk
             switch message {
-            case .vote(let vote) where vote.voter == id: note(vote.ballot, host: host, disk: disk, at: now)
+            case .vote(let vote) where vote.voter == id:
+                note(vote.ballot, host: host, of: machine, at: now)
             case .vote(let vote): checkUse(of: vote.ballot, at: now, host: host)
             case .proposal(let proposal) where proposal.vote.voter == id:
                 let turn = Turn(host: host, epoch: proposal.header.epoch, view: proposal.view)
                 if said[turn] == nil { checkJustification(of: proposal, at: now, host: host) }
-                note(proposal.vote.ballot, host: host, disk: disk, at: now)
+                note(proposal.vote.ballot, host: host, of: machine, at: now)
+            case .proposal(let proposal): checkUse(of: proposal, at: now, host: host)
             case .bundle(let bundle) where bundle.author == id, .handIn(let bundle) where bundle.author == id:
                 note(bundle, host: host, disk: disk, at: now)
                 checkReveals(of: bundle, disk: disk, at: now, host: host)
@@ -185,7 +197,8 @@ struct Witness {
         signed[bundle.epoch, default: []].insert(digest)
     }
 
-    private mutating func note(_ ballot: Ballot, host: Int, disk: Disk, at now: Instant) {
+    private mutating func note(_ ballot: Ballot, host: Int, of machine: Host, at now: Instant) {
+        let disk = machine.disk
         let turn = Turn(host: host, epoch: ballot.epoch, view: ballot.view)
         let earlier = said[turn, default: []]
         guard !earlier.contains(ballot) else { return }
@@ -196,6 +209,7 @@ struct Witness {
         newestViews[ballot.epoch] = max(newestViews[ballot.epoch, default: 0], ballot.view)
         if let state = disk.safety.flatMap(Seal.open).flatMap({ try? SafetyState(decoding: $0.octetBytes) }) {
             checkJustification(of: ballot, by: state, at: now, host: host)
+            checkPace(of: ballot, by: state, clock: machine.clock.reading(at: now), at: now, host: host)
         }
         if !remembers(disk, ballot) { report("durableBeforeSent", "\(ballot)", at: now, host: host) }
     }

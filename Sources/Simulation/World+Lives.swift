@@ -94,7 +94,7 @@ extension World {
             trace(index) { .init("begin", fault.kind.rawValue) }
             switch fault.kind {
             case .crash, .bitFlip, .upgrade: cut(index)
-            case .oddState: disturb(index, until: .origin + .milliseconds(fault.until))
+            case .oddState: disturb(index, by: fault)
             case .wipe:
                 cut(index)
                 lose(index)
@@ -115,16 +115,16 @@ extension World {
     }
 
     /// Breaks a host's memory at a moment at which it holds no block that it has executed already.
-    func disturb(_ index: Int, until end: Instant) {
+    func disturb(_ index: Int, by fault: Fault) {
         let host = hosts[index]
-        guard host.isHonest, now < end, !host.isOdd else { return }
-        if let node = host.node, node.disturb() {
+        guard host.isHonest, now < .origin + .milliseconds(fault.until), !host.isOdd else { return }
+        if let node = host.node, node.disturb(units: Int64(max(1, fault.amount))) {
             host.isOdd = true
             hasFinal = true
             injected["disturbed", default: 0] += 1
             trace(index) { .init("disturbed", "") }
         } else {
-            add(.disturb(until: end), to: index, at: now + .milliseconds(50))
+            add(.disturb(fault), to: index, at: now + .milliseconds(50))
         }
     }
 

@@ -22,7 +22,7 @@ public final class World {
         /// Operators let hosts vote again that lost their stores.
         case lift
         case tick
-        case disturb(until: Instant)
+        case disturb(Fault)
         case spoof(Fault)
         /// Wallets send something.
         case clients
@@ -92,7 +92,7 @@ public final class World {
         self.tracer = tracer
         population = Population(plan: plan)
         network = population.genesis.network
-        witness = Witness(genesis: population.genesis)
+        witness = Witness(genesis: population.genesis, delta: .milliseconds(plan.deltaMilliseconds))
         edgeProgress = EdgeProgress(hosts: plan.fullHosts..<plan.hosts)
         isLarge = plan.hosts >= Self.sharingHostsMin
         spread.isOn = plan.hosts <= Self.spreadHostsMax
@@ -170,6 +170,7 @@ public final class World {
         for host in honest where isEdge(host) { checkInclusions(of: host) }
         for host in isLarge ? Array(full.suffix(Self.auditsOfLarge)) : full {
             witness.checkRegistry(of: hosts[host].disk, at: now, host: host)
+            witness.checkAccounts(of: hosts[host].disk, at: now, host: host)
             // It executes with the same code that the nodes do.
             withEveryRule { witness.audit(hosts[host].disk, host: host, at: now, shared: sharedWork) }
         }
@@ -288,7 +289,7 @@ public final class World {
         case .begin(let fault): begin(fault)
         case .end(let fault): end(fault)
         case .lift: lift()
-        case .disturb(let end): disturb(index, until: end)
+        case .disturb(let fault): disturb(index, by: fault)
         case .spoof(let fault): spoof(fault)
         case .clients:
             submit()

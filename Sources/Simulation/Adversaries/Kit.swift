@@ -46,6 +46,8 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .lateLeader: LateLeader(chance: chance)
     case .unstakingCensor: UnstakingCensor()
     case .thirdBundle: ThirdBundle(chance: chance)
+    case .usurper: Usurper(chance: chance)
+    case .accountOpener: AccountOpener(chance: chance)
     }
 }
 
