@@ -38,10 +38,10 @@ extension Node {
             verdictsRoot: executed.verdictsRoot, stateRoot: executed.outcome.stateRoot,
             committee: chain.committee.digest, nextCommittee: chain.nextCommittee.digest,
             parameters: genesis.parameters.digest, wallTime: wallTime)
-        var candidate = Candidate(header: header, digest: header.digest)
+        let candidate = Candidate(header: header, digest: header.digest)
         let block = Block(header: header, body: body, evidence: evidence)
-        candidate.stage = .executed(block, executed)
         candidates[candidate.digest] = candidate
+        candidates.note(executed, of: block, candidate.digest)
         remember(block, candidate.digest, &actions)
         sharedWork?.store(executed, of: header, candidate.digest)
         run(simplex: .built(epoch: epoch, view: view, header), at: now, &actions)
@@ -117,6 +117,12 @@ extension Node {
                 run(
                     simplex: .judged(epoch: block.header.epoch, digest: digest, judgement), at: now, &actions)
             }
+        case .laidAside(let contents):
+            guard candidate.isAwaited || candidate.certificate != nil else { return }
+            candidate.stage = .needsBundles(contents)
+            candidate.retryAt = now
+            candidates[digest] = candidate
+            advance(digest, at: now, &actions)
         case .invalid(let fault):
             if candidate.certificate != nil {
                 diverged(from: candidate.header, fault, &actions)
@@ -188,17 +194,15 @@ extension Node {
     }
 
     func executeCandidate(_ digest: Digest, at now: Instant, _ actions: inout [NodeAction]) {
-        guard var candidate = candidates[digest], case .checking(let contents, let entries) = candidate.stage
-        else { return }
+        guard case .checking(let contents, let entries) = candidates[digest]?.stage else { return }
         do throws(BlockFault) {
             let executed = try chain.check(
                 contents.header, leaders: leaders, body: contents.body, evidence: entries)
-            candidate.stage = .executed(
-                Block(header: contents.header, body: contents.body, evidence: entries), executed)
+            let block = Block(header: contents.header, body: contents.body, evidence: entries)
+            candidates.note(executed, of: block, digest)
         } catch {
-            candidate.stage = .invalid(error)
+            candidates[digest]?.stage = .invalid(error)
         }
-        candidates[digest] = candidate
         advance(digest, at: now, &actions)
     }
 

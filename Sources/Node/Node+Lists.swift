@@ -223,7 +223,8 @@ extension Node {
     private func listed(_ header: Digest) -> Listed? {
         switch candidates[header]?.stage {
         case .executed(let block, _): return .block(block)
-        case .needsBundles(let contents), .checking(let contents, _): return .contents(contents)
+        case .needsBundles(let contents), .checking(let contents, _), .laidAside(let contents):
+            return .contents(contents)
         case .needsContents, .invalid, nil: break
         }
         return chain.recent.last(where: { $0.header.digest == header }).map { .block($0) }

@@ -23,7 +23,7 @@ extension Node {
         if let candidate = candidates[digest] {
             switch candidate.stage {
             case .executed(let block, _): return send(block, to: peer, at: now, &actions)
-            case .needsBundles(let contents), .checking(let contents, _):
+            case .needsBundles(let contents), .checking(let contents, _), .laidAside(let contents):
                 return answer(.contents(contents), to: peer, at: now, &actions)
             case .needsContents, .invalid: return
             }
