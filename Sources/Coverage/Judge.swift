@@ -60,12 +60,12 @@ public enum Judge {
     }
 }
 
-/// One beacon on its way to a verdict.
+/// One beacon on its way to a verdict. A block may name a million tags that nobody knows, so that the facts about the beaconer
+/// stay in the roster.
 struct Trial {
     var verdict: BeaconVerdict
     /// The beaconer; nil for a tag that nobody declared or revealed.
     let member: Int?
-    let party: Party?
     var seed: UInt64 = 0
     var payload: [UInt8] = []
     /// Beside the verdict's reports.
@@ -227,7 +227,7 @@ struct Round {
             let reason = roster.standing(member, party, at: epoch) ?? .notRevealed
             let verdict = BeaconVerdict(
                 epoch: epoch, tag: tag, beaconer: roster.ids[member], reason: reason, reports: [])
-            add(Trial(verdict: verdict, member: member, party: party), takesReports: true)
+            add(Trial(verdict: verdict, member: member), takesReports: true)
         }
     }
 
@@ -246,7 +246,7 @@ struct Round {
                 epoch: epoch, tag: declared ?? Tag(0), beaconer: roster.ids[member], reason: .valid,
                 reveal: .init(frequency: reveal.frequency, dataRate: reveal.dataRate, power: reveal.power),
                 reports: []),
-            member: member, party: party)
+            member: member)
         var output: VRFOutput?
         var derived: Transmission?
         let alpha = randomness.map {
@@ -340,7 +340,7 @@ struct Round {
         counts.append(0)
         let verdict = BeaconVerdict(
             epoch: epoch, tag: tag, beaconer: nil, reason: .unknownBeacon, reports: [])
-        opened.append(Trial(verdict: verdict, member: nil, party: nil))
+        opened.append(Trial(verdict: verdict, member: nil))
         return slot
     }
 
@@ -348,6 +348,8 @@ struct Round {
     private mutating func judge(_ heard: ArraySlice<Heard>, of slot: Int, _ roster: inout Roster) {
         guard !heard.isEmpty else { return }
         let trial = opened[slot]
+        var beaconer: Party?
+        if let member = trial.member { beaconer = roster.party(member, at: epoch) }
         var reports: [ReportVerdict] = []
         var reporters: [Trial.Reporter] = []
         reports.reserveCapacity(heard.count)
@@ -366,7 +368,7 @@ struct Round {
             } else {
                 verdict.reason =
                     roster.standing(member, party, at: epoch)
-                    ?? judge(&verdict, report.proof, party, trial)
+                    ?? judge(&verdict, report.proof, by: party, of: beaconer, trial)
             }
             previous = report.member
             reports.append(verdict)
@@ -377,9 +379,10 @@ struct Round {
     }
 
     private func judge(
-        _ verdict: inout ReportVerdict, _ proof: WitnessReport.Proof, _ party: Party?, _ trial: Trial
+        _ verdict: inout ReportVerdict, _ proof: WitnessReport.Proof, by party: Party?, of beaconer: Party?,
+        _ trial: Trial
     ) -> Reason {
-        guard let party, let beaconer = trial.party, let reveal = trial.verdict.reveal else {
+        guard let party, let beaconer, let reveal = trial.verdict.reveal else {
             return .unknownBeacon
         }
         if party.id == beaconer.id { return .selfWitness }

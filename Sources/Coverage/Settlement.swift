@@ -11,8 +11,8 @@ enum Settlement {
         var density: Density?
         for index in trials.indices {
             let epoch = trials[index].verdict.epoch
-            guard select(&trials[index], roster, input), let beaconer = trials[index].party,
-                let cell = beaconer.location?.cell
+            guard let member = trials[index].member, select(&trials[index], roster, input),
+                let beaconer = roster.party(member, at: epoch), let cell = beaconer.location?.cell
             else { continue }
             // Trials ascend by epoch: two densities at most, one at a time.
             let current = density?.epoch == epoch ? density! : Density(epoch, hotspots, input)
