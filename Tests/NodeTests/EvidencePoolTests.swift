@@ -224,4 +224,39 @@ import Wire
         #expect(node.candidates[header.digest] != nil && node.pool.contains(bundle.id))
         #expect(node.pool.count == 2)
     }
+
+    /// Others may ask for it, as this node says that it has what stands behind the header.
+    @Test(arguments: [true, false])
+    func `stays where a header stands on it that has all its bundles here`(stands: Bool) throws {
+        let world = try world()
+        #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 2 })
+        let node = world.nodes[0]!
+        func bundle(_ author: UInt64) -> Bundle {
+            Bundle(author: NodeID(testing: author), epoch: node.openEpoch, ownTag: nil, reports: [])
+        }
+        var actions: [NodeAction] = []
+        let first = try #require(
+            (0..<1_000).map { bundle($0) }.first { node.hold($0, at: world.now, &actions) })
+        if stands {
+            let item = EvidenceItem(author: first.author, item: first.id)
+            let chain = node.chain
+            let header = Header(
+                network: node.network, epoch: chain.openEpoch, parent: chain.parent,
+                builder: node.firstLeader,
+                buildView: 1, randomnessProof: chain.last!.header.randomnessProof,
+                randomness: chain.randomness,
+                evidence: EvidenceSummary(items: [first.id]), transactionsRoot: .zero, verdictsRoot: .zero,
+                stateRoot: .zero, committee: chain.committee.digest,
+                nextCommittee: chain.nextCommittee.digest,
+                parameters: node.genesis.parameters.digest, wallTime: 0)
+            var candidate = Candidate(header: header, digest: header.digest)
+            let contents = Contents(
+                header: header, body: Body(transactions: [], parentCertificate: nil), items: [item])
+            candidate.stage = .checking(contents, [.bundle(first)])
+            node.candidates[header.digest] = candidate
+        }
+        for author in UInt64(1_000)..<2_000 { _ = node.hold(bundle(author), at: world.now, &actions) }
+        #expect(!node.pool.bundles.contains { $0.id == first.id }, "others rank before it")
+        #expect(node.pool.bundles(for: first.id) == (stands ? [first] : []))
+    }
 }
