@@ -86,6 +86,8 @@ extension StoreError: CustomStringConvertible {
                 + "start that process again, which makes the file anew"
         case .mustReopen:
             "the store stopped after a failed write; close it, check the disk and open it again"
+        case .other(let code) where code > 0:
+            unsafe "the system refused what the store needs: \(String(cString: strerror(code))); see to that, then start again"
         case .other(let code):
             unsafe "the store failed with code \(code), \(String(cString: mdb_strerror(code))); report this"
         }
@@ -111,7 +113,7 @@ extension StoreError {
     init(code: CInt, opening path: String) {
         switch code {
         case ENOENT: self = .notFound(path)
-        case EACCES, EPERM, EROFS: self = .permission(path)
+        case EACCES, EPERM: self = .permission(path)
         case MDB_INVALID, ENOTDIR, EISDIR: self = .notAStore(path)
         case MDB_VERSION_MISMATCH, MDB_INCOMPATIBLE: self = .wrongFormat
         default: self.init(code: code)

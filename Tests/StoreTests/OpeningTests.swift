@@ -254,6 +254,12 @@ import Testing
             .lockFileGone("/a"), .mustReopen, .other(-30798),
         ]
         for error in errors { #expect(error.description.contains(";")) }
+        // What the system says is no fault of the program's.
+        for code in [EMFILE, ENOMEM, ENAMETOOLONG, EROFS] {
+            let text = StoreError.other(code).description
+            let words = unsafe String(cString: strerror(code))
+            #expect(text.contains(words) && text.contains(";") && !text.contains("report"), "\(text)")
+        }
         #expect(Set(errors.map(\.description)).count == errors.count)
     }
 }
