@@ -26,8 +26,10 @@ import Runtime
     static func main() async {
         StandardStreams.occupy()
         DamageSignal.listen()
+        var asked: any ParsableCommand.Type = Self.self
         do {
             var command = try parseAsRoot()
+            asked = type(of: command)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -39,9 +41,20 @@ import Runtime
             }
         } catch let error as CocoaError {
             exit(withError: RuntimeError(error.sentence))
+        } catch let error as ValidationError {
+            // Found once files were read: the parser, which would say how the command is used, is done by then.
+            complain("Error: \(error.message)\n" + usage(of: asked))
+            exit(withError: ExitCode.validationFailure)
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// What the parser itself says below a slip.
+    private static func usage(of command: any ParsableCommand.Type) -> String {
+        let usage = usageString(for: command).replacing(#/^USAGE: /#, with: "")
+        let name = usage.prefix { !"<[-(".contains($0) }.split(separator: " ").joined(separator: " ")
+        return "Usage: \(usage)\n  See '\(name) --help' for more information."
     }
 }
 

@@ -51,6 +51,14 @@ extension TestnetTests {
             }
         }
 
+        @Test func `a slip that is found late tells how its own command is used`() async throws {
+            let scratch = try Scratch()
+            let home = scratch.path + "/none"
+            let ran = try await run(["testnet", "--dir", home, "--without", "node99"], in: scratch)
+            #expect(ran.status == 64 && ran.said.contains("Usage: earshot testnet <options>"), "\(ran.said)")
+            #expect(ran.said.contains("See 'earshot testnet --help'"), "\(ran.said)")
+        }
+
         @Test func `a slip in a transaction ends with 64`() async throws {
             let scratch = try Scratch()
             let (genesis, key, id, _) = try network(in: scratch)
