@@ -34,6 +34,9 @@ extension PeersCommand {
         func validate() throws {
             guard (1...10_000).contains(count) else { throw ValidationError("--count must be 1 to 10000") }
             try checkNode(target)
+            if all, PeersCommand.Find.isLine(target) {
+                throw ValidationError("--all goes with a bootstrap list: one node is greeted without it")
+            }
         }
 
         func run() async throws {

@@ -27,12 +27,12 @@ enum Crypto: String, ExpressibleByArgument, CaseIterable {
 struct SimulateRun: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "run", abstract: "One run (the default).")
 
-    @Option(help: "Hotspots, of which the first are validators.") var nodes = 8
+    @Option(help: "Hotspots, of which the first are validators; 8 if not said.") var nodes: Int?
     @Option(help: "Validators; half of the nodes and at least four if not said.") var validators: Int?
     @Option(help: "Edge nodes besides: hotspots that follow validators and carry nobody else's bundles.")
-    var edges = 0
-    @Option(help: "Run until every node has so many final epochs.") var epochs = 6
-    @Option(help: "Length of an epoch in milliseconds.") var epochMilliseconds = 2_000
+    var edges: Int?
+    @Option(help: "Run until every node has so many final epochs; 6 if not said.") var epochs: Int?
+    @Option(help: "Length of an epoch in milliseconds; 2000 if not said.") var epochMilliseconds: Int?
     @Option(
         help: """
             Of a thousand hotspots, how many beacon in an epoch; if not said 400, in large networks fewer: about twenty \
@@ -80,6 +80,7 @@ struct SimulateRun: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        let (nodes, edges, epochs, epochMilliseconds) = size
         guard (1...20_000).contains(nodes) else { throw ValidationError("--nodes takes 1 to 20000") }
         guard (0...20_000 - nodes).contains(edges) else {
             throw ValidationError("--nodes and --edges are 20000 at most")
@@ -95,9 +96,32 @@ struct SimulateRun: ParsableCommand {
             throw ValidationError("of \(nodes) nodes, 1 to \(nodes) may be validators")
         }
         if scenario != nil, plan != nil { throw ValidationError("--scenario and --plan exclude each other") }
+        if let source, let option = ownOptions.first(where: \.isGiven)?.name {
+            throw ValidationError("\(option) does not go with \(source), which has its own")
+        }
         // What a file says is no matter of usage.
         guard plan == nil else { return }
         do { _ = try chosen() } catch { throw ValidationError("\(error)") }
+    }
+
+    private var size: (nodes: Int, edges: Int, epochs: Int, epochMilliseconds: Int) {
+        (nodes ?? 8, edges ?? 0, epochs ?? 6, epochMilliseconds ?? 2_000)
+    }
+
+    /// What settles the hosts and their epochs; nil where options do.
+    private var source: String? {
+        if scenario != nil { return "--scenario" }
+        if plan != nil { return "--plan" }
+        return faults.hasSuffix("swarm") ? "--faults \(faults)" : nil
+    }
+
+    private var ownOptions: [(name: String, isGiven: Bool)] {
+        [
+            ("--nodes", nodes != nil), ("--validators", validators != nil), ("--edges", edges != nil),
+            ("--epochs", epochs != nil), ("--epoch-milliseconds", epochMilliseconds != nil),
+            ("--beacon-permille", beaconPermille != nil),
+            ("--faults", faults != "none" && (scenario ?? plan) != nil),
+        ]
     }
 
     private func chosen() throws -> Plan {
@@ -119,6 +143,7 @@ struct SimulateRun: ParsableCommand {
         if faults == "swarm" { return Plan.swarm(seed: seed) }
         if faults == "edge-swarm" { return Plan.edgeSwarm(seed: seed) }
         if faults == "translator-swarm" { return Plan.translatorSwarm(seed: seed) }
+        let (nodes, edges, epochs, epochMilliseconds) = size
         var plan = Plan()
         plan.seed = seed
         plan.validators = validators ?? min(nodes, max(4, nodes / 2))
@@ -153,10 +178,11 @@ struct SimulateRun: ParsableCommand {
         if let plan { return "earshot simulate --plan \(plan)" + own }
         let seed = seed ?? 1
         if faults.hasSuffix("swarm") { return "earshot simulate --faults \(faults) --seed \(seed)" }
+        let (nodes, edgeCount, epochs, epochMilliseconds) = size
         let validators = validators.map { " --validators \($0)" } ?? ""
         let beacons = beaconPermille.map { " --beacon-permille \($0)" } ?? ""
         let length = " --epoch-milliseconds \(epochMilliseconds)"
-        let edges = edges > 0 ? " --edges \(edges)" : ""
+        let edges = edgeCount > 0 ? " --edges \(edgeCount)" : ""
         return "earshot simulate --nodes \(nodes)\(validators)\(edges) --epochs \(epochs)\(length)\(beacons)"
             + " --seed \(seed)" + (sealed ? " --sealed" : "")
             + (faults == "none" ? "" : " --faults \(faults)")

@@ -59,6 +59,24 @@ extension TestnetTests {
             #expect(ran.said.contains("See 'earshot testnet --help'"), "\(ran.said)")
         }
 
+        @Test func `an option that would have no effect is refused by its name`() async throws {
+            let scratch = try Scratch()
+            let line = "earshot://\(try network(in: scratch).id)@127.0.0.1:1"
+            let ping = ["peers", "ping", line, "--all", "--genesis", "none"]
+            let swarm = ["simulate", "--faults", "swarm"]
+            let plan = ["simulate", "--plan", "none"]
+            for (command, option) in [
+                (ping, "--all"), (swarm + ["--nodes", "5"], "--nodes"),
+                (plan + ["--epochs", "3"], "--epochs"),
+                (plan + ["--edges", "3"], "--edges"), (plan + ["--faults", "loss=2"], "--faults"),
+                (["simulate", "--scenario", "sunshine", "--validators", "3"], "--validators"),
+            ] {
+                let ran = try await run(command, in: scratch)
+                #expect(ran.status == 64 && ran.said.contains("\(option) "), "\(command): \(ran.said)")
+                #expect(ran.said.contains("go"), "\(command): \(ran.said)")
+            }
+        }
+
         @Test func `a slip in a transaction ends with 64`() async throws {
             let scratch = try Scratch()
             let (genesis, key, id, _) = try network(in: scratch)
