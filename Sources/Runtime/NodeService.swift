@@ -42,6 +42,7 @@ public final class NodeService: Service {
     public func run() async throws {
         // First of all: to whoever does not listen to it, it is the end.
         let hangups = await UnixSignalsSequence(trapping: .sighup)
+        try OpenFiles.check()
         let genesis = try GenesisFile.read(config.genesisFile)
         let keys = try NodeKeys.load(config.keyFile, for: genesis)
         let store = try openStore(for: genesis)

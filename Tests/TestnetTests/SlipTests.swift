@@ -94,6 +94,36 @@ extension TestnetTests {
             }
         }
 
+        @Test func `a key of very many parts is refused, before the parser is out of its stack`() async throws
+        {
+            let scratch = try Scratch()
+            let config = scratch.path + "/node.toml"
+            let many = [String](repeating: "a", count: 200_000).joined(separator: ".")
+            for line in ["\(many) = 1", "[\(many)]", "[[ \(many) ]]"] {
+                try "key = \"k\"\n\(line)\n".write(toFile: config, atomically: true, encoding: .utf8)
+                let ran = try await run("node", "--config", config, in: scratch)
+                #expect(
+                    ran.status == 1 && ran.said.contains("\(config), line 2: a key"),
+                    "\(ran.said.prefix(500))")
+            }
+        }
+
+        @Test func `a node that may have few files open says so, and what to do`() async throws {
+            let scratch = try Scratch()
+            let config = scratch.path + "/node.toml"
+            try "key = \"k\"\ndata = \"d\"\ngenesis = \"g\"\nlisten = \"127.0.0.1:4100\"\n"
+                .write(toFile: config, atomically: true, encoding: .utf8)
+            let log = scratch.path + "/log"
+            let child = try ChildProcess(
+                name: "earshot", executable: "/bin/bash",
+                arguments: ["-c", "ulimit -n 16; exec \"$0\" \"$@\"", earshot, "node", "--config", config],
+                logFile: log)
+            try await until("its end") { !child.isRunning }
+            let said = try String(contentsOfFile: log, encoding: .utf8)
+            #expect(
+                child.exitStatus == 1 && said.contains("16 files open") && said.contains("ulimit"), "\(said)")
+        }
+
         @Test func `a testnet is not gone on with by other options than it was made with`() async throws {
             let scratch = try Scratch()
             var options = TestnetPlan.Options()
