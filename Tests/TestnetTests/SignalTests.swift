@@ -70,6 +70,24 @@ extension TestnetTests {
             try await liveAndEnd(try node(log: pipe.fileHandleForWriting))
         }
 
+        @Test func `a fault in memory is told in words`() async throws {
+            let log = scratch.path + "/log"
+            #expect(FileManager.default.createFile(atPath: log, contents: nil))
+            let process = try node(log: try #require(FileHandle(forWritingAtPath: log)))
+            defer { kill(process.processIdentifier, SIGKILL) }
+            try await until("its first epoch") {
+                let store = try? NodeStore(at: directory.data("node1"), readOnly: true)
+                return try !process.isRunning || store?.lastEpoch() ?? 0 >= 1
+            }
+            // Of another process: there is no fault that comes again.
+            kill(process.processIdentifier, SIGSEGV)
+            try await until("what it says") {
+                try !process.isRunning
+                    || String(contentsOfFile: log, encoding: .utf8).contains("Either a store is damaged")
+            }
+            #expect(process.isRunning)
+        }
+
         @Test func `a node that was started without standard streams puts nothing else in their places`()
             async throws
         {
