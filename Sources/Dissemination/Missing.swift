@@ -23,8 +23,8 @@ struct MissingMessages: Sendable {
 
     struct Missing: Sendable {
         fileprivate(set) var advertisers: [NodeID]
-        /// Questions to each of them.
-        fileprivate var asks: [UInt8] = [0]
+        /// Questions to each of them; nil for who has announced nothing, and so has no word to break: some of its chunks came.
+        fileprivate var asks: [UInt8?]
         fileprivate var firstAsk: Instant?
         fileprivate var tries = 0
         /// Tries, and turns of those who were sending.
@@ -53,13 +53,15 @@ struct MissingMessages: Sendable {
     var deadline: Instant { timers.first?.due ?? .never }
 
     /// Returns whether the advertisement is remembered.
-    mutating func add(_ id: ShortID, from peer: NodeID, at now: Instant) -> Bool {
+    /// - Parameter isAnnounced: The peer says that it has all of it; else it has sent a part.
+    mutating func add(_ id: ShortID, from peer: NodeID, isAnnounced: Bool, at now: Instant) -> Bool {
+        let asks: UInt8? = isAnnounced ? 0 : nil
         if let missing = messages[id] {
-            let isKnown =
-                missing.advertisers.contains(peer) || missing.advertisers.count == Self.advertisersMax
-            if !isKnown {
+            if let place = missing.advertisers.firstIndex(of: peer) {
+                messages[id]!.asks[place] = missing.asks[place] ?? asks
+            } else if missing.advertisers.count < Self.advertisersMax {
                 messages[id]!.advertisers.append(peer)
-                messages[id]!.asks.append(0)
+                messages[id]!.asks.append(asks)
             }
             return true
         }
@@ -67,7 +69,8 @@ struct MissingMessages: Sendable {
             timers.count < 2 * Self.countMax
         else { return false }
         shares[peer, default: 0] += 1
-        messages[id] = Missing(advertisers: [peer], due: now + Self.patience, first: peer)
+        messages[id] = Missing(
+            advertisers: [peer], asks: [asks], due: now + Self.patience, first: peer)
         push(Timer(due: now + Self.patience, id: id))
         return true
     }
@@ -107,7 +110,7 @@ struct MissingMessages: Sendable {
     /// The question that was due is put; whose chunks are coming is asked nothing.
     mutating func noteAsked(_ id: ShortID, of peer: NodeID, at now: Instant) {
         guard let place = messages[id]?.advertisers.firstIndex(of: peer) else { return }
-        messages[id]!.asks[place] += 1
+        messages[id]!.asks[place]? += 1
         if messages[id]!.firstAsk == nil { messages[id]!.firstAsk = now }
     }
 
@@ -116,12 +119,12 @@ struct MissingMessages: Sendable {
         isFulfilled: Bool, breakers: [NodeID], since: Instant
     )? {
         guard let missing = messages[id], let since = missing.firstAsk else { return nil }
-        let isFulfilled = zip(missing.advertisers, missing.asks).contains { $0 == peer && $1 > 0 }
+        let isFulfilled = zip(missing.advertisers, missing.asks).contains { $0 == peer && $1 ?? 0 > 0 }
         return (isFulfilled, Self.breakers(of: missing).filter { $0 != peer }, since)
     }
 
     private static func breakers(of missing: Missing) -> [NodeID] {
-        zip(missing.advertisers, missing.asks).filter { $1 >= asksOfPromise }.map(\.0)
+        zip(missing.advertisers, missing.asks).filter { $1 ?? 0 >= asksOfPromise }.map(\.0)
     }
 
     mutating func takeBroken() -> [(peer: NodeID, since: Instant)] {

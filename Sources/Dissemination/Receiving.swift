@@ -18,7 +18,7 @@ extension Dissemination {
             for id in ids {
                 noteShown(id, by: peer)
                 guard isWorthAsking(for: id, from: peer, at: now) else { continue }
-                if !missing.add(id, from: peer, at: now) { count(.droppedHaveFull) }
+                if !missing.add(id, from: peer, isAnnounced: true, at: now) { count(.droppedHaveFull) }
             }
         case .want(let ids):
             // Who is announced nothing any more may still ask for what it was announced: else it would call that broken.
@@ -66,7 +66,9 @@ extension Dissemination {
         switch reassembly.take(chunk, from: peer, at: now) {
         case .stored:
             // Should the rest not come, whoever sent this much is asked for it.
-            if isWorthAsking(for: id, from: peer, at: now), !missing.add(id, from: peer, at: now) {
+            if isWorthAsking(for: id, from: peer, at: now),
+                !missing.add(id, from: peer, isAnnounced: false, at: now)
+            {
                 count(.droppedHaveFull)
             }
         // Whether it is taken decides itself there: until then, others' pieces and announcements stand.

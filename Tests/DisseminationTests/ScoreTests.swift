@@ -178,6 +178,22 @@ import Wire
         #expect(web.machines.allSatisfy { $0[.faultsBrokenPromise] == 0 })
     }
 
+    /// What goes to one peer is announced to nobody: of an answer whose first piece is lost nobody sees that it is one.
+    @Test(arguments: [false, true])
+    func `whoever sends a part has promised nothing, unless it announces the whole`(announces: Bool) {
+        let web = Web(3, chance: Chance(seed: 1))
+        for second in 0..<20 {
+            let octets = Web.message(0, second, byteCount: 2_000)
+            let last = Chunk(
+                message: Digest(of: octets), index: 1, count: 2, octets: Array(octets[1_024...]))
+            web.handle(.frame(.chunk(last), from: Web.id(1)), at: 0)
+            if announces { web.handle(.frame(.have([Web.short(octets)]), from: Web.id(1)), at: 0) }
+            web.run(for: .seconds(1))
+        }
+        #expect(web.machines[0][.wanted] > 20, "it is asked all the same")
+        #expect((web.machines[0][.faultsBrokenPromise] > 0) == announces)
+    }
+
     @Test func `nobody is blamed who was silent ever since`() {
         let web = Web(2, chance: Chance(seed: 1))
         let ids = (0..<60).map { Web.short(Web.message(0, $0)) }
