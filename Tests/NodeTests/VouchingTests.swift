@@ -151,9 +151,18 @@ import Wire
 
     /// Whoever has the lowest key, and so is the first to be asked, answers with a forged chain.
     /// - Parameter cutOff: The others answer nothing but what edge nodes may ask.
-    private func forge(in world: World, cutOff: Bool = false) -> Int {
+    /// - Parameter votesHold: Else they are not of who they are said to be.
+    private func forge(in world: World, cutOff: Bool = false, votesHold: Bool = true) -> Int {
         let liar = (0..<3).min { world.key($0).nodeID < world.key($1).nodeID }!
-        let chain = forged(world, epochs: 60)
+        let chain = forged(world, epochs: 60).map { final in
+            guard !votesHold else { return final }
+            let certificate = final.certificate
+            return FinalHeader(
+                header: final.header,
+                certificate: Certificate(
+                    ballot: certificate.ballot, voters: certificate.voters,
+                    signatures: certificate.signatures.reversed()))
+        }
         world.drops = { [unowned world] payload, sender, receiver in
             guard sender == 3 || receiver == 3 else { return false }
             guard sender == liar || receiver == liar else { return cutOff && !self.isAsking(payload) }
@@ -176,9 +185,12 @@ import Wire
         return liar
     }
 
-    @Test func `leaves whoever has another header than its operator's checkpoint, and asks others`() throws {
+    @Test(arguments: [true, false])
+    func `leaves whoever has another header than its operator's checkpoint, and asks others`(votesHold: Bool)
+        throws
+    {
         let world = try world(seed)
-        let liar = forge(in: world)
+        let liar = forge(in: world, votesHold: votesHold)
         world.lists[3] = [liar]
         world.checkpoints[3] = Checkpoint(epoch: 15, header: world.disks[0].blocks[15]!.block.header.digest)
         try world.start(3)

@@ -187,6 +187,10 @@ extension Node {
             snapshots.sync!.nextRange = min(sync.nextRange, from)
             return goOnFollowing(at: now, &actions)
         }
+        // Nobody else is asked while it leads.
+        if case .committee = item, case .following = sync.stage, sync.guide != nil {
+            return followNextGuide(at: now, &actions)
+        }
         step(.want([item]), at: now, &actions)
     }
 

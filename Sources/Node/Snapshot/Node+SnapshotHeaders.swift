@@ -33,7 +33,7 @@ extension Node {
             return false
         }
         guard headers.indices.allSatisfy({ headers[$0].header.epoch == first + Epoch($0) }) else {
-            lied(peer, "headers out of order", at: now, &actions)
+            refute(peer, "headers out of order", at: now, &actions)
             return true
         }
         for final in headers where final.header.epoch >= sync.light.openEpoch {
@@ -87,6 +87,8 @@ extension Node {
     /// Headers of a liar: none of them is kept, and what they stood for is asked of others.
     func refute(_ peer: NodeID, _ what: String, at now: Instant, _ actions: inout [NodeAction]) {
         guard let sync = snapshots.sync else { return }
+        // Nobody else is asked while it leads.
+        if sync.guide == peer { return followAnew(without: peer, what, at: now, &actions) }
         lied(peer, what, at: now, &actions)
         var ranges: [Item] = []
         var end: Epoch = 0
