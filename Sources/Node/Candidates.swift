@@ -37,6 +37,8 @@ struct Candidate {
     var list: ListGuess?
     /// Who answered the last question: asked first, once.
     var answerer: NodeID?
+    /// Who was asked anything: what others say of its list is not listened to.
+    var asked: Set<NodeID> = []
     /// What stands behind it is on the disk, or on its way there.
     var isStored = false
 

@@ -71,6 +71,7 @@ extension Node {
             if candidate.list == nil { candidate.list = expectedList(of: candidate) }
             if candidate.retryAt <= now {
                 if candidate.attempt > 0, candidate.answerer == nil { noteVain(&candidate) }
+                noteQuestion(&candidate)
                 let isAskedAgain = candidate.attempt > 0 && candidate.list?.isShort ?? false
                 ask(candidate.question, of: isAskedAgain ? 2 : 1, for: &candidate, at: now, &actions)
             }
@@ -224,11 +225,13 @@ extension Node {
         if let answerer = candidate.answerer, endpoints[answerer] != nil {
             // Whoever answered the last question has all of it. Asked once; then it is the others' turn.
             candidate.answerer = nil
+            candidate.asked.insert(answerer)
             return sendDirect(message, to: answerer, at: now, &actions)
         }
         for _ in 0..<min(count, peers.count) {
             guard let peer = candidate.source(among: peers, committee: chain.committee) else { return }
             candidate.attempt += 1
+            candidate.asked.insert(peer)
             sendDirect(message, to: peer, at: now, &actions)
         }
     }

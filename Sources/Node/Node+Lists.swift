@@ -10,6 +10,8 @@ import Wire
 struct ListGuess {
     /// Vain questions, after which the whole list is asked for.
     static let vainMax = 3
+    /// Questions in all, after which it is too: else somebody could name, one after the other, what nobody has.
+    static let questionsMax = 16
 
     enum Stage {
         /// The own list is the header's: only the body is missing.
@@ -27,6 +29,7 @@ struct ListGuess {
     /// Of the items that were missing.
     var found: [EvidenceItem] = []
     var vain = 0
+    var questions = 0
 
     /// Answers to its questions are, as they are about differences.
     var isShort: Bool { if case .whole = stage { false } else { true } }
@@ -79,6 +82,8 @@ extension Candidate {
             return .listRequest(
                 ListRequest(
                     header: digest, wantsBody: list.body == nil, first: cells.lowerBound, count: cells.count))
+        case .naming(_, missing: []):
+            return .listRequest(ListRequest(header: digest, wantsBody: true, first: 0, count: 0))
         case .naming(_, let missing):
             return .itemsRequest(digest, Array(missing.prefix(Message.itemsMax)))
         }
@@ -110,13 +115,19 @@ extension Node {
         if candidate.list!.vain > ListGuess.vainMax { candidate.list!.stage = .whole }
     }
 
+    func noteQuestion(_ candidate: inout Candidate) {
+        guard candidate.list != nil else { return }
+        candidate.list!.questions += 1
+        if candidate.list!.questions > ListGuess.questionsMax { candidate.list!.stage = .whole }
+    }
+
     // MARK: Answers
 
     func receive(
         _ answer: ListCells, from peer: NodeID, at now: Instant, _ actions: inout [NodeAction]
     ) {
         guard var candidate = candidates[answer.header], case .needsContents = candidate.stage,
-            var list = candidate.list
+            candidate.asked.contains(peer), var list = candidate.list
         else { return count(.unasked) }
         if let body = answer.body, list.body == nil {
             guard body.root == candidate.header.transactionsRoot else { return count(.inconsistentContents) }
@@ -153,7 +164,8 @@ extension Node {
         _ actions: inout [NodeAction]
     ) {
         guard var candidate = candidates[header], case .needsContents = candidate.stage,
-            var list = candidate.list, case .naming(let difference, var missing) = list.stage
+            candidate.asked.contains(peer), var list = candidate.list,
+            case .naming(let difference, var missing) = list.stage, !missing.isEmpty
         else { return count(.unasked) }
         let before = missing.count
         for item in items {
@@ -161,8 +173,8 @@ extension Node {
             missing.remove(at: place)
             list.found.append(item)
         }
-        guard missing.count < before else { return count(.unasked) }
-        list.stage = .naming(difference, missing: missing)
+        // Whoever has the list has them all. If there are none of that name, somebody made them up.
+        list.stage = missing.count < before ? .naming(difference, missing: missing) : .whole
         proceed(&candidate, list, from: peer, at: now)
         advance(header, at: now, &actions)
     }

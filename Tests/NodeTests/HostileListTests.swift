@@ -328,6 +328,133 @@ import Wire
         #expect(Set(turns[1] + turns[2]) == Set((1...3).map { world.key($0).nodeID }))
     }
 
+    /// What the own list has, and so many items that nobody has: such cells anybody can make.
+    private func madeUp(_ count: Int, beside own: [EvidenceItem]) -> [EvidenceItem] {
+        own
+            + (0..<count).map {
+                EvidenceItem(author: NodeID(testing: UInt64($0)), item: Digest(of: [UInt8($0), 7]))
+            }
+    }
+
+    /// A header with one item more than the node's own list, about which it asks; and whom it has asked.
+    private func asking(_ world: World) throws -> (
+        header: Header, body: Body, own: [EvidenceItem], asked: NodeID
+    ) {
+        let node = world.nodes[0]!
+        let own = node.pool.entries(
+            randomness: node.chain.randomness, parameters: node.genesis.parameters
+        ).map { EvidenceItem(author: $0.author, item: $0.item) }
+        let body = Body(transactions: [], parentCertificate: node.chain.last!.certificate)
+        let header = header(node, own.map(\.item) + [Digest(of: [9])], body)
+        node.candidates[header.digest] = Candidate(header: header, digest: header.digest)
+        var actions: [NodeAction] = []
+        node.advance(header.digest, at: world.now, &actions)
+        let asked = try #require(node.candidates[header.digest]?.asked)
+        #expect(asked.count == 1)
+        return (header, body, own, asked.first!)
+    }
+
+    private func say(
+        _ list: [EvidenceItem], of header: Header, _ body: Body, from peer: NodeID, to node: Node,
+        at now: Instant
+    ) {
+        var sketch = ListSketch(list.map(\.item), keys: SketchKeys(header: header.digest))
+        while case .differing(let difference) = node.candidates[header.digest]?.list?.stage,
+            let next = difference.next
+        {
+            let before = difference.frontier
+            var actions: [NodeAction] = []
+            node.receive(
+                ListCells(
+                    header: header.digest, body: body, first: next.lowerBound, cells: sketch.cells(next)),
+                from: peer, at: now, &actions)
+            guard case .differing(let after) = node.candidates[header.digest]?.list?.stage,
+                after.frontier > before
+            else { return }
+        }
+    }
+
+    private func missing(_ header: Header, at node: Node) -> Int? {
+        guard case .naming(_, let missing) = node.candidates[header.digest]?.list?.stage else { return nil }
+        return missing.count
+    }
+
+    private func asksForAll(_ header: Header, at node: Node) -> Bool {
+        if case .whole = node.candidates[header.digest]?.list?.stage { true } else { false }
+    }
+
+    @Test func `nobody was asked about is not told of by others`() throws {
+        let world = try world()
+        let node = world.nodes[0]!
+        let (header, body, own, asked) = try asking(world)
+        let others = (1...3).map { world.key($0).nodeID }.filter { $0 != asked }
+        for other in others {
+            say(madeUp(20, beside: own), of: header, body, from: other, to: node, at: world.now)
+        }
+        #expect(missing(header, at: node) == nil && !asksForAll(header, at: node))
+        say(madeUp(20, beside: own), of: header, body, from: asked, to: node, at: world.now)
+        #expect(missing(header, at: node) == 20)
+        var actions: [NodeAction] = []
+        for other in others {
+            node.receive(
+                [madeUp(20, beside: own).last!], of: header.digest, from: other, at: world.now, &actions)
+        }
+        #expect(missing(header, at: node) == 20)
+    }
+
+    /// One peer could keep a header from being looked at for as long as it liked, a final one too: it named items that nobody has, and then
+    /// told of them one at a time.
+    @Test func `is told of bit by bit is soon asked for whole`() throws {
+        let world = try world()
+        let node = world.nodes[0]!
+        let (header, body, own, asked) = try asking(world)
+        let list = madeUp(40, beside: own)
+        say(list, of: header, body, from: asked, to: node, at: world.now)
+        #expect(missing(header, at: node) == 40)
+        var now = world.now
+        var told = 0
+        while !asksForAll(header, at: node), told < 40 {
+            var actions: [NodeAction] = []
+            node.receive([list[own.count + told]], of: header.digest, from: asked, at: now, &actions)
+            told += 1
+            now = now + Candidates.patience
+        }
+        #expect(asksForAll(header, at: node) && told < 20, "\(told)")
+    }
+
+    @Test func `has nothing of what was named is asked for whole at once`() throws {
+        let world = try world()
+        let node = world.nodes[0]!
+        let (header, body, own, asked) = try asking(world)
+        say(madeUp(20, beside: own), of: header, body, from: asked, to: node, at: world.now)
+        #expect(missing(header, at: node) == 20)
+        var actions: [NodeAction] = []
+        node.advance(header.digest, at: world.now + Candidates.patience, &actions)
+        node.receive([], of: header.digest, from: asked, at: world.now, &actions)
+        #expect(asksForAll(header, at: node))
+    }
+
+    @Test func `is all here but for the body is asked about the body`() throws {
+        let world = try world()
+        let node = world.nodes[0]!
+        let (header, _, own, asked) = try asking(world)
+        // As if it were the own one without its last.
+        let list = Array(own.dropLast())
+        var sketch = ListSketch(list.map(\.item), keys: SketchKeys(header: header.digest))
+        guard case .differing(let difference) = node.candidates[header.digest]?.list?.stage,
+            let next = difference.next
+        else { return #expect(Bool(false), "nothing differs") }
+        var actions: [NodeAction] = []
+        node.receive(
+            ListCells(header: header.digest, body: nil, first: next.lowerBound, cells: sketch.cells(next)),
+            from: asked, at: world.now, &actions)
+        #expect(missing(header, at: node) == 0)
+        guard case .listRequest(let request) = node.candidates[header.digest]?.question else {
+            return #expect(Bool(false), "it asks for something else")
+        }
+        #expect(request.wantsBody && request.count == 0)
+    }
+
     @Test func `is absent is asked for in its order, until it is all here`() {
         var chance = Chance(seed: 5)
         let author = SigningKey(seed: Digest(of: [1]).octets.octetBytes, isGuarded: false).nodeID
