@@ -10,7 +10,7 @@ import Runtime
 import ServiceLifecycle
 import UnixSignals
 
-/// Runs until SIGINT, SIGTERM or, if asked, the end of standard input.
+/// Runs until SIGINT, SIGTERM, SIGQUIT or, if asked, the end of standard input.
 func runUntilStopped(
     _ service: any Service, stopOnEOF: Bool, logger: Logger, log: LogWriter
 ) async throws {
@@ -25,7 +25,7 @@ func runUntilStopped(
                     service: $0, successTerminationBehavior: .gracefullyShutdownGroup,
                     failureTerminationBehavior: .gracefullyShutdownGroup)
             },
-            gracefulShutdownSignals: [.sigint, .sigterm], logger: logger))
+            gracefulShutdownSignals: [.sigint, .sigterm, .sigquit], logger: logger))
     do {
         try await group.run()
     } catch {

@@ -31,7 +31,8 @@ extension TestnetTests {
             // What these tests ignore the node would ignore too.
             process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
             process.arguments = [
-                "--default-signal=PIPE", earshot, "node", "--config", directory.configFile("node1"),
+                "--default-signal=PIPE", "--unset=SWIFT_BACKTRACE", earshot, "node", "--config",
+                directory.configFile("node1"),
             ]
             process.standardError = log
             process.standardOutput = FileHandle.nullDevice
@@ -70,7 +71,29 @@ extension TestnetTests {
             try await liveAndEnd(try node(log: pipe.fileHandleForWriting))
         }
 
-        @Test func `a fault in memory is told in words`() async throws {
+        @Test(arguments: [
+            (SIGSEGV, "Either a store is damaged"), (SIGILL, "a fault of its own"),
+            (SIGTRAP, "a fault of its own"),
+            (SIGABRT, "listening"),
+        ])
+        func `a fault ends the node at once, in words and without a trace of the stack`(
+            number: Int32, words: String
+        ) async throws {
+            let (said, process) = try await said(upon: number)
+            #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == number)
+            #expect(said.contains(words) && !said.contains("acktrace took"), "\(said)")
+        }
+
+        @Test func `a node that is told to quit stops cleanly`() async throws {
+            let (said, process) = try await said(upon: SIGQUIT)
+            #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+            #expect(said.hasSuffix("stopped\n"), "\(said)")
+            let store = try NodeStore(at: directory.data("node1"), readOnly: true)
+            #expect(try #require(try store.status()).hasStopped)
+        }
+
+        /// What the node says until its end, which this signal is.
+        private func said(upon number: Int32) async throws -> (String, Process) {
             let log = scratch.path + "/log"
             #expect(FileManager.default.createFile(atPath: log, contents: nil))
             let process = try node(log: try #require(FileHandle(forWritingAtPath: log)))
@@ -79,13 +102,10 @@ extension TestnetTests {
                 let store = try? NodeStore(at: directory.data("node1"), readOnly: true)
                 return try !process.isRunning || store?.lastEpoch() ?? 0 >= 1
             }
-            // Of another process: there is no fault that comes again.
-            kill(process.processIdentifier, SIGSEGV)
-            try await until("what it says") {
-                try !process.isRunning
-                    || String(contentsOfFile: log, encoding: .utf8).contains("Either a store is damaged")
-            }
-            #expect(process.isRunning)
+            // Of another process: there is no fault that comes again, and yet it is the end.
+            kill(process.processIdentifier, number)
+            try await until("its end") { !process.isRunning }
+            return (try String(contentsOfFile: log, encoding: .utf8), process)
         }
 
         @Test func `a node that was started without standard streams puts nothing else in their places`()
