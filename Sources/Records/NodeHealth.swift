@@ -6,6 +6,7 @@ public struct NodeHealth: Sendable {
         case stalled(millisecondsSinceFinal: UInt64, waitsFor: String, peers: Int)
         case silent(milliseconds: UInt64, isGone: Bool = false)
         case stopped
+        case misplaced
 
         /// For programs; kept.
         public var name: String {
@@ -14,6 +15,7 @@ public struct NodeHealth: Sendable {
             case .stalled: "stalled"
             case .silent: "silent"
             case .stopped: "stopped"
+            case .misplaced: "misplaced"
             }
         }
 
@@ -29,6 +31,8 @@ public struct NodeHealth: Sendable {
             case .silent(let milliseconds, isGone: false):
                 "the node has said nothing for \(milliseconds / 1_000) s: its process ended, or it or its disk hangs"
             case .stopped: "the node was stopped"
+            case .misplaced:
+                "its data.mdb was removed, moved or replaced: what it stores is gone when it stops; its log says what to do"
             }
         }
     }
@@ -39,6 +43,9 @@ public struct NodeHealth: Sendable {
     public static let epochsWithoutFinalMax: UInt64 = 4
     /// Where epochs are short, a busy machine is no illness.
     public static let stallMin: UInt64 = 10_000
+
+    /// A node counts under this name for how many looks its store has not been in its place.
+    public static let misplacedCounter = "store.misplaced"
 
     public let faults: [Fault]
 
@@ -66,6 +73,9 @@ public struct NodeHealth: Sendable {
                 .stalled(
                     millisecondsSinceFinal: status.millisecondsSinceFinal, waitsFor: status.waitsFor,
                     peers: status.peers.count))
+        }
+        if status.counters.contains(where: { $0.name == Self.misplacedCounter && $0.value > 0 }) {
+            faults.append(.misplaced)
         }
         self.faults = faults
     }

@@ -1,9 +1,20 @@
+internal import Glibc
 internal import Identity
 internal import Logging
 internal import Node
 
 // What a node notices, in words for its operator.
 extension Driver {
+    func logMisplaced(in directory: String) {
+        let (process, file) = (getpid(), "data.mdb")
+        logger.critical(
+            """
+            \(directory)/\(file) was removed, moved or replaced under this node: what it stores is gone when it stops, and started again \
+            it only observes. If it was moved, move it back. Else copy it while the node is there: kill -STOP \(process), copy \
+            the \(file) that ls -l /proc/\(process)/fd shows as deleted, kill -KILL \(process), put the copy to its place and start the node
+            """)
+    }
+
     func log(_ notice: Notice) {
         watch.note(notice, at: Driver.now)
         switch notice {

@@ -19,6 +19,9 @@ internal import Wire
 final class Driver {
     /// How often the node's own account of itself is stored, for tools.
     static let statusPeriod: TimeAmount = .milliseconds(Int64(LiveStatus.periodMilliseconds))
+    /// How often it is looked whether the store is still in its place, and after how many such looks it is said again that it is not.
+    static let placePeriod: TimeAmount = .seconds(30)
+    private static let looksPerWord: UInt64 = 20
     /// How long the disk may take at the end: less than the 10 s after which whoever asked a node to stop kills it.
     static let stopPatience: TimeAmount = .seconds(5)
 
@@ -52,11 +55,14 @@ final class Driver {
     private var timer: Scheduled<Void>?
     private var timerAt: Instant = .never
     private var statusTask: RepeatedTask?
+    private var placeTask: RepeatedTask?
     private var phase = Phase.running
     /// Datagrams that came in, dropped ones too.
     private var datagrams: UInt64 = 0
     /// Datagrams that the system did not take, or that waited for the disk beside too many others.
     private var unsent: UInt64 = 0
+    /// In how many looks, one after the other, the store was not in its place.
+    private var misplaced: UInt64 = 0
 
     init(
         node: any NodeMachine, carrier: Carrier, first: [NodeAction], watch: NodeWatch, store: NodeStore,
@@ -82,6 +88,9 @@ final class Driver {
         statusTask = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Driver.statusPeriod) { _ in
             driver.value.persistStatus()
         }
+        placeTask = eventLoop.scheduleRepeatedTask(
+            initialDelay: Driver.placePeriod, delay: Driver.placePeriod
+        ) { _ in _ = driver.value.lookForStore() }
         rearm()
     }
 
@@ -288,9 +297,32 @@ final class Driver {
         pump()
     }
 
+    /// Somebody may remove, move or replace the store's file under the node. It goes on, as to end would destroy the last of the data: of
+    /// one node, or of all those that the same mistake is made on. Nothing is contradicted by that: a store that is not
+    /// there, or is another one, makes the next life observe only.
+    func lookForStore() -> EventLoopFuture<Void> {
+        let driver = NIOLoopBound(self, eventLoop: eventLoop)
+        let store = store
+        // On the writer's thread, as a disk may hang.
+        return writer.runIfActive(eventLoop: eventLoop) { store.store.isInPlace }.map { isInPlace in
+            let driver = driver.value
+            guard driver.isRunning else { return }
+            if isInPlace {
+                if driver.misplaced > 0 { driver.logger.notice("the store is in its place again") }
+                driver.misplaced = 0
+            } else {
+                if driver.misplaced % Driver.looksPerWord == 0 { driver.logMisplaced(in: store.directory) }
+                driver.misplaced += 1
+            }
+        }
+    }
+
     func status(at now: Instant, wallTime: UInt64) -> LiveStatus {
         let own =
-            [("gossip.datagrams", datagrams), ("gossip.unsent", unsent)]
+            [
+                ("gossip.datagrams", datagrams), ("gossip.unsent", unsent),
+                (NodeHealth.misplacedCounter, misplaced),
+            ]
             + carrier.counters.map { ("session.\($0.name)", $0.value) }
             + (radio?.counters ?? [])
         return watch.status(of: node, over: carrier, driverCounters: own, at: now, wallTime: wallTime)
@@ -320,6 +352,7 @@ final class Driver {
         phase = .leaving(promise, until: eventLoop.scheduleTask(in: patience) { driver.value.leave() })
         timer?.cancel()
         statusTask?.cancel()
+        placeTask?.cancel()
         if let last = watch.lastWords(at: Driver.wallTime) { outputs.persist(.status(last)) }
         pump()
         leaveIfDone()

@@ -13,6 +13,7 @@ internal import Synchronization
     // @unchecked: LMDB lets any thread use an open `MDB_env`; `isBroken` changes under the exclusive map
     // lock and is read under the shared one; `tables` changes in `init` only.
     private let environment: OpaquePointer
+    private let directory: String
     private let claim: DirectoryClaim
     /// Nil for a reader that registered with LMDB.
     private let lock: DirectoryLock?
@@ -63,6 +64,7 @@ internal import Synchronization
         precondition(!names.contains(FormatStamp.tableName), "the store keeps its format in this table")
         precondition(0 < options.mapByteCount && options.mapByteCount <= options.mapByteCountMax)
         self.options = options
+        self.directory = directory
 
         if !options.readOnly { try Store.createDirectory(directory) }
         claim = try DirectoryClaim(directory)
@@ -114,6 +116,22 @@ internal import Synchronization
     ///
     /// The kernel knows: a process that was killed has it no more.
     public static func hasWriter(in directory: String) -> Bool? { DirectoryLock.hasWriter(in: directory) }
+
+    /// Whether the data are still at their path. If not, somebody removed, moved or replaced the file, and what is committed is
+    /// gone with this process. True where it cannot be told.
+    public var isInPlace: Bool {
+        var opened = stat()
+        guard let data = try? unsafe Store.descriptor(of: environment), unsafe fstat(data, &opened) == 0
+        else {
+            return true
+        }
+        do throws(StoreError) {
+            let file = try FileStatus(directory + "/data.mdb")?.file
+            return file == FileID(device: UInt64(opened.st_dev), inode: UInt64(opened.st_ino))
+        } catch {
+            return true
+        }
+    }
 
     /// One of the tables named at opening.
     public func table(_ name: String) -> Table {

@@ -57,6 +57,13 @@ import Wire
         #expect(faults(halted).map(\.name) == ["halted", "stalled"])
     }
 
+    @Test func `a store that is not in its place is a fault while it is not`() {
+        func counted(_ looks: UInt64) -> LiveStatus {
+            status { $0.counters = [.init(name: NodeHealth.misplacedCounter, value: looks)] }
+        }
+        #expect(faults(counted(1)) == [.misplaced] && faults(counted(0)).isEmpty)
+    }
+
     @Test func `after a clean stop there is one fault, however long ago`() {
         let stopped = status {
             $0.hasStopped = true

@@ -8,6 +8,7 @@ import NIOPosix
 import Node
 import Records
 import Session
+import Synchronization
 import Testing
 import Wire
 
@@ -26,6 +27,26 @@ private final class Stage {
     let driver: NIOLoopBoundBox<Driver?>
     private let socket: NodeSocket
     private let disk = DispatchSemaphore(value: 0)
+    private let log = Log()
+
+    /// What the operator is told.
+    final class Log: Sendable {
+        private let lines = Mutex<[String]>([])
+
+        var said: [String] { lines.withLock { $0 } }
+
+        var logger: Logger {
+            var logger = Logger(label: "a test") { label in
+                JSONLog(label: label) { [self] line in
+                    lines.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
+                }
+            }
+            logger.logLevel = .critical
+            return logger
+        }
+    }
+
+    var said: [String] { log.said }
 
     init() async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "stopping-\(UUID().uuidString)")
@@ -48,10 +69,11 @@ private final class Stage {
         let plan = try TestnetPlan(options)
         let peer = Destination(plan.members[1].id, .loopback(port: try #require(other.port)), opens: true)
         let (store, board, writer, workers, socket, driver) = (store, board, writer, workers, socket, driver)
+        let logger = log.logger
         try await loop.submit {
             driver.value = try Self.driver(
                 plan, saying: [1], to: peer, store: store, board: board, writer: writer, workers: workers,
-                socket: socket, on: loop)
+                socket: socket, logger: logger, on: loop)
         }.get()
         while board.last == nil { try await loop.submit {}.get() }
     }
@@ -62,7 +84,8 @@ private final class Stage {
     private static func driver(
         _ plan: TestnetPlan, saying payload: [UInt8], to peer: Destination, store: NodeStore,
         board: StatusBoard,
-        writer: NIOThreadPool, workers: NIOThreadPool, socket: NodeSocket, on loop: any EventLoop
+        writer: NIOThreadPool, workers: NIOThreadPool, socket: NodeSocket, logger: Logger,
+        on loop: any EventLoop
     ) throws -> Driver {
         let seed = plan.members[0].seed
         let keys = NodeKeys(seed: seed.span.octetBytes)
@@ -81,8 +104,6 @@ private final class Stage {
             id: keys.signing.nodeID, endpoint: .loopback(port: 1), admin: nil, roles: .validator,
             epochMilliseconds: 60_000, board: board, openedAgo: .zero, at: Driver.now,
             wallTime: Driver.wallTime)
-        var logger = Logger(label: "a test")
-        logger.logLevel = .critical
         return Driver(
             node: node, carrier: carrier,
             first: actions + [.persist(.safety([7])), .send(payload, to: peer)], watch: watch, store: store,
@@ -133,6 +154,29 @@ private final class Stage {
         #expect(try await !stage.stop(within: .zero).get())
         #expect(stage.other.receive(milliseconds: 0) == nil, "what is not written is not said")
         stage.write()
+        try await stage.end()
+    }
+
+    @Test func `does not end because its store was removed, but says so and is ill`() async throws {
+        let stage = try await Stage()
+        stage.write()
+        let data = stage.folder.path + "/data/data.mdb"
+        func faults() async throws -> [NodeHealth.Fault] {
+            let driver = stage.driver
+            let status = try await stage.group.next().flatSubmit {
+                driver.value!.lookForStore().map {
+                    driver.value!.status(at: Driver.now, wallTime: Driver.wallTime)
+                }
+            }.get()
+            return NodeHealth(of: status, at: status.updatedAt).faults
+        }
+        #expect(try await faults().isEmpty && stage.said.isEmpty)
+        try FileManager.default.moveItem(atPath: data, toPath: data + ".away")
+        for _ in 0..<3 { #expect(try await faults() == [.misplaced]) }
+        #expect(stage.said.count == 1 && stage.said[0].contains("data.mdb was removed"), "\(stage.said)")
+        try FileManager.default.moveItem(atPath: data + ".away", toPath: data)
+        #expect(try await faults().isEmpty)
+        #expect(try await stage.stop(within: .hours(1)).get())
         try await stage.end()
     }
 

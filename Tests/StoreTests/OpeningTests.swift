@@ -24,6 +24,22 @@ import Testing
         }
     }
 
+    @Test func `knows whether its data are still in their place`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.store()
+        let (data, away) = (scratch.fresh + "/data.mdb", scratch.fresh + "/away")
+        #expect(store.isInPlace)
+        try FileManager.default.moveItem(atPath: data, toPath: away)
+        #expect(!store.isInPlace)
+        try FileManager.default.copyItem(atPath: away, toPath: data)
+        #expect(!store.isInPlace, "a copy is another file")
+        try FileManager.default.removeItem(atPath: data)
+        try FileManager.default.moveItem(atPath: away, toPath: data)
+        #expect(store.isInPlace)
+        try FileManager.default.removeItem(atPath: scratch.fresh)
+        #expect(!store.isInPlace)
+    }
+
     /// LMDB writes to the file through a map: a disk that is full later would kill the process.
     @Test func `takes the room of the file of readers at once`() throws {
         for readersMax: UInt32 in [1, 126, 500] {

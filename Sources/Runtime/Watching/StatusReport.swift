@@ -89,7 +89,7 @@ public struct StatusReport: Codable, Sendable {
     }
 
     public struct Fault: Codable, Sendable {
-        /// `halted`, `stalled`, `silent` or `stopped`.
+        /// `halted`, `stalled`, `silent`, `stopped` or `misplaced`.
         public var name: String
         public var text: String
     }
