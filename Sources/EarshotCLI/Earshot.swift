@@ -35,10 +35,7 @@ import Runtime
             } else {
                 try command.run()
             }
-            // A result that a full disk swallowed is none.
-            if let fault = StandardOutput.fault {
-                throw RuntimeError("the output could not be written: \(fault)")
-            }
+            if let lost = lostOutput { throw lost }
         } catch let error as CocoaError {
             exit(withError: RuntimeError(error.sentence))
         } catch let error as ValidationError {
@@ -46,8 +43,18 @@ import Runtime
             complain("Error: \(error.message)\n" + usage(of: asked))
             exit(withError: ExitCode.validationFailure)
         } catch {
-            exit(withError: error)
+            // Help and the like are printed here, so that it is known whether they were.
+            let isAnswer = exitCode(for: error).isSuccess
+            let answer = isAnswer ? fullMessage(for: error) : ""
+            if !answer.isEmpty { print(answer) }
+            if isAnswer || error is ExitCode, let lost = lostOutput { exit(withError: lost) }
+            exit(withError: isAnswer ? ExitCode.success : error)
         }
+    }
+
+    /// A result that a full disk swallowed is none.
+    private static var lostOutput: RuntimeError? {
+        StandardOutput.fault.map { RuntimeError("the output could not be written: \($0)") }
     }
 
     /// What the parser itself says below a slip.

@@ -79,6 +79,24 @@ extension TestnetTests {
             #expect(!FileManager.default.fileExists(atPath: key))
         }
 
+        @Test func `an answer that cannot be written is no success, and be it the help`() async throws {
+            let scratch = try Scratch()
+            for command in [
+                "--help", "--version", "help", "inspect --help", "keys new --help", "simulate scenarios",
+            ] {
+                let log = "\(scratch.path)/full-\(command).log"
+                let child = try ChildProcess(
+                    name: "earshot", executable: "/bin/sh",
+                    arguments: ["-c", "exec \"$0\" \(command) > /dev/full", earshot], logFile: log)
+                try await until("its end") { !child.isRunning }
+                let said = try String(contentsOfFile: log, encoding: .utf8)
+                #expect(
+                    child.exitStatus == 1 && said.contains("could not be written"), "\(command): \(said)")
+            }
+            let helped = try await run("--help", in: scratch)
+            #expect(helped.status == 0 && helped.said.contains("USAGE"), "\(helped.said)")
+        }
+
         @Test func `a word that a configuration does not know is named with its file and key`() async throws {
             let scratch = try Scratch()
             let config = scratch.path + "/node.toml"
