@@ -30,6 +30,12 @@ public enum AddressFamilies: String, Sendable {
 }
 
 extension Endpoint {
+    /// Multicast (RFC 5771; RFC 4291, 2.7), or the broadcast to a whole network (RFC 919): no place of a node.
+    var isOfMany: Bool {
+        if let ipv4 { return ipv4 >> 28 == 0xE || ipv4 == .max }
+        return high >> 56 == 0xFF
+    }
+
     /// All places of a host, the best by the system's own order (RFC 6724) first; none where it cannot be found.
     static func places(of host: String, port: UInt16) -> [Endpoint] {
         var hints = unsafe addrinfo()

@@ -62,6 +62,12 @@ public struct NodeConfig: Sendable {
                     "roles", "names \(name); there are hotspot, sensor, validator and observer")
             }
         }
+        guard !roles.isEmpty else {
+            throw reader.fault(
+                "roles",
+                "names none; there are hotspot, sensor, validator and observer, which a node is if nothing is said"
+            )
+        }
         func endpoint(_ key: String, _ text: String) throws(RuntimeError) -> Endpoint {
             guard let endpoint = Endpoint(text: text) else {
                 throw reader.fault(key, "must be address:port, for instance 127.0.0.1:4100")
@@ -76,13 +82,19 @@ public struct NodeConfig: Sendable {
             genesisFile: resolve(try reader.needString("genesis")),
             bootstrapFile: try reader.string("bootstrap").map(resolve), roles: roles,
             listen: try endpoint("listen", listen), radio: nil)
+        guard !config.listen.isOfMany else {
+            throw reader.fault(
+                "listen",
+                "is \(listen), an address of many machines at once: name one of this machine's, or 0.0.0.0 or [::] for all of them"
+            )
+        }
         if let places = try reader.strings("announce") {
             guard (1...NodeRecord.endpointsMax).contains(places.count) else {
                 throw reader.fault("announce", "takes 1 to \(NodeRecord.endpointsMax) addresses")
             }
             var announced: [Endpoint] = []
             for place in places { announced.append(try endpoint("announce", place)) }
-            guard announced.allSatisfy({ !$0.isUnspecified && $0.port > 0 }) else {
+            guard announced.allSatisfy({ !$0.isUnspecified && !$0.isOfMany && $0.port > 0 }) else {
                 throw reader.fault("announce", "must be addresses that others can reach, each with its port")
             }
             config.announce = announced
@@ -95,7 +107,7 @@ public struct NodeConfig: Sendable {
                     + "[::1], and a tunnel to a forwarder elsewhere")
         }
         config.isEdge = try reader.bool("edge") ?? false
-        let isDevice = !roles.isEmpty && roles.isSubset(of: [.hotspot, .sensor])
+        let isDevice = roles.isSubset(of: [.hotspot, .sensor])
         guard !config.isEdge || isDevice else {
             throw reader.fault(
                 "edge", "is for roles hotspot and sensor: validators and observers carry everything")

@@ -104,12 +104,24 @@ extension TestnetTests {
                 ("log_level = \"foo\"", "log_level is foo; there are trace, debug, info"),
                 ("log_format = \"xml\"", "log_format is xml; there are text and json"),
                 ("roles = [\"king\"]", "roles names king; there are hotspot"),
+                ("roles = []", "roles names none; there are hotspot"),
+                ("announce = [\"224.0.0.1:4100\"]", "announce must be addresses that others can reach"),
             ] {
                 try "key = \"k\"\ndata = \"d\"\ngenesis = \"g\"\nlisten = \"127.0.0.1:4100\"\n\(line)\n"
                     .write(toFile: config, atomically: true, encoding: .utf8)
                 let ran = try await run("node", "--config", config, in: scratch)
                 #expect(ran.status == 1 && ran.said.contains("\(config): \(known)"), "\(ran.said)")
             }
+        }
+
+        @Test(arguments: ["224.0.0.1", "239.255.255.255", "255.255.255.255", "[ff02::1]"])
+        func `an address of many machines is none to listen at`(address: String) async throws {
+            let scratch = try Scratch()
+            let config = scratch.path + "/node.toml"
+            try "key = \"k\"\ndata = \"d\"\ngenesis = \"g\"\nlisten = \"\(address):4100\"\n"
+                .write(toFile: config, atomically: true, encoding: .utf8)
+            let ran = try await run("node", "--config", config, in: scratch)
+            #expect(ran.status == 1 && ran.said.contains("address of many machines"), "\(ran.said)")
         }
 
         @Test func `a key of very many parts is refused, before the parser is out of its stack`() async throws
