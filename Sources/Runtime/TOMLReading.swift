@@ -104,7 +104,10 @@ struct TableReader {
     ) throws(RuntimeError) -> Value? {
         read.insert(key)
         guard let value = table[key] else { return nil }
-        guard let integer = value.int, let exact = Value(exactly: integer) else {
+        guard let integer = value.int else {
+            throw fault(key, "must be a whole number" + (value.string == nil ? "" : ", without quotes"))
+        }
+        guard let exact = Value(exactly: integer) else {
             throw fault(
                 key,
                 "must be a whole number from \(Value.min) to \(min(UInt64(Value.max), UInt64(Int64.max)))")
@@ -115,16 +118,19 @@ struct TableReader {
     mutating func bool(_ key: String) throws(RuntimeError) -> Bool? {
         read.insert(key)
         guard let value = table[key] else { return nil }
-        guard let bool = value.bool else { throw fault(key, "must be true or false") }
+        guard let bool = value.bool else {
+            throw fault(key, "must be true or false" + (value.string == nil ? "" : ", without quotes"))
+        }
         return bool
     }
 
-    /// Degrees, as a number or text, to 1e-7.
+    /// Degrees, to 1e-7.
     mutating func degrees(_ key: String) throws(RuntimeError) -> Int32? {
         read.insert(key)
         guard let value = table[key] else { return nil }
         guard let degrees = value.double ?? value.int.map(Double.init), abs(degrees) <= 180 else {
-            throw fault(key, "must be a number of degrees")
+            throw fault(
+                key, "must be a number of degrees" + (value.string == nil ? "" : ", without quotes"))
         }
         return Int32((degrees * 1e7).rounded())
     }

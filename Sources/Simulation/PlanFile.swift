@@ -85,7 +85,15 @@ extension Plan {
             @unknown default: nil
             }
         let path = context?.codingPath.map(\.stringValue).joined(separator: ".") ?? ""
-        return "'\(path)' has a value that it cannot have"
+        let fault = "'\(path)' has a value that it cannot have"
+        guard case .typeMismatch(let type, _) = error else { return fault }
+        return switch type {
+        case is any BinaryInteger.Type, is any BinaryFloatingPoint.Type:
+            fault + ": it must be a number, without quotes"
+        case is Bool.Type: fault + ": it must be true or false, without quotes"
+        case is String.Type: fault + ": it must be a text, in quotes"
+        default: fault
+        }
     }
 
     /// Whether it can be run at all.

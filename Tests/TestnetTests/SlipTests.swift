@@ -106,6 +106,9 @@ extension TestnetTests {
                 ("roles = [\"king\"]", "roles names king; there are hotspot"),
                 ("roles = []", "roles names none; there are hotspot"),
                 ("announce = [\"224.0.0.1:4100\"]", "announce must be addresses that others can reach"),
+                ("delta_milliseconds = \"300\"", "delta_milliseconds must be a whole number, without quotes"),
+                ("delta_milliseconds = 0.3", "delta_milliseconds must be a whole number\n"),
+                ("edge = \"no\"", "edge must be true or false, without quotes"),
             ] {
                 try "key = \"k\"\ndata = \"d\"\ngenesis = \"g\"\nlisten = \"127.0.0.1:4100\"\n\(line)\n"
                     .write(toFile: config, atomically: true, encoding: .utf8)
@@ -135,6 +138,25 @@ extension TestnetTests {
                 #expect(
                     ran.status == 1 && ran.said.contains("\(config), line 2: a key"),
                     "\(ran.said.prefix(500))")
+            }
+        }
+
+        @Test func `a plan's value of another kind is told which it must be`() async throws {
+            let scratch = try Scratch()
+            let plan = scratch.path + "/plan.toml"
+            for (line, wanted) in [
+                (
+                    "epochs = \"6\"",
+                    "'epochs' has a value that it cannot have: it must be a number, without quotes"
+                ),
+                (
+                    "sealed = \"yes\"",
+                    "'sealed' has a value that it cannot have: it must be true or false, without quotes"
+                ),
+            ] {
+                try line.write(toFile: plan, atomically: true, encoding: .utf8)
+                let ran = try await run("simulate", "--plan", plan, in: scratch)
+                #expect(ran.status == 1 && ran.said.contains(wanted), "\(ran.said)")
             }
         }
 
