@@ -15,7 +15,9 @@ struct KeyFileFields {
     private var values: [String: Value] = [:]
 
     /// The caller has bounded the text.
-    init(parsing text: [UInt8]) throws(KeyFileError) {
+    init(parsing file: [UInt8]) throws(KeyFileError) {
+        // Some editors put a mark of the encoding before a text, which nobody sees.
+        let text = file.dropFirst(file.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0)
         guard text.allSatisfy({ $0 < 0x80 && ($0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D) }) else {
             throw .notText
         }

@@ -59,6 +59,15 @@ private func sealed(_ passphrase: String, isTestOnly: Bool = false) throws -> Ke
         #expect(file.isTestOnly)
     }
 
+    @Test func `may begin with a mark of its encoding, and end its lines as other systems do`() throws {
+        let text = "\u{FEFF}" + openText.replacing("\n", with: "\r\n")
+        #expect(hex(try KeyFile(parsing: text).open()) == seedHex)
+        #expect(hex(try KeyFile(contents: Array(text.utf8).octetBytes).open()) == seedHex)
+        // A seed may begin with the same octets.
+        let seed = Array("\u{FEFF}".utf8) + [UInt8](repeating: 7, count: 29)
+        #expect(hex(try KeyFile(contents: seed.octetBytes).open()) == seed.hex)
+    }
+
     @Test func `may be nothing but the seed's octets`() throws {
         let file = try KeyFile(contents: [UInt8](seedHex).octetBytes)
         #expect(hex(try file.open()) == seedHex)
