@@ -33,28 +33,15 @@ struct TableReader {
     /// Reads and parses a whole file.
     init(file: String) throws(RuntimeError) {
         let text = try readText(file)
-        // The parser takes one turn of the stack for each part, and a network's genesis comes from others.
-        if let line = Self.lineOfManyParts(text) {
-            throw RuntimeError("\(file), line \(line): a key has more than \(Self.partsMax) parts")
+        // A network's genesis comes from others.
+        if let line = KeyParts.lineOfTooMany(in: text) {
+            throw RuntimeError("\(file), line \(line): a key has more than \(KeyParts.countMax) parts")
         }
         do {
             self.init(try TOMLTable(string: text), file: file)
         } catch {
             throw RuntimeError("\(file) is not TOML: \(error)")
         }
-    }
-
-    private static let partsMax = 64
-
-    /// The first line whose key, or whose table's name, has more dots than any key has.
-    private static func lineOfManyParts(_ text: String) -> Int? {
-        let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        let first = lines.firstIndex { line in
-            line.prefix { $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: "#") }.count {
-                $0 == UInt8(ascii: ".")
-            } >= partsMax
-        }
-        return first.map { $0 + 1 }
     }
 
     func fault(_ key: String, _ what: String) -> RuntimeError {

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Foundation
 internal import TOMLKit
 
@@ -12,6 +13,10 @@ extension Plan {
     public init(reading text: String, name: String) throws(PlanError) {
         do {
             let isJSON = text.first { !$0.isWhitespace } == "{"
+            if !isJSON, let line = KeyParts.lineOfTooMany(in: text) {
+                throw PlanError(
+                    description: "\(name), line \(line): a key has more than \(KeyParts.countMax) parts")
+            }
             let json = isJSON ? text : try TOMLTable(string: text).convert(to: .json)
             let given = try JSONSerialization.jsonObject(with: Data(json.utf8))
             let template = try JSONSerialization.jsonObject(with: JSONEncoder().encode(Self.template))

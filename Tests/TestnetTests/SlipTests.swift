@@ -139,6 +139,14 @@ extension TestnetTests {
                     ran.status == 1 && ran.said.contains("\(config), line 2: a key"),
                     "\(ran.said.prefix(500))")
             }
+            let plan = scratch.path + "/plan.toml"
+            for line in ["\(many) = 1", "[\(many)]", "links = { \(many) = 1 }"] {
+                try "epochs = 1\n\(line)\n".write(toFile: plan, atomically: true, encoding: .utf8)
+                let ran = try await run("simulate", "--plan", plan, in: scratch)
+                #expect(
+                    ran.status == 1 && ran.said.contains("line 2: a key has more than 64 parts"),
+                    "\(ran.said.prefix(500))")
+            }
         }
 
         @Test func `a plan's value of another kind is told which it must be`() async throws {
