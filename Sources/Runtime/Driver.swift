@@ -353,7 +353,9 @@ final class Driver {
         timer?.cancel()
         statusTask?.cancel()
         placeTask?.cancel()
-        if let last = watch.lastWords(at: Driver.wallTime) { outputs.persist(.status(last)) }
+        // Of this moment: an epoch may have become final since the last snapshot.
+        let last = watch.lastWords(status(at: Driver.now, wallTime: Driver.wallTime))
+        outputs.persist(.status(last))
         pump()
         leaveIfDone()
         return promise.futureResult

@@ -157,6 +157,23 @@ private final class Stage {
         try await stage.end()
     }
 
+    @Test func `says last what is so then, not what was so a while before`() async throws {
+        let stage = try await Stage()
+        stage.write()
+        let (driver, board) = (stage.driver, stage.board)
+        let address = try SocketAddress(ipAddress: "127.0.0.1", port: 9)
+        let stopping = stage.group.next().flatSubmit {
+            let before = board.last?.serial
+            driver.value!.receive([1], from: address)
+            precondition(board.last?.serial == before, "this is since the last snapshot")
+            return driver.value!.stop(within: .hours(1))
+        }
+        #expect(try await stopping.get())
+        let last = try #require(try stage.store.status())
+        #expect(last.hasStopped && last.counters.first { $0.name == "gossip.datagrams" }?.value == 1)
+        try await stage.end()
+    }
+
     @Test func `does not end because its store was removed, but says so and is ill`() async throws {
         let stage = try await Stage()
         stage.write()

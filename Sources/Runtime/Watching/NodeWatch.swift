@@ -152,13 +152,10 @@ struct NodeWatch {
         if distance > UInt64(ClockWatch.tolerance.milliseconds) { startedAt = started }
     }
 
-    /// The last snapshot once more, as that of a node that stops, with what came since; nil before the first.
-    func lastWords(at wallTime: UInt64) -> LiveStatus? {
-        guard var status = board.last?.status else { return nil }
+    /// This snapshot, as that of a node that stops; the board has it too.
+    func lastWords(_ snapshot: LiveStatus) -> LiveStatus {
+        var status = snapshot
         status.hasStopped = true
-        // Some came since.
-        status.arrivals = arrivals
-        status.updatedAt = wallTime
         board.post(status)
         return status
     }
