@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import UnixSignals
 
-/// Shows something anew each second until SIGINT, SIGTERM or SIGHUP.
+/// Shows something anew each second until SIGINT, SIGTERM, SIGQUIT or SIGHUP.
 ///
 /// On a terminal it has the screen to itself, and gives it back as it was, with the last frame under it. Elsewhere
 /// each frame follows the one before, so that it can be piped.
@@ -19,7 +19,7 @@ struct StatusScreen {
     private var hasScreen: Bool { isTerminal && !isJSON }
 
     func run(_ frame: @escaping @Sendable () async throws -> String) async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigquit, .sighup)
         // Before the screen changes: what cannot be shown at all is an error like any other.
         let first = try await frame()
         if hasScreen { try write(Self.enter) }

@@ -297,15 +297,15 @@ struct TestnetCommand: AsyncParsableCommand {
     }
 }
 
-/// Set by SIGINT or SIGTERM.
+/// Set by SIGINT, SIGTERM or SIGQUIT.
 final class StopFlag: Sendable {
     private let flag = Atomic(false)
 
     var isSet: Bool { flag.load(ordering: .acquiring) }
 
-    /// From here on the two signals set the flag and nothing else.
+    /// From here on these signals set the flag and nothing else.
     func listen() async {
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigquit)
         Task { [self] in
             for await _ in signals { flag.store(true, ordering: .releasing) }
         }

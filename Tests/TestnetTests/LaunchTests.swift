@@ -114,7 +114,7 @@ extension TestnetTests {
             #expect(zombies() == [])
         }
 
-        @Test(arguments: [SIGINT, SIGTERM]) func `a signal stops everything cleanly`(number: Int32)
+        @Test(arguments: [SIGINT, SIGTERM, SIGQUIT]) func `a signal stops everything cleanly`(number: Int32)
             async throws
         {
             let scratch = try Scratch()

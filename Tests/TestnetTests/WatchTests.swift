@@ -196,7 +196,7 @@ extension TestnetTests {
             throw Overdue(description: "\(name) was taken for a running node for too long")
         }
 
-        @Test(arguments: [SIGINT, SIGTERM]) func `status --watch goes on until it is told to end`(
+        @Test(arguments: [SIGINT, SIGTERM, SIGQUIT]) func `status --watch goes on until it is told to end`(
             number: Int32
         )
             async throws
