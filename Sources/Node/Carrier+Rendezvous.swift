@@ -6,15 +6,16 @@ public import Wire
 /// How a node comes to one that it cannot reach.
 ///
 /// - Upon a call that was not answered for a second: ask up to three validators with whom there is a session, others the
-///   next time, to introduce us.
+///   next time, to introduce us. Peers first: what a stranger says that it is costs nothing.
 /// - Upon being asked for an introduction to a peer or a validator, by whoever has a session and not too often: tell
 ///   each of the two where this node sees the other. That is a place from which the asker speaks in this very session,
 ///   so nobody sends another to a place of his choice. Where an edge node is no stranger learns so.
-/// - Upon being told where somebody is: whoever waits for that one calls at once, and so does a peer of who tells;
-///   four at once and then twice a second at most, as a call takes a handshake of 1,200 octets. Translators let in what comes from where
+/// - Upon being told where somebody is: whoever asked calls at once, and so does a peer of who tells; four at once and
+///   then twice a second at most, as a call takes a handshake of 1,200 octets. Of several answers each has a second.
+///   No word that was not asked for takes the place of a call of this node's own. Translators let in what comes from where
 ///   something was sent to: of two calls at one time the later one gets through (RFC 5128, section 3.3).
 /// - Upon no session 2.5 s after that, with one that must be reached, as members of the committee and uplinks must: dial
-///   over who introduced us. It hands on what either says to the other, as long
+///   over one that introduced us. It hands on what either says to the other, as long
 ///   as it is a validator, one of the two is its peer, and they do not say too much; and sees nothing but datagrams of a
 ///   session that is not its own. No way leads over two relays.
 /// - While a session leads over a relay: every minute, ask it for an introduction again; both ask the other's place
@@ -25,16 +26,17 @@ extension Carrier {
     enum Approach {
         /// Called where it is said to be; others are asked at the time.
         case direct(askAt: Instant)
-        case asked([NodeID])
-        /// Called where this node sees it, until it is worth a relay.
-        case introduced(by: NodeID, relayAt: Instant)
+        case asked
+        /// Called where one of these sees it, which is the last, until another's answer has its turn or it is worth a relay.
+        case introduced(by: [NodeID], nextAt: Instant, relayAt: Instant)
         case relayed
         /// Somebody else wants it: called once, for the translator's sake.
         case called
 
         var deadline: Instant {
             switch self {
-            case .direct(let instant), .introduced(_, let instant): instant
+            case .direct(let instant): instant
+            case .introduced(_, let nextAt, let relayAt): min(nextAt, relayAt)
             case .asked, .relayed, .called: .never
             }
         }
@@ -42,6 +44,8 @@ extension Carrier {
 
     static let askAfter: Duration = .seconds(1)
     static let askedMax = 3
+    /// How long an answer is tried alone.
+    static let answerPeriod: Duration = .seconds(1)
     /// Two attempts, and their answers.
     static let relayAfter: Duration = .milliseconds(2_500)
     static let directRetryPeriod: Duration = .seconds(60)
@@ -54,12 +58,17 @@ extension Carrier {
             guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
             switch waiting[place].approach {
             case .direct: ask(place, at: now, &actions)
-            case .introduced(let relay, _):
+            case .introduced(let helpers, _, let relayAt) where relayAt <= now:
+                relayTurn = (relayTurn + 1) % 1_024
                 waiting[place].approach = .relayed
                 waiting[place].until = now + Self.openPatience
-                let way = paths.endpoint(
-                    of: node, over: relay, retryAt: now + Self.directRetryPeriod, at: now)
+                guard let way = way(to: node, over: helpers[relayTurn % helpers.count], at: now, &actions)
+                else {
+                    count(.droppedNoRelay)
+                    continue
+                }
                 run(.meet(node, way), at: now, &actions)
+            case .introduced: callNext(place, at: now, &actions)
             case .asked, .relayed, .called: break
             }
         }
@@ -86,11 +95,14 @@ extension Carrier {
             return
         }
         var helpers: [NodeID] = []
-        for step in 0..<min(known.count, Self.askedMax) {
-            helpers.append(known[(askTurn + step) % known.count])
+        for known in [known.filter(held.contains), known.filter { !held.contains($0) }] where !known.isEmpty {
+            for step in 0..<min(known.count, Self.askedMax - helpers.count) {
+                helpers.append(known[(askTurn + step) % known.count])
+            }
         }
         askTurn = (askTurn + helpers.count) % 1_024
-        waiting[place].approach = .asked(helpers)
+        waiting[place].approach = .asked
+        waiting[place].asked = helpers
         waiting[place].until = now + Self.openPatience
         count(.introductionsAsked)
         for helper in helpers { say(.introduce(node), to: helper, at: now, &actions) }
@@ -101,6 +113,44 @@ extension Carrier {
         case .direct, .asked, .called: break
         case .introduced, .relayed:
             count(sessions.endpoint(of: node)?.isRelayed == true ? .metRelayed : .metDirectly)
+        }
+    }
+
+    /// The way to a node over a relay, made if there is none; nil if there is no room for it.
+    ///
+    /// For a new one the way gives way that nobody speaks over, else a stranger's, of these the one that was silent for
+    /// longest. Never one over which a peer is spoken to or somebody is called: whoever knows the relay makes new ones.
+    private func way(
+        to node: NodeID, over relay: NodeID, at now: Instant, _ actions: inout [Action]
+    ) -> Endpoint? {
+        if let known = paths.endpoint(of: node, over: relay) {
+            paths.use(known, at: now)
+            return known
+        }
+        if let crowd = paths.crowd(over: relay) {
+            let spare = crowd.filter { !isNeeded($0) }
+            func rank(_ path: RelayPaths.Path) -> (Int, Instant, UInt64) {
+                (isInUse(path) ? 1 : 0, path.usedAt, path.number)
+            }
+            guard let oldest = spare.min(by: { rank($0) < rank($1) }) else { return nil }
+            if isInUse(oldest) { run(.close(oldest.node, code: 0), at: now, &actions) }
+            paths.remove(oldest)
+        }
+        return paths.add(node, over: relay, retryAt: now + Self.directRetryPeriod, at: now)
+    }
+
+    private func isNeeded(_ path: RelayPaths.Path) -> Bool {
+        sessions.place(of: path.node) == .relayed(path.number)
+            && (held.contains(path.node) || waiting.contains { $0.node == path.node })
+    }
+
+    /// There is no session with this one any more, so no way leads over it.
+    func forgetWays(over relay: NodeID, at now: Instant, _ actions: inout [Action]) {
+        let ways = paths.list.filter { $0.relay == relay }
+        paths.forget(relay: relay)
+        for way in ways where sessions.place(of: way.node) == .relayed(way.number) {
+            // Now, and not when its silence is noticed: whoever needs it looks for another way.
+            run(.close(way.node, code: 0), at: now, &actions)
         }
     }
 
@@ -135,12 +185,14 @@ extension Carrier {
         case .meet(let node, let endpoint): meet(node, endpoint, by: sender, at: now, &actions)
         case .forward(let bytes, let node): forward(bytes, from: sender, to: node, at: now, &actions)
         case .forwarded(let bytes, let node):
-            // Only from whom we chose: else whoever has a session could fill the table.
-            guard node != sessions.node, node != sender,
-                held.contains(sender) || paths.knows(node, over: sender)
+            // A new way only from whom we chose, and for a call: else whoever has a session could fill the table.
+            let isKnown = paths.endpoint(of: node, over: sender) != nil
+            let isTaken =
+                isKnown
+                || held.contains(sender) && (Sessions.isCall(bytes) || sessions.endpoint(of: node) != nil)
+            guard node != sessions.node, node != sender, isTaken,
+                let way = way(to: node, over: sender, at: now, &actions)
             else { return count(.droppedForward) }
-            let way = paths.endpoint(
-                of: node, over: sender, retryAt: now + Self.directRetryPeriod, at: now)
             run(.datagram(bytes, from: way), at: now, &actions)
         }
     }
@@ -167,7 +219,9 @@ extension Carrier {
             held.contains(sender) || held.contains(node),
             sessions.endpoint(of: sender)?.isRelayed == false,
             sessions.endpoint(of: node)?.isRelayed == false,
-            desk.forwards(bytes.count, from: sender, to: node, held: held, at: now)
+            desk.forwards(
+                bytes.count, from: sender, to: node, held: held,
+                prefix: prefix(of: held.contains(sender) ? node : sender), at: now)
         else { return count(.droppedForward) }
         count(.forwarded)
         say(.forwarded(bytes, from: sender), to: node, at: now, &actions)
@@ -181,22 +235,17 @@ extension Carrier {
         }
         if let way = sessions.endpoint(of: node) {
             // A small question of that place, no call.
-            if way.isRelayed, held.contains(helper) || paths.knows(node, over: helper) {
+            if way.isRelayed, held.contains(helper) || paths.endpoint(of: node, over: helper) != nil {
                 run(.meet(node, endpoint), at: now, &actions)
             }
             return
         }
         if let place = waiting.firstIndex(where: { $0.node == node }) {
-            // The answer to its own question, the first of several; or what it was about to ask for.
-            switch waiting[place].approach {
-            case .asked(let helpers) where helpers.contains(helper): break
-            case .asked, .direct: guard held.contains(helper) else { return }
-            case .introduced, .relayed, .called: return
-            }
-            let relayAt = waiting[place].mayRelay ? now + Self.relayAfter : .never
-            waiting[place].approach = .introduced(by: helper, relayAt: relayAt)
-            waiting[place].until = now + Self.openPatience
-            return run(.meet(node, endpoint), at: now, &actions)
+            guard waiting[place].asked.contains(helper) else { return }
+            waiting[place].asked.removeAll { $0 == helper }
+            waiting[place].answers.append((helper, endpoint))
+            if case .asked = waiting[place].approach { callNext(place, at: now, &actions) }
+            return
         }
         guard held.contains(helper), waiting.count < Self.waitingMax, desk.calls(at: now) else {
             return count(.droppedIntroduction)
@@ -207,6 +256,27 @@ extension Carrier {
                 node: node, endpoint: endpoint, mayRelay: false, until: now + Self.openPatience, payloads: [],
                 approach: .called))
         run(.meet(node, endpoint), at: now, &actions)
+    }
+
+    /// Calls where the next answer says that is another than the last; looks again a second later.
+    private func callNext(_ place: Int, at now: Instant, _ actions: inout [Action]) {
+        var helpers: [NodeID] = []
+        var relayAt = waiting[place].mayRelay ? now + Self.relayAfter : .never
+        if case .introduced(let earlier, _, let due) = waiting[place].approach {
+            helpers = earlier
+            relayAt = due
+        }
+        var next: Endpoint?
+        while next == nil, !waiting[place].answers.isEmpty {
+            let answer = waiting[place].answers.removeFirst()
+            if helpers.isEmpty || answer.endpoint != waiting[place].endpoint { next = answer.endpoint }
+            helpers.append(answer.helper)
+        }
+        waiting[place].approach = .introduced(by: helpers, nextAt: now + Self.answerPeriod, relayAt: relayAt)
+        guard let next else { return }
+        waiting[place].until = now + Self.openPatience
+        waiting[place].endpoint = next
+        run(.meet(waiting[place].node, next), at: now, &actions)
     }
 
     // MARK: Behind a translator

@@ -71,11 +71,14 @@ public final class Carrier {
 
     struct Waiting {
         let node: NodeID
-        let endpoint: Endpoint
+        var endpoint: Endpoint
         var mayRelay: Bool
         var until: Instant
         var payloads: [[UInt8]]
         var approach: Approach
+        /// Who was asked for an introduction and has not answered, and answers whose turn has not come.
+        var asked: [NodeID] = []
+        var answers: [(helper: NodeID, endpoint: Endpoint)] = []
 
         var deadline: Instant { min(until, approach.deadline) }
     }
@@ -91,8 +94,9 @@ public final class Carrier {
     var desk = RendezvousDesk()
     var paths = RelayPaths()
     var sightings: Sightings
-    /// Raised with every question for introductions, so that others are asked the next time.
+    /// Raised with every question for introductions, so that others are asked the next time; and with every relay chosen.
     var askTurn = 0
+    var relayTurn = 0
     /// Released, and closed at that time; ascending.
     private var leaving: [(node: NodeID, at: Instant)] = []
     private var tallies = [UInt64](repeating: 0, count: Tally.allCases.count)
@@ -173,15 +177,16 @@ public final class Carrier {
         var mayRelay = destination.mayRelay
         var askAt = destination.endpoint.isRelayed ? now : now + Self.askAfter
         if let place = waiting.firstIndex(where: { $0.node == node }) {
-            let isElsewhere: Bool
-            if case .direct(let earlier) = waiting[place].approach {
-                isElsewhere = waiting[place].endpoint != destination.endpoint
-                askAt = min(askAt, earlier)
-            } else {
-                isElsewhere = false
-            }
+            var isElsewhere = false
             mayRelay = mayRelay || waiting[place].mayRelay
             waiting[place].mayRelay = mayRelay
+            switch waiting[place].approach {
+            case .direct(let earlier):
+                isElsewhere = waiting[place].endpoint != destination.endpoint
+                askAt = min(askAt, earlier)
+            case .called: return call(instead: place, destination, payload, askAt: askAt, at: now, &actions)
+            case .asked, .introduced, .relayed: break
+            }
             guard isElsewhere else {
                 guard waiting[place].payloads.count < Self.waitingOfOneMax else {
                     return count(.droppedWaitingFull)
@@ -199,6 +204,19 @@ public final class Carrier {
                 until: now + Self.openPatience,
                 payloads: [payload], approach: .direct(askAt: askAt)))
         run(.open(node, destination.endpoint), at: now, &actions)
+    }
+
+    /// Somebody else said where it is, which may not be true: this node's own call does not wait behind that one.
+    private func call(
+        instead place: Int, _ destination: Destination, _ payload: [UInt8], askAt: Instant, at now: Instant,
+        _ actions: inout [Action]
+    ) {
+        waiting[place].approach = .direct(askAt: askAt)
+        waiting[place].until = now + Self.openPatience
+        waiting[place].payloads.append(payload)
+        guard !destination.endpoint.isRelayed, waiting[place].endpoint != destination.endpoint else { return }
+        waiting[place].endpoint = destination.endpoint
+        run(.meet(destination.node, destination.endpoint), at: now, &actions)
     }
 
     private func pass(_ payload: [UInt8], to node: NodeID, at now: Instant, _ actions: inout [Action]) {
@@ -238,9 +256,9 @@ public final class Carrier {
             case .closed(let node, _):
                 strangers[node] = nil
                 leaving.removeAll { $0.node == node }
-                desk.forget(node)
-                paths.forget(relay: node)
+                desk.forget(node, at: now)
                 if held.remove(node) != nil { actions.append(.lost(node)) }
+                forgetWays(over: node, at: now, &actions)
             case .failed(let node, _):
                 guard let place = waiting.firstIndex(where: { $0.node == node }) else { continue }
                 count(.droppedNoAnswer, waiting.remove(at: place).payloads.count)
@@ -288,7 +306,7 @@ public final class Carrier {
     }
 
     /// Nil where an address says nothing of who is there.
-    private func prefix(of node: NodeID) -> Prefix? {
+    func prefix(of node: NodeID) -> Prefix? {
         guard let place = sessions.endpoint(of: node), !place.isLoopback, !place.isRelayed else { return nil }
         return Prefix(place)
     }

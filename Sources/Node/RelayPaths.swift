@@ -4,8 +4,7 @@ import Wire
 
 /// The ways over relays that a node knows: each stands for an address that is none, so that sessions need not know.
 ///
-/// A fixed number of them, and of these a part for each relay. Who is not spoken to over one for longest gives way:
-/// what is sent there is lost, and whoever wants it asks again.
+/// A fixed number of them, and of these a part for each relay.
 struct RelayPaths {
     static let countMax = 128
     /// Over one relay: it must not drive out the ways over others.
@@ -31,25 +30,21 @@ struct RelayPaths {
         return list.firstIndex { $0.number == endpoint.low }
     }
 
-    func knows(_ node: NodeID, over relay: NodeID) -> Bool {
-        list.contains { $0.node == node && $0.relay == relay }
+    /// The known way to a node over a relay.
+    func endpoint(of node: NodeID, over relay: NodeID) -> Endpoint? {
+        list.first { $0.node == node && $0.relay == relay }.map { .relayed($0.number) }
     }
 
-    /// The way to a node over a relay; a new one takes the place of an old one if there is no room.
-    mutating func endpoint(
-        of node: NodeID, over relay: NodeID, retryAt: Instant, at now: Instant
-    ) -> Endpoint {
-        if let place = list.firstIndex(where: { $0.node == node && $0.relay == relay }) {
-            list[place].usedAt = now
-            return .relayed(list[place].number)
-        }
-        let ofRelay = list.indices.filter { list[$0].relay == relay }
-        let spare = ofRelay.count >= Self.countOfOneMax ? ofRelay : Array(list.indices)
-        if ofRelay.count >= Self.countOfOneMax || list.count >= Self.countMax,
-            let oldest = spare.min(by: { (list[$0].usedAt, $0) < (list[$1].usedAt, $1) })
-        {
-            list.remove(at: oldest)
-        }
+    /// One of which must be removed before there is room for one more over this relay; nil if there is.
+    func crowd(over relay: NodeID) -> [Path]? {
+        let ofRelay = list.filter { $0.relay == relay }
+        if ofRelay.count >= Self.countOfOneMax { return ofRelay }
+        return list.count >= Self.countMax ? list : nil
+    }
+
+    /// A new way, for which there must be room.
+    mutating func add(_ node: NodeID, over relay: NodeID, retryAt: Instant, at now: Instant) -> Endpoint {
+        precondition(crowd(over: relay) == nil && endpoint(of: node, over: relay) == nil)
         let path = Path(number: nextNumber, node: node, relay: relay, usedAt: now, retryAt: retryAt)
         nextNumber += 1
         list.append(path)
@@ -59,6 +54,8 @@ struct RelayPaths {
     mutating func use(_ endpoint: Endpoint, at now: Instant) {
         if let place = place(of: endpoint) { list[place].usedAt = now }
     }
+
+    mutating func remove(_ path: Path) { list.removeAll { $0.number == path.number } }
 
     mutating func retry(_ endpoint: Endpoint, at later: Instant) {
         if let place = place(of: endpoint) { list[place].retryAt = later }

@@ -1,5 +1,6 @@
 import Chance
 import Identity
+import Membership
 import Rules
 
 /// A virtual clock (the generic cell rate algorithm): whoever asks puts it forward, and it must not be more than a
@@ -21,7 +22,8 @@ struct Pace {
 
 /// How much a node does so that others find ways to each other, and how often it lets itself be sent to strangers.
 ///
-/// Every table has entries of nodes with open sessions only, so it ends with them.
+/// Every table has entries of nodes with open sessions only, so it ends with them; but what a pair has said too fast
+/// is remembered, or whoever calls anew would have a burst anew.
 struct RendezvousDesk {
     /// Two pairs of nodes exchange a few messages of each epoch, and their parts of a mesh.
     static let octetsPerSecond = 32_768
@@ -56,8 +58,13 @@ struct RendezvousDesk {
     }
 
     private struct Line {
+        let prefix: Prefix?
         var pace = Pace()
         var usedAt: Instant
+        /// A session of one of the two has ended since.
+        var isLeft = false
+
+        func isGone(at now: Instant) -> Bool { isLeft && pace.isAtRest(at: now) }
     }
 
     private var askers: [NodeID: Pace] = [:]
@@ -85,22 +92,28 @@ struct RendezvousDesk {
     }
 
     /// Whether a datagram of so many octets is handed on between two nodes, one of them held at least.
+    /// - Parameter prefix: Of the address of the one that is not; nil where that says nothing of who is there.
     mutating func forwards(
-        _ count: Int, from sender: NodeID, to receiver: NodeID, held: Set<NodeID>, at now: Instant
+        _ count: Int, from sender: NodeID, to receiver: NodeID, held: Set<NodeID>, prefix: Prefix?,
+        at now: Instant
     ) -> Bool {
         let pair = Pair(sender, receiver)
-        if lines[pair] == nil, !makesRoom(for: pair, held, at: now) { return false }
+        if lines[pair] == nil, !makesRoom(for: pair, of: prefix, held, at: now) { return false }
         let cost = Duration.nanoseconds(Int64(count) * 1_000_000_000 / Int64(Self.octetsPerSecond))
         let burst = Duration.seconds(Self.octetsBurst / Self.octetsPerSecond)
-        var line = lines[pair] ?? Line(usedAt: now)
+        var line = lines[pair] ?? Line(prefix: prefix, usedAt: now)
         guard line.pace.takes(cost, burst: burst, at: now) else { return false }
         line.usedAt = now
+        line.isLeft = false
         lines[pair] = line
         return true
     }
 
     /// Whether there is room for one more pair, if another gives way for it or not.
-    private mutating func makesRoom(for pair: Pair, _ held: Set<NodeID>, at now: Instant) -> Bool {
+    private mutating func makesRoom(
+        for pair: Pair, of prefix: Prefix?, _ held: Set<NodeID>, at now: Instant
+    ) -> Bool {
+        for gone in lines where gone.value.isGone(at: now) { lines[gone.key] = nil }
         let idle = lines.filter { now - $0.value.usedAt >= Self.pairIdleMax }
         if let stranger = [pair.low, pair.high].first(where: { !held.contains($0) }) {
             let own = lines.filter { $0.key.has(stranger) }
@@ -108,12 +121,25 @@ struct RendezvousDesk {
                 // At once, but one at rest only: a new line has a burst again, and nobody shall gain one.
                 return giveWay(own.filter { $0.value.pace.isAtRest(at: now) })
             }
-            func isStrangers(_ pair: Pair) -> Bool { !held.contains(pair.low) || !held.contains(pair.high) }
-            if lines.keys.count(where: isStrangers) >= Self.strangersPairsMax {
-                return giveWay(idle.filter { isStrangers($0.key) })
+            let strangers = lines.filter { !held.contains($0.key.low) || !held.contains($0.key.high) }
+            if strangers.count >= Self.strangersPairsMax {
+                return giveWay(spare(strangers, for: prefix, at: now))
             }
         }
         return lines.count < Self.pairsMax || giveWay(idle)
+    }
+
+    /// Which of the lines of strangers may give way for another stranger's: of the prefix that has most, any if it has more
+    /// even then, so that whoever has addresses in one prefix keeps nobody out; else one at rest.
+    private func spare(_ strangers: [Pair: Line], for prefix: Prefix?, at now: Instant) -> [Pair: Line] {
+        var counts: [Prefix: Int] = [:]
+        for case let prefix? in strangers.values.map(\.prefix) { counts[prefix, default: 0] += 1 }
+        func share(_ line: Line) -> Int { line.prefix.flatMap { counts[$0] } ?? 1 }
+        let most = strangers.values.map(share).max() ?? 0
+        let fullest = strangers.filter { share($0.value) == most }
+        if most > (prefix.flatMap { counts[$0] } ?? 0) + 1 { return fullest }
+        let atRest = fullest.filter { $0.value.pace.isAtRest(at: now) }
+        return atRest.isEmpty ? strangers.filter { $0.value.pace.isAtRest(at: now) } : atRest
     }
 
     /// Takes away the one of these that was used longest ago; false if there is none.
@@ -126,10 +152,12 @@ struct RendezvousDesk {
     }
 
     /// Its session has ended.
-    mutating func forget(_ node: NodeID) {
+    mutating func forget(_ node: NodeID, at now: Instant) {
         askers[node] = nil
         asked[node] = nil
-        guard !lines.isEmpty else { return }
-        for pair in lines.keys where pair.has(node) { lines[pair] = nil }
+        for (pair, line) in lines where pair.has(node) {
+            lines[pair]?.isLeft = true
+            if line.pace.isAtRest(at: now) { lines[pair] = nil }
+        }
     }
 }

@@ -114,7 +114,7 @@ struct Admission {
                 settings.prefixBurst
             )
         ]
-        if source.ipv4 == nil {
+        if source.ipv4 == nil, !source.isRelayed {
             // Told from its first /64 by being turned over, as no prefix begins so.
             let site = ~(prefix & ~0xFFFF)
             buckets.append(
@@ -132,9 +132,11 @@ struct Admission {
         Int(Self.mixed(prefix ^ key) % UInt64(Self.bucketCount))
     }
 
-    /// A /24 of IPv4, told from the /64 of IPv6 by bits that no global address has.
+    /// A /24 of IPv4, told from the /64 of IPv6 by bits that no global address has. Each way over a relay is one of its own:
+    /// who calls over one must not use up what others may, and the relay bounds what it carries.
     static func prefix(of endpoint: Endpoint) -> UInt64 {
-        endpoint.ipv4.map { 0xFFFF_0000_0000 | UInt64($0 >> 8) } ?? endpoint.high
+        if endpoint.isRelayed { return endpoint.high | endpoint.low }
+        return endpoint.ipv4.map { 0xFFFF_0000_0000 | UInt64($0 >> 8) } ?? endpoint.high
     }
 
     /// SplitMix64's last step.
@@ -148,8 +150,8 @@ struct Admission {
 
 /// The newest timestamp of each static key that completed a first message: an older or equal one is a replay.
 ///
-/// Who is forgotten (the longest silent, when the table is full) can be replayed: that wins nothing but one
-/// half-open entry, because no data confirms it.
+/// Who is forgotten (the longest silent, when the table is full, and all at a restart) can be replayed: that wins one
+/// half-open entry, because no data confirms it, and three seconds of our own dial where our id is the higher.
 struct Timestamps {
     /// Some 80 octets each.
     static let countMax = 4_096

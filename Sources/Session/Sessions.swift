@@ -14,9 +14,9 @@ public import Wire
 /// - Upon the first datagram under a half-open key: it replaces the old one, and the responder answers. No data
 ///   leaves under a new key while the old one lives and nothing came under the new one: what was lost of a
 ///   handshake costs no payload.
-/// - Simultaneous opens: the lower id's initiation wins. The higher side forgets its own and answers; the lower
-///   drops the other's during the first 3 s of its dial, then yields. Who yields dials again after 3 s, unless a
-///   key was confirmed by then.
+/// - Simultaneous opens: the lower id's initiation wins. The higher side forgets its own, answers, and dials again after
+///   3 s unless a key was confirmed by then. The lower drops the other's during the first 3 s of a dial to where it
+///   comes from, else answers it too, and goes on with its own.
 /// - Rekey: the key's initiator after 120 to 130 s, its responder after 150 to 160 s; at 180 s a key is wiped.
 /// - Upon the highest counter so far, from a new address: challenge that address, one such at a time; the answer must
 ///   come from there. Then the session has `moved`.
@@ -132,8 +132,8 @@ public final class Sessions {
     static let keepalivePeriod: Duration = .seconds(15)
     /// A challenge's life, and the least time between two to one place, or to places that datagrams came from.
     static let challengePeriod: Duration = .seconds(2)
-    /// Under way in one session: a card's places, and one that a datagram came from.
-    static let challengesMax = NodeRecord.endpointsMax + 1
+    /// Challenges under way in one session of places that are named: a card's. One more of where a datagram came from.
+    static let meetingsMax = NodeRecord.endpointsMax
     /// Dial, next, current and previous key.
     static let indicesPerPeer = 4
 

@@ -32,7 +32,7 @@ extension Sessions {
         }
         if let peer = self[node] {
             guard greeting.timestamp > peer.lastTimestamp else { return drop(.replayedInitiation) }
-            guard yields(to: peer, at: now) else { return drop(.simultaneous) }
+            guard yields(to: peer, from: source, at: now) else { return drop(.simultaneous) }
         }
         answer(responder, greeting, remoteIndex, from: source, at: now, &actions)
     }
@@ -68,12 +68,19 @@ extension Sessions {
         return false
     }
 
-    /// Of two handshakes under way at one time, whether the peer's goes on; ours is then forgotten.
-    private func yields(to peer: Peer, at now: Instant) -> Bool {
-        if peer.dial != nil {
-            if record.node < peer.node, now - peer.dialStarted < Self.insistence { return false }
+    /// Of two handshakes under way at one time, whether the peer's goes on.
+    ///
+    /// The lower id never forgets its own: the higher forgets its when the lower's comes, and an answer that came before
+    /// makes it drop the lower's. So of two that are both answered one is left.
+    private func yields(to peer: Peer, from source: Endpoint, at now: Instant) -> Bool {
+        if let dial = peer.dial {
+            if record.node < peer.node {
+                // Our call reaches it soon, if it is where we call. Others may have told us a place where it is not.
+                return dial.endpoint != source || now - peer.dialStarted >= Self.insistence
+            }
             forgetDial(peer)
             peer.redialAt = now + Self.insistence + jitter(Self.attemptJitter)
+            return true
         }
         // Ours was answered: the peer sent this before, or it would have forgotten its own.
         if let unconfirmed = peer.unconfirmed, now - unconfirmed.born < Self.insistence { return false }

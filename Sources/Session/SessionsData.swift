@@ -171,6 +171,8 @@ extension Sessions {
             transmit(.keepalive, under: keypair, peer, at: now, &actions)
         case .pathChallenge:
             actions.append(.transmit(keypair.seal(body, .pathResponse), to: source))
+            // Elsewhere it is no word on the session's path, and keeps no translator's entry for that.
+            guard source == peer.endpoint else { return noteUse(of: keypair, peer, at: now) }
             noteSent(peer, keypair, at: now)
         case .pathResponse:
             guard let challenge = peer.challenges.first(where: { $0.endpoint == source }),
@@ -211,10 +213,10 @@ extension Sessions {
         _ actions: inout [Action]
     ) {
         peer.challenges.removeAll { now - $0.sent >= Self.challengePeriod }
-        guard peer.challenges.count < Self.challengesMax,
-            !peer.challenges.contains(where: {
-                $0.endpoint == place || !$0.isMeeting && !isMeeting
-            })
+        // Places that others name leave room for the one that a datagram comes from.
+        let alike = peer.challenges.count { $0.isMeeting == isMeeting }
+        guard alike < (isMeeting ? Self.meetingsMax : 1),
+            !peer.challenges.contains(where: { $0.endpoint == place })
         else { return }
         let octets = secrets.octets(Packet.controlBodyByteCount)
         peer.challenges.append(

@@ -105,6 +105,11 @@ extension Sessions {
     /// What the clock of a node's system showed in the last handshake that this one began.
     public func clock(of node: NodeID) -> ClockReading? { self[node]?.clock }
 
+    /// Whether this is how a call begins; what is in it may be anything.
+    public static func isCall(_ datagram: [UInt8]) -> Bool {
+        datagram.count == Packet.initiationByteCount && Packet.kind(of: datagram) == .initiation
+    }
+
     /// Whether payload was sent so long ago, or longer, and nothing came since.
     public func isSilent(_ node: NodeID, for duration: Duration, at now: Instant) -> Bool {
         guard let since = self[node]?.unansweredSince else { return false }

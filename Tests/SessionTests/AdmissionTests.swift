@@ -36,6 +36,8 @@ import Wire
         #expect(count(Endpoint(ipv4: 0xC000_02FE, port: 2), 100, at: start) == 0)
         #expect(count(Endpoint(ipv4: 0xC000_02FE, port: 2), 100, at: start + .milliseconds(50)) == 1)
         #expect(count(.loopback(port: 1), 100, at: start) == 100)
+        // Over relays it is nobody's but each way's own, and there is no customer.
+        for way: UInt64 in 1...32 { #expect(count(.relayed(way), 100, at: start) == 5) }
     }
 
     @Test func `a customer's IPv6 has a burst and a rate too, however many prefixes it has`() {

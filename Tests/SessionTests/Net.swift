@@ -38,6 +38,8 @@ final class Net {
     private(set) var ids: [NodeID] = []
     /// From where a machine's datagrams come, and where it hears.
     var places: [Endpoint] = []
+    /// Where it hears too.
+    var otherPlaces: [Endpoint: Int] = [:]
     var seen: [Seen] = []
     /// All datagrams that left, lost or not.
     var captured: [Packet] = []
@@ -161,7 +163,7 @@ final class Net {
                 continue
             }
             let packet = packets.removeLast()
-            guard let index = places.firstIndex(of: packet.to) else { continue }
+            guard let index = places.firstIndex(of: packet.to) ?? otherPlaces[packet.to] else { continue }
             handle(.datagram(packet.octets, from: packet.source), at: index)
         }
         if !isDone(self) { now = end }

@@ -73,8 +73,14 @@ import Wire
         net.send(note(1), from: 1, to: 0)
         #expect(net.handle(.meet(net.ids[0], net.places[0]), at: 1) == [], "it is there already")
         let first = asked()
-        #expect(first.count == NodeRecord.endpointsMax + 1 && Set(first).count == first.count)
+        #expect(first.count == NodeRecord.endpointsMax && Set(first).count == first.count)
         #expect(asked() == [])
+        // One place is left for where it speaks from.
+        net.send(note(2), from: 0, to: 1)
+        let datagram = net.captured.last!.octets
+        let actions = net.handle(.datagram(datagram, from: elsewhere), at: 1)
+        #expect(actions.contains { if case .transmit(_, elsewhere) = $0 { true } else { false } })
+        net.send(note(3), from: 1, to: 0)
         net.run(for: .seconds(2))
         #expect(asked() == first)
         // It is at the second of them, and only it can answer.
@@ -131,6 +137,20 @@ import Wire
         }
         net.handle(.datagram(answer, from: net.places[0]), at: 1)
         #expect(net.seen[1].moved.isEmpty && net.machines[1][.badPathResponse] == 1)
+        net.tamper = { octets, _ in octets }
+    }
+
+    @Test func `an answer to a challenge elsewhere is no word on the session's path`() {
+        let net = opened(8)
+        net.send(note(1), from: 1, to: 0)
+        net.run(for: .milliseconds(50))
+        let due = net.machines[0][net.ids[1]]!.answerAt
+        #expect(due < .never)
+        net.tamper = { _, _ in nil }
+        net.handle(.meet(net.ids[0], elsewhere), at: 1)
+        let challenge = net.captured.last!.octets
+        net.handle(.datagram(challenge, from: elsewhere), at: 0)
+        #expect(net.machines[0][net.ids[1]]!.answerAt == due)
         net.tamper = { octets, _ in octets }
     }
 

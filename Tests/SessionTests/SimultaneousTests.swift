@@ -27,6 +27,48 @@ import Wire
         #expect(net.seen[0].received == [[2]] && net.seen[1].received == [[1]])
     }
 
+    @Test(arguments: Seed.all)
+    func `two that dial each other at other places than they speak from have one key too`(seed: Seed) {
+        let net = Net(chance: seed.chance())
+        net.latency = .milliseconds(20)...(.milliseconds(60))
+        net.lossPercent = net.chance.happens(1, in: 2) ? 20 : 0
+        let others = (0..<2).map { Endpoint(ipv4: 0xC633_6400 + UInt32($0), port: 9) }
+        for index in 0..<2 { net.otherPlaces[others[index]] = index }
+        net.handle(.open(net.ids[1], others[1]), at: 0)
+        net.run(for: net.chance.duration(in: .zero...(.milliseconds(70))))
+        net.handle(.open(net.ids[0], others[0]), at: 1)
+        net.run(for: .seconds(net.lossPercent > 0 ? 20 : 1))
+        let ours = net.machines[0][net.ids[1]]
+        let theirs = net.machines[1][net.ids[0]]
+        #expect(net.isOpen(0, 1) && net.isOpen(1, 0), "\(seed.testDescription)")
+        #expect(ours?.current?.localIndex == theirs?.current?.remoteIndex, "\(seed.testDescription)")
+        #expect(ours?.dial == nil && theirs?.dial == nil)
+    }
+
+    @Test func `who calls a place where nobody is hears the other's call`() {
+        let net = Net(chance: Chance(seed: 6))
+        net.handle(.open(net.ids[1], Endpoint(ipv4: 0xC633_6401, port: 53)), at: 0)
+        net.run(for: .milliseconds(50))
+        net.open(1, to: 0)
+        net.run(for: .milliseconds(50))
+        #expect(net.isOpen(0, 1) && net.isOpen(1, 0))
+    }
+
+    @Test func `who dials anew, as its key was not confirmed, hears the other's call`() {
+        let net = Net(chance: Chance(seed: 7))
+        net.open(1, to: 0)
+        net.run(for: .milliseconds(25))
+        #expect(net.isOpen(1, 0))
+        net.restart(0)
+        net.tamper = { octets, from in from == 1 && octets[0] == 1 ? nil : octets }
+        net.run(for: .milliseconds(1_500))
+        #expect(net.machines[1][net.ids[0]]?.dial != nil)
+        net.open(0, to: 1)
+        net.run(for: .milliseconds(100))
+        #expect(net.isOpen(0, 1) && net.machines[1][net.ids[0]]?.current?.isInitiator == false)
+        net.tamper = { octets, _ in octets }
+    }
+
     @Test func `of two at the same moment the lower id's initiation wins`() {
         let net = Net(chance: Chance(seed: 1))
         net.open(0, to: 1)
