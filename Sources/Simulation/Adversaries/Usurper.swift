@@ -9,11 +9,14 @@ internal import Wire
 /// The first are well signed: whoever does not ask whose they are verifies and carries as many as it makes up.
 struct Usurper: Adversary {
     static let proposalsPerTick = 3
+    /// Proposals that it answers at once: two of its kind would answer each other's without end.
+    private static let answersPerTick = 8
 
     private var chance: Chance
     private let forges: Bool
     private var incoming = Wiretap()
     private var led = Recent<Proposal>(max: 8)
+    private var answers = 0
 
     init(chance: Chance) {
         var chance = chance
@@ -25,12 +28,17 @@ struct Usurper: Adversary {
         for case .proposal(let proposal) in incoming.read(datagram, at: endpoint).compactMap(\.message)
         where isOthers(proposal, scene) && !led.list.contains(where: { Turn($0) == Turn(proposal) }) {
             led.add(proposal)
+            guard answers < Self.answersPerTick else { continue }
+            answers += 1
             usurp(&scene)
         }
         return true
     }
 
-    mutating func tick(scene: inout Scene) { usurp(&scene) }
+    mutating func tick(scene: inout Scene) {
+        answers = 0
+        usurp(&scene)
+    }
 
     private func isOthers(_ proposal: Proposal, _ scene: Scene) -> Bool {
         proposal.vote.voter != scene.id
