@@ -1,5 +1,6 @@
 internal import Bytes
 public import Identity
+internal import Rules
 public import Wire
 
 /// One signature to be verified by a worker, singly: batch verification accepts a different set of signatures.
@@ -87,7 +88,7 @@ extension Proposal {
             guard certificate.ballot.epoch == header.epoch, certificate.ballot.view < view,
                 let more = certificate.checks(in: committee, network: network)
             else { return nil }
-            checks += more
+            if !isRemoved(.justificationSignatures) { checks += more }
         }
         return checks
     }

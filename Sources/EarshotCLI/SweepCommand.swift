@@ -204,7 +204,7 @@ extension Reach {
         return """
             \(seeds) seeds, \(epochs) epochs (at least \(epochsMin ?? 0) a seed), \(events) events, \
             \(deliveries) datagrams: no violation
-            a view of 3 or more in \(laterViews) seeds, a certificate split in \(splits)
+            a view of 3 or more in \(laterViews) seeds, a certificate split in \(splits), another committee in \(handovers)
             audit of all \(String(audit, radix: 16))
             \(table.text)
             """

@@ -68,6 +68,8 @@
     case cardSignatures
     /// "Forward only what was verified."
     case validateBeforeForward
+    /// "The attached certificates are valid": each signature of what justifies a proposal.
+    case justificationSignatures
     /// A proposal is looked at and passed on only with its leader's vote.
     case leadersVote
     /// "Larger objects go in hashed chunks": what they come to is what its digest says, or it is nothing.

@@ -46,7 +46,8 @@ package struct Hunt: Sendable {
             .revealAfterFinality:
             said(rule)
         case .voteSignatures, .finalitySignatures, .bundleSignatures, .transactionSignatures,
-            .registeredAuthors, .cardSignatures, .validateBeforeForward, .leadersVote, .faultsCount:
+            .registeredAuthors, .cardSignatures, .validateBeforeForward, .justificationSignatures,
+            .leadersVote, .faultsCount:
             believed(rule)
         case .replayWindow, .cookieBinding, .mac1, .recordSequence, .prefixLimits, .introductionLimits,
             .nearPlaces:
@@ -205,6 +206,12 @@ package struct Hunt: Sendable {
     private static func believed(_ rule: Rule) -> Hunt {
         if rule == .cardSignatures {
             return Hunt(rule, "a forger of cards") { $0.byzantine = [Byzantine(host: 0, .recordForger)] }
+        }
+        if rule == .justificationSignatures {
+            return Hunt(rule, "certificate splits, a forger of certificates") { plan in
+                split(&plan)
+                plan.byzantine = [Byzantine(host: 0, .certificateForger)]
+            }
         }
         if rule == .leadersVote {
             return Hunt(rule, "a usurper") { $0.byzantine = [Byzantine(host: 0, .usurper)] }

@@ -27,6 +27,8 @@ public struct Outcome: Codable, Sendable {
     public var sessionCounters: [String: UInt64] = [:]
     /// Faults by name; Byzantine hosts as `byzantine.flooder`.
     public var injected: [String: UInt64] = [:]
+    /// Different ones that decided something.
+    public var committees = 0
     /// Reports by verdict reason.
     public var verdicts: [String: UInt64] = [:]
     /// Views of which one honest host first held the notarization and another first the nullification.

@@ -235,11 +235,13 @@ public struct Byzantine: Codable, Equatable, Sendable {
         case usurper
         /// Sends a unit each to ever new keys.
         case accountOpener
+        /// Justifies what it proposes with certificates that nobody signed.
+        case certificateForger
 
         /// Those that a swarm draws from: the others came later, and its seeds mean what they meant.
         static let swarm = allCases.filter {
             !swarmLater.contains($0) && !swarmLeaders.contains($0) && !swarmLast.contains($0)
-                && !ofOtherWorlds.contains($0)
+                && !swarmForgers.contains($0) && !ofOtherWorlds.contains($0)
         }
 
         /// Those that it adds by chances of their own, one to every other dishonest host: whoever has many is soon heard
@@ -253,6 +255,9 @@ public struct Byzantine: Codable, Equatable, Sendable {
 
         /// And what it adds last, in the same way.
         static let swarmLast: [Behaviour] = [.usurper, .accountOpener]
+
+        /// And later than the last.
+        static let swarmForgers: [Behaviour] = [.certificateForger]
 
         /// Those that need edge nodes, translators of addresses or wallets that unstake, and one that costs as much as all
         /// the rest of a run.

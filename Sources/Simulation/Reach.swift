@@ -12,6 +12,8 @@ public struct Reach: Codable, Equatable, Sendable {
     public var laterViews = 0
     /// Seeds in which some hosts held a notarization and others the nullification of the same view.
     public var splits = 0
+    /// Seeds in which different committees decided something.
+    public var handovers = 0
     /// Seeds in which each kind of fault was.
     public var withFault: [String: Int] = [:]
     /// Of all runs together, in any order.
@@ -28,6 +30,7 @@ public struct Reach: Codable, Equatable, Sendable {
         deliveries += outcome.deliveries
         if outcome.views.contains(where: { $0 >= 3 }) { laterViews += 1 }
         if outcome.splitViews > 0 { splits += 1 }
+        if outcome.committees > 1 { handovers += 1 }
         for name in outcome.injected.keys { withFault[name, default: 0] += 1 }
         audit ^= (outcome.audit &+ seed) &* 0x9E37_79B9_7F4A_7C15
     }
@@ -42,6 +45,7 @@ public struct Reach: Codable, Equatable, Sendable {
         deliveries += other.deliveries
         laterViews += other.laterViews
         splits += other.splits
+        handovers += other.handovers
         withFault.merge(other.withFault) { $0 + $1 }
         audit ^= other.audit
     }
@@ -57,7 +61,7 @@ public struct Reach: Codable, Equatable, Sendable {
     private static let effects: [Fault.Kind: String] = [.oddState: "disturbed", .fullDisk: "commitRefused"]
 
     /// What is missing: five epochs in every seed, two of them after it had healed, each kind of fault in a fifth of
-    /// them, a third view in three tenths, a split in a twentieth. Empty: the sweep means something.
+    /// them, a third view in three tenths, a split and a hand-over in a twentieth each. Empty: the sweep means something.
     public var shortfalls: [String] {
         var missing: [String] = []
         if let epochsMin, epochsMin < 5 { missing.append("a seed with \(epochsMin) epochs of 5") }
@@ -73,6 +77,9 @@ public struct Reach: Codable, Equatable, Sendable {
         }
         if splits * 20 < seeds {
             missing.append("a certificate split in \(splits) of \(seeds) seeds, not in a twentieth")
+        }
+        if handovers * 20 < seeds {
+            missing.append("another committee in \(handovers) of \(seeds) seeds, not in a twentieth")
         }
         return missing
     }

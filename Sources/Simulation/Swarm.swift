@@ -59,6 +59,10 @@ extension Plan {
         for host in byzantine where last.happens(1, in: 4) {
             plan.byzantine.append(Byzantine(host: host, last.pick(Byzantine.Behaviour.swarmLast)!))
         }
+        var forgers = Chance(seed: seed &+ 0x464F_5247)
+        for host in byzantine where forgers.happens(1, in: 4) {
+            plan.byzantine.append(Byzantine(host: host, forgers.pick(Byzantine.Behaviour.swarmForgers)!))
+        }
         let forgetful = Array(bad.dropFirst(byzantine.count)) + Array(plan.validators..<plan.hosts)
         for kind in Fault.Kind.swarm where chance.happens(2, in: 5) {
             for _ in 0...chance.below(3) {
@@ -77,12 +81,28 @@ extension Plan {
             plan.clients.repeats = 1 + chance.below(3)
             plan.clients.conflictsPercent = chance.below(50)
         }
+        plan.changeSeats(mayLose: bad.count)
         if chance.happens(1, in: 3) { plan.radio.lossPermille = 1 + chance.below(500) }
         if chance.happens(1, in: 3) { plan.radio.silent = [chance.below(plan.hosts)] }
         if chance.happens(1, in: 3) {
             plan.radio.farm = (0..<plan.hosts).filter { _ in chance.happens(1, in: 3) }
         }
         return plan
+    }
+
+    /// In a third of the worlds in which those that may be bad stay few enough: a new committee in every epoch, one that
+    /// gives its seat up, and one that takes one. By chances of its own.
+    private mutating func changeSeats(mayLose bad: Int) {
+        var chance = Chance(seed: seed &+ 0x5345_4154)
+        guard chance.happens(1, in: 3), stakes.isEmpty, bad * 3 < validators - 1 else { return }
+        committeeEpochs = 1
+        // A change takes effect four epochs after its block.
+        epochs = 10
+        clients.transfersPerSecond = max(clients.transfersPerSecond, 2)
+        clients.targets = max(clients.targets, 2)
+        clients.changesPercent = 50
+        clients.leavers = 1
+        clients.joiners = min(hotspots, 1)
     }
 
     private static func fault(

@@ -89,22 +89,44 @@ extension Witness {
     }
 
     /// What the chain says of honest hosts is no accusation, whatever left these; and of an honest builder's block, once the
-    /// network has healed, that nobody is missing.
+    /// network has healed, that nobody is missing: none whose bundle left it, and none of those who are due to make one.
     mutating func checkEvidence(
-        of block: Block, honest: [NodeID: Int], mustBeWhole: Bool, at now: Instant, host: Int
+        of block: Block, honest: [NodeID: Int], due: [NodeID: Int]?, at now: Instant, host: Int
     ) {
         let epoch = block.header.epoch
         for case .conflict(let bundle, _) in block.evidence {
             guard let author = honest[bundle.author] else { continue }
             report("neverAccusable", "host \(author) is void in epoch \(epoch)", at: now, host: host)
         }
-        guard mustBeWhole, honest[block.header.builder] != nil else { return }
+        guard let due, honest[block.header.builder] != nil else { return }
         let items = Set(block.evidence.map(\.item))
         for (_, author) in honest.sorted(by: { $0.value < $1.value }) {
             guard let bundle = bundle(of: author, epoch: epoch), !items.contains(bundle) else { continue }
             report("missed", "the bundle of host \(author) is not in epoch \(epoch)", at: now, host: host)
         }
+        let authors = Set(block.evidence.flatMap(\.bundles).map(\.author))
+        for (id, author) in due.sorted(by: { $0.value < $1.value }) where !authors.contains(id) {
+            report("missed", "nothing of host \(author) is in epoch \(epoch)", at: now, host: host)
+        }
     }
+
+    /// Once the network has healed no beacon of a blameless host is judged to be against the rules, and none goes without
+    /// its reveal: that would keep its owner from pay for many epochs.
+    mutating func checkVerdicts(
+        _ verdicts: [BeaconVerdict], since healed: Epoch, honest: [NodeID: Int], at now: Instant, host: Int
+    ) {
+        for verdict in verdicts where verdict.epoch > healed && Self.punishing.contains(verdict.reason) {
+            guard let beaconer = verdict.beaconer.flatMap({ honest[$0] }) else { continue }
+            report(
+                "punished", "the beacon of host \(beaconer) in epoch \(verdict.epoch) is \(verdict.reason)",
+                at: now,
+                host: host)
+        }
+    }
+
+    private static let punishing: [Reason] = [
+        .suspended, .equivocated, .notRevealed, .undeclared, .badProof, .notEligible, .wrongParameters,
+    ]
 
     /// Whatever the registry holds came into it by a transaction four blocks before it took effect.
     mutating func checkRegistry(of disk: Disk, at now: Instant, host: Int) {

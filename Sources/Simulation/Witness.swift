@@ -126,11 +126,19 @@ struct Witness {
                 octets = whole
             default: continue
             }
-            guard let tag = octets.first,
-                tag == 0 || (2...4).contains(tag) || tag == 7 || tag == 18,
-                let message = try? Message(decoding: octets)
-            else { continue }
+            guard let tag = octets.first, tag == 0 || (2...4).contains(tag) || tag == 7 || tag == 18 else {
+                continue
+            }
+            guard let message = try? Message(decoding: octets) else {
+                report("malformed", "says a message of kind \(tag) that cannot be read", at: now, host: host)
+                continue
+            }
             let disk = machine.disk
+            if case .proposal(let proposal) = message {
+                for certificate in proposal.justification {
+                    check(certificate, host: host, node: machine.node, at: now, verify: verify)
+                }
+            }
             switch message {
             case .vote(let vote) where vote.voter == id:
                 note(vote.ballot, host: host, of: machine, at: now)
@@ -158,7 +166,7 @@ struct Witness {
     private mutating func note(
         _ certificate: Certificate, host: Int, node: Node?, at now: Instant, verify: (Check) -> Bool
     ) {
-        guard let node, let committee = committees[certificate.ballot.epoch] else { return }
+        guard let node, committees[certificate.ballot.epoch] != nil else { return }
         let seat = Seat(epoch: certificate.ballot.epoch, view: certificate.ballot.view)
         let turn = Turn(host: host, epoch: seat.epoch, view: seat.view)
         if firstCertificates[turn] == nil, seat.epoch == node.openEpoch {
@@ -172,7 +180,16 @@ struct Witness {
             case .finalize: break
             }
         }
-        guard !seen.contains(certificate) else { return }
+        check(certificate, host: host, node: node, at: now, verify: verify)
+    }
+
+    private mutating func check(
+        _ certificate: Certificate, host: Int, node: Node?, at now: Instant, verify: (Check) -> Bool
+    ) {
+        guard let node, let committee = committees[certificate.ballot.epoch], !seen.contains(certificate)
+        else {
+            return
+        }
         if seen.count > Self.seenMax { seen.removeAll(keepingCapacity: true) }
         seen.insert(certificate)
         certificatesChecked += 1

@@ -19,7 +19,13 @@ extension World {
         guard !host.isHonest || payload.count > Self.smallByteCountMax else {
             return say(payload, [], as: id, to: destination, from: index)
         }
-        guard let datagram = Datagram(network: network.prefix, sender: id, payload: payload) else { return }
+        guard let datagram = Datagram(network: network.prefix, sender: id, payload: payload) else {
+            // Whoever hears such a thing charges it, and soon hears the speaker no more.
+            if host.isHonest {
+                witness.report("malformed", "says what cannot be read", at: now, host: index)
+            }
+            return
+        }
         guard !host.isHonest else {
             witness.heard(datagram.frames, by: id, host: index, of: host, at: now) {
                 self.verify([$0]).holdsEntirely

@@ -116,9 +116,15 @@ extension World {
                 .init("final", "epoch \(final.final.header.epoch) \(final.final.header.digest)")
             }
             if !witness.isDecided(final.final.header.epoch) {
-                let isHealed = healedEpoch.map { final.final.header.epoch > $0 + 1 } ?? false
+                let epoch = final.final.header.epoch
+                let isHealed = healedEpoch.map { epoch > $0 + 1 } ?? false
                 witness.checkEvidence(
-                    of: final.block, honest: blameless, mustBeWhole: isHealed, at: now, host: index)
+                    of: final.block, honest: blameless, due: isHealed ? authors(in: epoch) : nil, at: now,
+                    host: index)
+                if let healedEpoch {
+                    witness.checkVerdicts(
+                        final.verdicts, since: healedEpoch + 1, honest: blameless, at: now, host: index)
+                }
             }
             witness.final(final.final, at: now, host: index)
             let view = final.final.certificate.ballot.view
@@ -183,6 +189,13 @@ extension World {
         var list: [NodeID: Int] = [:]
         for index in 0..<plan.fullHosts where isBlameless(index) { list[population.ids[index]] = index }
         return list
+    }
+
+    /// Of these, who make a bundle in an epoch: devices that have not lost what they signed before.
+    private func authors(in epoch: Epoch) -> [NodeID: Int] {
+        blameless.filter { _, index in
+            hosts[index].isUp && !population.roles[index].isEmpty && hosts[index].votesFrom <= epoch
+        }
     }
 
     private func isBlameless(_ index: Int) -> Bool {

@@ -141,6 +141,9 @@ public final class World {
                 witness.report(
                     "liveness", "no progress after epoch \(commonEpoch): \(standing)", at: now, host: nil)
             }
+            if agenda.count > underWayMax * hosts.count {
+                witness.report("storm", "\(agenda.count) events are under way", at: now, host: nil)
+            }
             happen(next.element, due: next.at)
             guard hasFinal else { continue }
             hasFinal = false
@@ -164,6 +167,9 @@ public final class World {
                         virtualMilliseconds: (now - .origin).milliseconds, events: events))
             }
         }
+        if witness.violations.isEmpty, epoch < plan.epochs {
+            witness.report("liveness", "nothing happens any more: \(standing)", at: now, host: nil)
+        }
         if witness.violations.isEmpty { compareWithExpectations() }
         let honest = hosts.indices.filter { hosts[$0].isHonest }
         let full = honest.filter { !isEdge($0) }
@@ -177,6 +183,8 @@ public final class World {
         return outcome
     }
 
+    /// Events that lie ahead, of each host: whatever makes more answers another without end, and would only end with the memory.
+    var underWayMax = 20_000
     /// A block became final somewhere since the last look, or a host was lost or found that the others count on.
     var hasFinal = true
     var newestFinal: UInt64 = 0
@@ -225,6 +233,7 @@ public final class World {
         outcome.deliveries = deliveries
         outcome.views = witness.views
         outcome.splitViews = witness.splitViews
+        outcome.committees = witness.committeeCount
         outcome.certificatesChecked = witness.certificatesChecked
         outcome.finalityMilliseconds = finality
         outcome.deltaMilliseconds = plan.deltaMilliseconds

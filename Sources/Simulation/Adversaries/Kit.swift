@@ -48,6 +48,7 @@ func adversary(_ behaviour: Byzantine.Behaviour, chance: Chance) -> any Adversar
     case .thirdBundle: ThirdBundle(chance: chance)
     case .usurper: Usurper(chance: chance)
     case .accountOpener: AccountOpener(chance: chance)
+    case .certificateForger: CertificateForger(chance: chance)
     }
 }
 
