@@ -161,11 +161,15 @@ extension Node {
     /// A peer is ahead: asks it for headers, unless an answer is awaited or being worked off.
     func requestFinality(from peer: NodeID, knownFinal: Epoch, at now: Instant, _ actions: inout [NodeAction])
     {
-        if knownFinal >= self.knownFinal?.epoch ?? 0 { self.knownFinal = (knownFinal, peer) }
+        guard knownFinal <= KnownFinal.epochMax(in: genesis.parameters) else { return }
+        let claim = KnownFinal(epoch: knownFinal, at: peer)
+        if self.knownFinal?.isOutdone(by: claim, openEpoch: chain.openEpoch) ?? true {
+            self.knownFinal = claim.following(self.knownFinal)
+        }
         if startsFromSnapshot(from: peer, knownFinal: knownFinal, at: now, &actions) { return }
         guard now >= nextFinalityRequest else { return }
         nextFinalityRequest = now + (fetched.isEmpty ? Candidates.patience : Self.catchUpPatience)
-        finalityAsked = peer
+        finalityAsked = claim
         if knownFinal > chain.openEpoch {
             actions.append(.notice(.catchingUp(from: chain.openEpoch, to: knownFinal)))
         }
@@ -182,12 +186,23 @@ extension Node {
         guard !wanted.isEmpty, wanted.first?.header.epoch == chain.openEpoch else { return count(.unasked) }
         // Peers tell what is final to whoever says that it is behind. That is taken where it disturbs nothing: it neither takes
         // the place of an answer nor keeps anybody from being asked.
-        let isAnswer = finalityAsked == peer
+        let isAnswer = finalityAsked?.at == peer
         guard checkedFinality != chain.openEpoch, isAnswer || fetched.isEmpty else { return count(.unasked) }
         fetched = wanted
         fetchedFrom = peer
         if isAnswer { nextFinalityRequest = now + Self.catchUpPatience }
         continueCatchUp(at: now, &actions)
+    }
+
+    /// A header holds: whoever was asked for it is asked on, whatever others claim.
+    func noteGiven(by peer: NodeID) {
+        guard endpoints[peer] != nil else { return }
+        if knownFinal?.at == peer {
+            knownFinal!.hasGiven = true
+        } else if var asked = finalityAsked, asked.at == peer {
+            asked.hasGiven = true
+            knownFinal = asked
+        }
     }
 
     /// What was fetched does not hold: somebody else is asked, and at once.
@@ -236,5 +251,34 @@ extension Node {
             isRemoved(.finalitySignatures)
                 ? [] : checks.map { .signature($0.key, preimage: $0.preimage, $0.signature) }, isOwed: true,
             at: now, &actions)
+    }
+}
+
+/// An epoch that a peer calls final, ahead of this node.
+///
+/// Nobody signs such a claim, so that the highest may be a lie, and nobody answers for it:
+/// - It gives way to a higher one, and to whoever was asked and gave a header that holds, whatever that one claimed.
+/// - Whoever gave one is asked on until what it claimed is here.
+/// - It is forgotten when its peer leaves, and where a state was to be fetched and nobody has the headers.
+/// - An epoch that cannot have come yet is not heeded at all. That is not asked of this machine's clock: were it slow, the node
+///   would stay behind.
+struct KnownFinal {
+    let epoch: Epoch
+    let at: NodeID
+    /// A header of its holds.
+    var hasGiven = false
+
+    /// How many epochs a century has.
+    static func epochMax(in parameters: Parameters) -> Epoch {
+        100 * 366 * 86_400_000 / Epoch(parameters.epochMilliseconds)
+    }
+
+    func isOutdone(by claim: KnownFinal, openEpoch: Epoch) -> Bool {
+        claim.epoch >= epoch && (claim.at == at || !hasGiven || epoch < openEpoch)
+    }
+
+    /// Who has given stays who has when it claims more.
+    func following(_ known: KnownFinal?) -> KnownFinal {
+        KnownFinal(epoch: epoch, at: at, hasGiven: known?.at == at && known?.hasGiven == true)
     }
 }

@@ -64,8 +64,9 @@ extension Node {
             case .proposal(let proposal): run(simplex: .proposal(proposal), at: now, &actions)
             default: preconditionFailure("\(peer) cannot have sent this for a consensus ticket")
             }
-        case .finality(let final, _):
+        case .finality(let final, let teller):
             checkedFinality = nil
+            noteGiven(by: teller)
             guard final.header.epoch == chain.openEpoch else { return }
             finalised(final, at: now, &actions)
         case .candidate(let digest): executeCandidate(digest, at: now, &actions)

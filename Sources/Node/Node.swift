@@ -117,15 +117,15 @@ public final class Node {
     var fetched: [FinalHeader] = []
     /// Who told them.
     var fetchedFrom: NodeID?
-    /// Who was asked for such last.
-    var finalityAsked: NodeID?
+    /// Who was asked for such last, as it was said to be ahead.
+    var finalityAsked: KnownFinal?
     /// The workers check a header of this epoch; one at a time.
     var checkedFinality: Epoch?
     var nextFinalityRequest: Instant = .origin
     /// The last certified header that the checkpoint contradicts.
     var refusedHeader: Digest?
-    /// The highest epoch that a peer called final, and that peer: below it, catching up goes on by itself.
-    var knownFinal: (epoch: Epoch, at: NodeID)?
+    /// Below it, catching up goes on by itself.
+    var knownFinal: KnownFinal?
     var hasSaidUnregistered = false
     /// What it does for edge nodes.
     var edges: EdgeDesk

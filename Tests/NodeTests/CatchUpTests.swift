@@ -19,15 +19,18 @@ import Wire
 
     private func asked(_ actions: [NodeAction], of node: NodeID) -> Bool {
         actions.contains { action in
-            guard case .send(let octets, let to) = action, to.node == node,
-                let frames = try? Payload(decoding: octets.octetBytes).frames
-            else { return false }
-            return frames.contains { frame in
-                guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
-                    return false
-                }
-                if case .finalityRequest = message { return true } else { return false }
+            guard case .send(let octets, let to) = action, to.node == node else { return false }
+            return asksForHeaders(octets)
+        }
+    }
+
+    private func asksForHeaders(_ payload: [UInt8]) -> Bool {
+        let frames = (try? Payload(decoding: payload.octetBytes).frames) ?? []
+        return frames.contains { frame in
+            guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
+                return false
             }
+            if case .finalityRequest = message { return true } else { return false }
         }
     }
 
@@ -100,6 +103,75 @@ import Wire
         }
         #expect(try asks(by: bundle(open + 1)) == (true, open))
         #expect(try asks(by: bundle(open)) == (false, nil))
+    }
+
+    /// Whether a payload says what is final, or asks for it in saying what is not here.
+    private func isClaim(_ payload: [UInt8], beyond open: Epoch) -> Bool {
+        let frames = (try? Payload(decoding: payload.octetBytes).frames) ?? []
+        return frames.contains { frame in
+            guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
+                return false
+            }
+            switch message {
+            case .summary, .vote, .certificate, .proposal: return true
+            case .bundle(let bundle): return bundle.epoch > open
+            default: return false
+            }
+        }
+    }
+
+    /// Not signed, and so nobody's word but of who sends it.
+    private func claim(_ epoch: Epoch, by host: Int, in world: World) {
+        let vote = Vote(.nullify(epoch + 1, 1), by: world.key(3), network: world.genesis.network)
+        let payload = Payload(frames: [.message(Message.vote(vote).encoded())]).encoded()
+        world.handle(.payload(payload, from: world.key(host).nodeID, world.endpoint(host)), at: 3)
+    }
+
+    @Test func `goes on with whoever gave what holds, and not with whoever claims more`() throws {
+        let world = World(count: 4, chance: Seed.all[1].chance())
+        for host in 0..<3 { try world.start(host) }
+        #expect(world.run(for: .seconds(90)) { world.commonEpoch >= 11 })
+        let (liar, honest) = (1, 0)
+        world.drops = { [unowned world] payload, sender, receiver in
+            guard sender == 3 || receiver == 3 else { return false }
+            if receiver == liar || sender == liar {
+                let isFinality = self.asksForHeaders(payload)
+                if isFinality { return true }
+            }
+            return self.isClaim(payload, beyond: world.nodes[3]?.chain.openEpoch ?? 1)
+        }
+        try world.start(3)
+        let node = world.nodes[3]!
+        #expect(world.run(for: .seconds(20)) { node.peers.count == 3 })
+        #expect(world.disks[3].lastEpoch == 0 && node.knownFinal == nil)
+        // Not so far that a state would be fetched.
+        claim(15, by: liar, in: world)
+        world.run(for: .seconds(1))
+        claim(world.disks[0].lastEpoch, by: honest, in: world)
+        #expect(world.run(for: .seconds(5)) { world.disks[3].lastEpoch >= 2 })
+        claim(16, by: liar, in: world)
+        #expect(
+            world.run(for: .seconds(10)) { world.disks[3].lastEpoch >= 11 }, "\(world.disks[3].lastEpoch)")
+    }
+
+    @Test
+    func `forgets a claim that nobody has headers for, and believes none that no time would suffice for`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[3]!
+        func attempts() -> Int {
+            world.notices[3].count { if case .snapshot(.began) = $0 { true } else { false } }
+        }
+        for absurd in [Epoch.max - 1, 1 << 41] {
+            claim(absurd, by: 1, in: world)
+            #expect(node.knownFinal == nil && attempts() == 0)
+        }
+        claim(1_000_000, by: 1, in: world)
+        #expect(node.knownFinal?.epoch == 1_000_000 && attempts() == 1)
+        let goal = world.commonEpoch + 65
+        #expect(world.run(for: .seconds(300)) { world.commonEpoch >= goal })
+        #expect(node.knownFinal?.epoch != 1_000_000 && attempts() == 1)
     }
 
     /// As a machine that was rolled back, which no file on it can tell.

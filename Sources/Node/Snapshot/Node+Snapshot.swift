@@ -183,6 +183,7 @@ extension Node {
                 if from <= goal || isShort { return followNextGuide(at: now, &actions) }
             }
             // There is no such epoch yet, whatever somebody claimed.
+            if let known = knownFinal, known.epoch >= from { knownFinal = nil }
             snapshots.sync!.claimed = min(sync.claimed, max(from, 1) - 1)
             snapshots.sync!.nextRange = min(sync.nextRange, from)
             return goOnFollowing(at: now, &actions)
