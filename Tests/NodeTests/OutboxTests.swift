@@ -177,9 +177,44 @@ import Wire
         #expect(!first.contains(checker))
         hand.answer(.bundle(id, .unknown), by: checker)
         hand.pass(.seconds(1))
-        #expect(hand.notices.count { $0.hasPrefix("uplinkSilent") } == 3)
+        // It may lie, and gets the bundle all the same.
+        #expect(!hand.notices.contains { $0.hasPrefix("uplinkSilent") })
+        #expect(first.allSatisfy { hand.node.uplinks.ready(at: hand.now).contains($0) })
         let more = Set(hand.handedIn.map(\.to)).subtracting(first)
         #expect(more.count == 2 && more.contains(checker))
+        for node in more { hand.answer(.bundle(id, .held), by: node) }
+        hand.questions.removeAll()
+        hand.run { $0.questions.contains { $0.question == .bundle(id) } }
+        let second = hand.questions.last!.of
+        #expect(!first.contains(second) && !more.contains(second))
+        hand.answer(.bundle(id, .unknown), by: second)
+        // Of those that have it since the first word, one alone has said so.
+        #expect(hand.notices.count { $0.hasPrefix("uplinkSilent") } == 3)
+        #expect(!first.contains { hand.node.uplinks.ready(at: hand.now).contains($0) })
+        hand.pass(.seconds(1))
+        #expect(Set(hand.handedIn.map(\.to)).count == 7)
+    }
+
+    @Test func `who says alone that it has not the bundle makes nobody be left`() throws {
+        var hand = try ready(Followed(validators: 7, epochMilliseconds: 600_000))
+        let id = hand.node.outbox!.id
+        for count in 1...3 {
+            hand.run { $0.handedIn.count == count }
+            hand.answer(.bundle(id, .held), by: hand.handedIn[count - 1].to)
+        }
+        let first = hand.handedIn.map(\.to)
+        for standing in [BundleStanding.refused, .held] {
+            hand.questions.removeAll()
+            hand.run { $0.questions.contains { $0.question == .bundle(id) } }
+            hand.answer(.bundle(id, standing), by: hand.questions.last!.of)
+            for node in Set(hand.handedIn.map(\.to)).subtracting(first) {
+                hand.answer(.bundle(id, .held), by: node)
+            }
+        }
+        #expect(hand.node.outbox?.isSpread == true)
+        #expect(!hand.notices.contains { $0.hasPrefix("uplinkSilent") })
+        #expect(hand.node.counts[EdgeNode.Counter.silentUplinks.rawValue] == 0)
+        #expect(first.allSatisfy { hand.node.uplinks.ready(at: hand.now).contains($0) })
     }
 
     @Test func `a large bundle goes in pieces, and only those again that are missing`() throws {

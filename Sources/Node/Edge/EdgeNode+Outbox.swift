@@ -15,6 +15,8 @@ struct Outbox {
         var attempts = 0
         /// Nil until the validator has said something.
         var standing: BundleStanding?
+        /// How many others have said that it kept the bundle to itself, in saying that they have it not.
+        var accusers = 0
 
         /// Nothing more to do here.
         var isDone: Bool { standing == .held || standing == .refused }
@@ -57,14 +59,16 @@ struct Outbox {
 /// - Upon no receipt: again after 1 s, 2 s, … a 16th of the window, and after two in vain to one more validator.
 /// - Whoever is missing of these, because nobody is known or all are left alone, gets it as soon as there is one.
 /// - At 80 %: a validator that it was not given to is asked for it. It has it: no more are asked. It has not: it gets it, and
-///   so does one more; who kept it to itself is noted and left alone. Looked at again a 16th of the window later, also if
-///   there was nobody to ask.
+///   so does one more. Looked at again a 16th of the window later, also if there was nobody to ask. By the word of two that
+///   have it not, who kept it to itself is noted and left alone: one alone could turn a node from all that are honest.
 /// - At 85 %, if no validator has said that it holds it: to neighbours; see `EdgeNode+Neighbours.swift`.
 /// - Upon the end of the epoch, however it ended: done; what was not included is in the next bundle.
 extension EdgeNode {
     /// Validators that are given one bundle, at most.
     static let pushesMax = 8
     static let checksMax = 4
+    /// Validators that must say to have it not before whoever was given it is left alone.
+    static let accusersMin = 2
     static let pushPauseMin: Duration = .seconds(1)
 
     func handIn(_ unsigned: Bundle, _ actions: inout [NodeAction]) {
@@ -226,12 +230,15 @@ extension EdgeNode {
         }
     }
 
-    /// A validator that must have the bundle by now has not: those it was given to did not pass it on.
+    /// A validator that must have the bundle by now has not, as it says: those it was given to did not pass it on.
     private func missed(by sender: NodeID, at now: Instant, _ actions: inout [NodeAction]) {
-        for push in outbox!.pushes {
+        for place in outbox!.pushes.indices {
+            let push = outbox!.pushes[place]
             guard let since = push.since, push.attempts > 1 || push.standing == .held,
                 now - since >= patience
             else { continue }
+            outbox!.pushes[place].accusers += 1
+            guard push.accusers + 1 == Self.accusersMin else { continue }
             count(.silentUplinks)
             uplinks.failed(push.node, at: now)
             actions.append(.notice(.uplinkSilent(push.node, chain.openEpoch)))
