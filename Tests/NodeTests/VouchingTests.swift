@@ -116,7 +116,7 @@ import Wire
     // MARK: Former keys
 
     /// A chain from genesis that nobody agreed on, signed with the keys of all validators.
-    private func forged(_ world: World, epochs: Epoch) -> [FinalHeader] {
+    private func forged(_ world: World, epochs: Epoch, next: Digest? = nil) -> [FinalHeader] {
         let genesis = world.genesis
         let committee = genesis.committee
         var parent = genesis.network
@@ -129,7 +129,7 @@ import Wire
                 network: genesis.network, epoch: epoch, parent: parent, builder: world.key(0).nodeID,
                 buildView: 1, randomnessProof: proof, randomness: randomness,
                 evidence: EvidenceSummary(items: []), transactionsRoot: .zero, verdictsRoot: .zero,
-                stateRoot: .zero, committee: committee.digest, nextCommittee: committee.digest,
+                stateRoot: .zero, committee: committee.digest, nextCommittee: next ?? committee.digest,
                 parameters: genesis.parameters.digest, wallTime: 0)
             let output = vrf.publicKey.verify(proof, alpha: alpha.octetBytes)!
             randomness = Randomness.next(after: randomness, output: output, epoch: epoch)
@@ -149,13 +149,22 @@ import Wire
         }
     }
 
+    private enum Forgery: CaseIterable {
+        /// Another chain than the network's, and nothing wrong with it else.
+        case otherChain
+        /// Votes that are not of who they are said to be.
+        case othersVotes
+        /// A committee is named that nobody can hand over.
+        case unknownCommittee
+    }
+
     /// Whoever has the lowest key, and so is the first to be asked, answers with a forged chain.
     /// - Parameter cutOff: The others answer nothing but what edge nodes may ask.
-    /// - Parameter votesHold: Else they are not of who they are said to be.
-    private func forge(in world: World, cutOff: Bool = false, votesHold: Bool = true) -> Int {
+    private func forge(in world: World, cutOff: Bool = false, _ forgery: Forgery = .otherChain) -> Int {
         let liar = (0..<3).min { world.key($0).nodeID < world.key($1).nodeID }!
-        let chain = forged(world, epochs: 60).map { final in
-            guard !votesHold else { return final }
+        let next = forgery == .unknownCommittee ? Digest(of: [1]) : nil
+        let chain = forged(world, epochs: 60, next: next).map { final in
+            guard forgery == .othersVotes else { return final }
             let certificate = final.certificate
             return FinalHeader(
                 header: final.header,
@@ -185,17 +194,18 @@ import Wire
         return liar
     }
 
-    @Test(arguments: [true, false])
-    func `leaves whoever has another header than its operator's checkpoint, and asks others`(votesHold: Bool)
-        throws
-    {
+    @Test(arguments: Forgery.allCases)
+    private func `leaves whoever has another header than its operator's checkpoint, and asks others`(
+        forgery: Forgery
+    ) throws {
         let world = try world(seed)
-        let liar = forge(in: world, votesHold: votesHold)
+        let liar = forge(in: world, forgery)
         world.lists[3] = [liar]
         world.checkpoints[3] = Checkpoint(epoch: 15, header: world.disks[0].blocks[15]!.block.header.digest)
         try world.start(3)
         #expect(joins(world))
-        #expect(liars(world) == [world.key(liar).nodeID])
+        // Who does not give a committee may have lost it.
+        #expect(liars(world) == (forgery == .unknownCommittee ? [] : [world.key(liar).nodeID]))
         #expect(world.alarms.isEmpty && world.forks.isEmpty, "\(world.alarms)")
         for epoch in 1...Epoch(15) {
             #expect(
