@@ -61,6 +61,20 @@ import Wire
         }
     }
 
+    /// Whether a payload asks for headers, or says that they are not here.
+    private func mayBringHeaders(_ payload: [UInt8]) -> Bool {
+        let frames = (try? Payload(decoding: payload.octetBytes).frames) ?? []
+        return frames.contains { frame in
+            guard case .message(let octets) = frame, let message = try? Message(decoding: octets) else {
+                return false
+            }
+            switch message {
+            case .finalityRequest, .summary: return true
+            default: return false
+            }
+        }
+    }
+
     /// Nothing passes between the last host and some others but questions and their answers.
     private func separate(_ hosts: Set<Int>, in world: World) {
         world.drops = { payload, sender, receiver in
@@ -212,6 +226,36 @@ import Wire
                 world.disks[3].finals[epoch]?.header.digest
                     == world.disks[0].blocks[epoch]!.block.header.digest)
         }
+        try world.verify(3)
+    }
+
+    @Test(arguments: [Forgery.othersVotes, .unknownCommittee])
+    private func `asks whoever led it astray last, at the next attempt`(forgery: Forgery) throws {
+        let world = try world(seed)
+        let liar = forge(in: world, forgery)
+        let forging = world.drops
+        var isAlone = true
+        world.drops = { [unowned world] payload, sender, receiver in
+            if isAlone, sender == 3 && receiver != liar || receiver == 3 && sender != liar { return true }
+            // Else it would have come block by block before the next attempt.
+            let isPaused = world.now < world.nodes[3]!.snapshots.notBefore
+            if sender == 3, isPaused, self.mayBringHeaders(payload) { return true }
+            return forging(payload, sender, receiver)
+        }
+        world.lists[3] = [liar]
+        world.checkpoints[3] = Checkpoint(epoch: 15, header: world.disks[0].blocks[15]!.block.header.digest)
+        try world.start(3)
+        #expect(
+            world.run(for: .seconds(90)) {
+                world.notices[3].contains { if case .snapshot(.failed) = $0 { true } else { false } }
+            })
+        let node = world.nodes[3]!
+        #expect(node.snapshots.sync == nil)
+        isAlone = false
+        #expect(world.run(for: .seconds(200)) { node.snapshots.sync != nil })
+        #expect(node.peers.count >= 2 && node.peers.contains(world.key(liar).nodeID))
+        #expect(node.snapshots.sync?.guide != nil && node.snapshots.sync?.guide != world.key(liar).nodeID)
+        #expect(world.run(for: .seconds(60)) { adopted(world) != nil })
         try world.verify(3)
     }
 

@@ -127,6 +127,7 @@ extension Node {
 
     func abandon(_ why: String?, at now: Instant, _ actions: inout [NodeAction]) {
         guard let sync = snapshots.sync else { return }
+        if let guide = sync.guide { snapshots.note(badGuide: guide) }
         save(all: true, &actions)
         // What is here is not lost: the next attempt goes on from it.
         snapshots.remembered = (sync.state, sync.light, sync.recent)

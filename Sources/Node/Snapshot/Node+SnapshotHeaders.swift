@@ -191,18 +191,21 @@ extension Node {
         }
     }
 
-    /// Those on the bootstrap list before others.
+    /// Those on the bootstrap list before others, and whoever was a bad guide before after all of them.
     private func nextGuide(of sync: SnapshotSync) -> NodeID? {
         let left = peers.filter {
             $0 != sync.guide && !sync.guidesBefore.contains($0) && !sync.fetch.isRefuted($0)
         }
-        return left.first { listed.contains($0) } ?? left.first
+        let good = left.filter { !snapshots.badGuides.contains($0) }
+        return good.first { listed.contains($0) } ?? good.first
+            ?? snapshots.badGuides.first { left.contains($0) }
     }
 
     /// The peer that was asked is gone or has no more: the next is followed from the beginning, as its chain may be another.
     func followNextGuide(at now: Instant, _ actions: inout [NodeAction]) {
         guard let sync = snapshots.sync, let guide = sync.guide else { return }
         snapshots.sync!.guidesBefore.insert(guide)
+        snapshots.note(badGuide: guide)
         followAnew(without: nil, "", at: now, &actions)
     }
 
@@ -217,6 +220,7 @@ extension Node {
         for (ticket, purpose) in tickets { if case .snapshotHeader = purpose { tickets[ticket] = nil } }
         if let liar {
             snapshots.sync!.strays += 1
+            if sync.guide == liar { snapshots.note(badGuide: liar) }
             lied(liar, what, at: now, &actions)
         }
         actions.append(.persist(.unfollowed(from: chain.openEpoch)))

@@ -173,6 +173,7 @@ extension Node {
         let changes = sync.state.changes(since: base)
         noteAdopted(sync, at: now)
         snapshots.sync = nil
+        snapshots.forgetGuides()
         snapshots.removeServed()
         actions.append(
             .persist(

@@ -104,7 +104,7 @@ struct SnapshotSync {
     /// Headers contradicted each other that nobody vouched for.
     var isOneByOne = false
     /// While a checkpoint lies ahead, or after that: the one peer that is asked, so that it is known whose chain it is; and
-    /// those whose turn is over.
+    /// those whose turn is over at this attempt.
     var guide: NodeID?
     var guidesBefore: Set<NodeID> = []
     /// Chains that did not lead there.
@@ -194,6 +194,11 @@ struct Snapshots {
     private(set) var served: [(epoch: Epoch, state: StateTrie)] = []
     var sync: SnapshotSync?
     var notBefore: Instant = .origin
+    /// Those that led a start from a state astray or nowhere, at this attempt or one before; who did so last is the last. Each is
+    /// asked first again only where there is nobody else.
+    private(set) var badGuides: [NodeID] = []
+    /// More than a node has peers.
+    static let badGuidesMax = 64
     /// From the last life: rows of a state that was being fetched, and the headers up to it.
     var remembered: (state: StateTrie, light: LightChain, recent: [FinalHeader])?
 
@@ -210,6 +215,15 @@ struct Snapshots {
     }
 
     mutating func removeServed() { served = [] }
+
+    mutating func note(badGuide guide: NodeID) {
+        badGuides.removeAll { $0 == guide }
+        badGuides.append(guide)
+        if badGuides.count > Self.badGuidesMax { badGuides.removeFirst() }
+    }
+
+    /// A state was adopted: whoever was no guide to it may be one to the next.
+    mutating func forgetGuides() { badGuides = [] }
 }
 
 /// What a node that adopts a state keeps of it, in one commit.
