@@ -169,9 +169,15 @@ import Testing
         outcome.epochsHealed = 2
         outcome.views = [1, 3]
         outcome.splitViews = 1
+        outcome.committees = 2
         for kind in Reach.kinds { outcome.injected[kind] = 1 }
         reach.add(outcome, seed: 1)
         #expect(reach.shortfalls == [])
+        var same = outcome
+        same.committees = 1
+        var calm = Reach()
+        calm.add(same, seed: 1)
+        #expect(calm.shortfalls.map { $0.hasPrefix("another committee in 0 of 1") } == [true])
         outcome.injected["crash"] = nil
         outcome.epochsFinal = 4
         outcome.epochsHealed = 1
