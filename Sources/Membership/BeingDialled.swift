@@ -20,13 +20,14 @@ extension Membership {
             return actions.append(
                 .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
         } else if now >= contacts.list[index].shunnedUntil,
-            mayJoin(index, endpoint, isUrgent: isUrgent, at: now, &actions)
+            let way = wayIn(index, endpoint, isUrgent: isUrgent, at: now, &actions)
         {
             // Whoever gave way may have moved it. If both dial at once, both have chosen; but for its place nobody was.
             let place = contacts.index(of: sender)!
             let isChosen = contacts.dialled.contains(place) && nearness.dialled != sender
             noteTurn(place, at: now)
-            connect(place, endpoint, isOutbound: isChosen, at: now, &actions)
+            connect(
+                place, endpoint, isOutbound: isChosen, isPressing: way == .forced, at: now, &actions)
         } else if now >= contacts.list[index].shunnedUntil,
             mayJoinAsNear(index, endpoint, at: now, &actions)
         {
@@ -53,23 +54,34 @@ extension Membership {
         contacts.set(admittedUntil: max(contacts.list[index].admittedUntil, now) + Self.turnPeriod, at: index)
     }
 
+    /// Between two of the committee or the list, of those that did not come so themselves, that give way to an urgent one.
+    static let yieldPeriod: Duration = .seconds(300)
+
+    private enum WayIn {
+        /// There was room, or a stranger made it.
+        case open
+        /// One of the committee or the list made it.
+        case forced
+    }
+
     /// Whether there is room for it; somebody may give way.
-    private mutating func mayJoin(
+    private mutating func wayIn(
         _ index: Int, _ endpoint: Endpoint, isUrgent: Bool, at now: Instant, _ actions: inout [Action]
-    ) -> Bool {
+    ) -> WayIn? {
         let isTrusted = contacts.list[index].isTrusted
-        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return false }
+        guard isTrusted || hasRoom(inPrefixOf: endpoint) else { return nil }
         let hasRoom = contacts.activeCount < settings.activeMax
         if isTrusted {
-            if hasRoom { return true }
-            if strangersToSpare > 0 { return dismissOne(at: now, sparesTrusted: true, &actions) }
+            if hasRoom { return .open }
+            if strangersToSpare > 0 { return dismissStranger(at: now, &actions) ? .open : nil }
         } else if hasRoom, isSmall || hasRoomForUnchosen {
-            return true
+            return .open
         }
-        guard isUrgent, nextSwap <= now else { return false }
+        guard isUrgent, nextSwap <= now else { return nil }
         nextSwap = now + jittered(settings.swapPeriod)
-        let sparesTrusted = !isTrusted && activeStrangers >= settings.activeMax / 4
-        return dismissOne(at: now, sparesTrusted: sparesTrusted, &actions)
+        if dismissStranger(at: now, &actions) { return .open }
+        guard isTrusted || activeStrangers < settings.activeMax / 4 else { return nil }
+        return dismissTrusted(at: now, &actions) ? .forced : nil
     }
 
     /// Of strangers that came by themselves or are near, some places stay free for those chosen among all.
@@ -89,17 +101,29 @@ extension Membership {
         return ofPrefix < Self.activeOfPrefixMax
     }
 
-    /// Lets a random peer go: if possible a stranger, and one that came of its own accord or is near. Never one of the few of
-    /// our own choice for a stranger; false if nobody may go.
-    mutating func dismissOne(
-        at now: Instant, sparesTrusted: Bool, _ actions: inout [Action]
-    ) -> Bool {
-        let active = contacts.active
-        let strangers = active.filter { !contacts.list[$0].isTrusted }
+    /// Lets a random stranger go: if possible one that came of its own accord or is near. None of the few of our own choice;
+    /// false if nobody may go.
+    private mutating func dismissStranger(at now: Instant, _ actions: inout [Action]) -> Bool {
+        let strangers = contacts.active.filter { !contacts.list[$0].isTrusted }
         var may = strangers.filter { contacts.list[$0].link?.isChosen == false }
         if may.isEmpty, contacts.chosenCount > settings.outboundMin { may = strangers }
-        if may.isEmpty, !sparesTrusted { may = active }
         guard !may.isEmpty else { return false }
+        dismiss(may[chance.below(may.count)], at: now, &actions)
+        return true
+    }
+
+    /// That somebody is urgent is its word alone, and some of the committee lie: who came in this way is the first to give
+    /// way to the next, so that all of them win one place together; and anybody else seldom, so that who leaves its place
+    /// for others to take wins little by it. Those of our own choice go last.
+    private mutating func dismissTrusted(at now: Instant, _ actions: inout [Action]) -> Bool {
+        var may = contacts.active.filter { contacts.list[$0].link?.isPressing == true }
+        if may.isEmpty {
+            guard nextYield <= now else { return false }
+            may = contacts.active.filter { contacts.list[$0].link?.isChosen == false }
+            if may.isEmpty { may = contacts.active }
+            guard !may.isEmpty else { return false }
+            nextYield = now + Self.yieldPeriod
+        }
         dismiss(may[chance.below(may.count)], at: now, &actions)
         return true
     }
@@ -144,7 +168,7 @@ extension Membership {
         if isNear {
             hasRoom = makeRoomForNear(index, at: now, &actions)
         } else if !hasRoom, isTrusted, strangersToSpare > 0 {
-            hasRoom = dismissOne(at: now, sparesTrusted: true, &actions)
+            hasRoom = dismissStranger(at: now, &actions)
         }
         guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
             contacts.set(refusals: contacts.list[index].refusals + 1, at: index)

@@ -122,6 +122,8 @@ struct Link: Equatable, Sendable {
     let isOutbound: Bool
     /// One of the few that are kept for where they are.
     var isNear: Bool
+    /// It said that it was urgent, and one of the committee or the list gave way to it.
+    let isPressing: Bool
     /// A stranger when it connected, so that its prefix counted.
     private(set) var isStranger: Bool
     let since: Instant
@@ -144,14 +146,15 @@ struct Link: Equatable, Sendable {
     var askedAt = Instant(nanoseconds: .min)
 
     init(
-        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isStranger: Bool, turnAt: Instant,
-        now: Instant
+        endpoint: Endpoint, life: UInt64, isOutbound: Bool, isNear: Bool, isPressing: Bool, isStranger: Bool,
+        turnAt: Instant, now: Instant
     ) {
         self.endpoint = endpoint
         home = endpoint
         self.life = life
         self.isOutbound = isOutbound
         self.isNear = isNear
+        self.isPressing = isPressing
         self.isStranger = isStranger
         self.turnAt = turnAt
         since = now

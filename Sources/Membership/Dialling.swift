@@ -182,13 +182,13 @@ extension Membership {
     // MARK: Links
 
     mutating func connect(
-        _ index: Int, _ endpoint: Endpoint, isOutbound: Bool, isNear: Bool = false, at now: Instant,
-        _ actions: inout [Action]
+        _ index: Int, _ endpoint: Endpoint, isOutbound: Bool, isNear: Bool = false,
+        isPressing: Bool = false, at now: Instant, _ actions: inout [Action]
     ) {
         let contact = contacts.list[index]
         let link = Link(
             endpoint: endpoint, life: contact.record!.life, isOutbound: isOutbound, isNear: isNear,
-            isStranger: !contact.isTrusted, turnAt: firstTurn(at: now), now: now)
+            isPressing: isPressing, isStranger: !contact.isTrusted, turnAt: firstTurn(at: now), now: now)
         contacts.set(.active(link), at: index)
         contacts.set(refusals: 0, at: index)
         dialsInVain = 0
@@ -203,7 +203,9 @@ extension Membership {
         let before = contacts.list[index].link!
         actions.append(.disconnected(contacts.list[index].node))
         contacts.set(.idle(retryAt: now, attempts: 0), at: index)
-        connect(index, endpoint, isOutbound: before.isOutbound, isNear: before.isNear, at: now, &actions)
+        connect(
+            index, endpoint, isOutbound: before.isOutbound, isNear: before.isNear,
+            isPressing: before.isPressing, at: now, &actions)
         // Wherever it is now, it keeps its share of the prefix that it came from, and takes none of another's.
         var link = contacts.list[index].link!
         link.keepShare(of: before)

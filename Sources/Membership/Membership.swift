@@ -17,7 +17,7 @@ public import Wire
 /// - Upon a dial: welcome it while there is room. Without room: the
 ///   committee and the bootstrap list come before strangers, of whom only a quarter of the view may stay; and for
 ///   who is urgent, having fewer than three peers, somebody gives way, at most once a `swapPeriod`, who came of
-///   its own accord if possible. All others are refused, and told of others; they ask again in 2 s, 4 s, … 5 min.
+///   its own accord if possible; of the committee and the list it is who last came so, or one in a `yieldPeriod`. All others are refused, and told of others; they ask again in 2 s, 4 s, … 5 min.
 /// - Members of the committee dial each other beyond the target, up to the view's maximum; those that told no place,
 ///   as they are behind translators of addresses, at none: whoever carries the dial has others introduce them.
 /// - Upon welcome by whom we dialled: it is a peer; if there is no room any more, say goodbye. Upon welcome by
@@ -86,6 +86,8 @@ public struct Membership: Equatable, Sendable {
     var shufflePeriod: Duration
     var nextRenewal: Instant
     var nextSwap: Instant
+    /// When one of the committee or the list may give way to an urgent one next: see `yieldPeriod`.
+    var nextYield = Instant.origin
     /// When the next forger is worth telling of.
     var nextForger = Instant.origin
     var persistAt: Instant = .never

@@ -267,4 +267,61 @@ extension MembershipRuleTests {
         #expect(!machine.peers.contains(shunned))
         #expect(handle(&machine, dial, at: end).contains(.connected(shunned, place)))
     }
+
+    // MARK: Dishonest seats
+
+    /// A node of a committee of 40 with a full view of honest fellows, of whom it dialled six.
+    private func seated(at now: inout Instant) -> Membership {
+        var machine = machine(remembered: (1...6).map { World.record($0) })
+        _ = handle(&machine, .committee(Set((0..<40).map(World.id))))
+        while machine.peers.count < 6 {
+            now = max(now, machine.deadline)
+            for case .send(let node, let place, .dial) in handle(&machine, .woke, at: now) {
+                let index = (1...6).first { World.id($0) == node }!
+                _ = handle(&machine, .welcome([World.record(index)], from: node, place), at: now)
+            }
+        }
+        for index in 7...12 { _ = meet(&machine, index, at: now) }
+        #expect(machine.peers.count == 12)
+        return machine
+    }
+
+    @Test func `twelve seats that are always urgent win one place together, and none from another`() {
+        var now = Instant.origin
+        var machine = seated(at: &now)
+        let chosen = Set(machine.accounts.filter { $0.link?.isOutbound == true }.map(\.node))
+        let liars = Set((21...32).map(World.id))
+        let end = now + .seconds(120)
+        var held = 0
+        while now < end {
+            now = now + .milliseconds(100)
+            for index in 21...32 where !machine.peers.contains(World.id(index)) {
+                _ = meet(&machine, index, isUrgent: true, at: now)
+            }
+            held = max(held, machine.peers.count(where: liars.contains))
+            machine.assertInvariants()
+        }
+        #expect(held == 1)
+        #expect(chosen.isSubset(of: machine.peers), "whom it chose stays")
+        // Who is honest and urgent takes that place.
+        _ = meet(&machine, 33, isUrgent: true, at: now + .seconds(2))
+        #expect(machine.peers.contains(World.id(33)))
+    }
+
+    @Test func `a seat that comes urgently and goes again costs one link in minutes`() {
+        var now = Instant.origin
+        var machine = seated(at: &now)
+        let honest = Set(machine.peers)
+        var lost = 0
+        for turn in 0..<1_200 {
+            now = now + .milliseconds(100)
+            let said =
+                meet(&machine, 21, isUrgent: true, at: now)
+                + handle(&machine, .goodbye(from: World.id(21)), at: now)
+            for case .disconnected(let node) in said where honest.contains(node) { lost += 1 }
+            // Whoever is honest takes the place that it left.
+            if machine.peers.count < 12 { _ = meet(&machine, 22 + turn % 18, at: now) }
+        }
+        #expect(lost == 1)
+    }
 }
