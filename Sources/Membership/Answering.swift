@@ -35,7 +35,9 @@ extension Membership {
             return true
         }
         // It takes us for a peer: become one, or say that we are none.
-        if now >= contacts.list[index].shunnedUntil, appetite(at: now).wants(contacts.list[index]) {
+        let contact = contacts.list[index]
+        let mayCome = contact.isTrusted || hasRoomForCallers || isOwnChoice(index, at: now)
+        if now >= contact.shunnedUntil, mayCome, appetite(at: now).wants(contact) {
             if isRemoved(.answersPings) {
                 guard case .idle(let retryAt, let attempts) = contacts.list[index].phase else { return false }
                 contacts.set(
@@ -45,7 +47,9 @@ extension Membership {
             // At once: it is there, and until we answer it counts on one that does not hear it. No faster than it asks,
             // and not for each of many at a time.
             guard nextAnswer <= now else { return false }
-            if case .dialled(_, let at, _, _) = contacts.list[index].phase, now < at + settings.dialDelayMin {
+            if case .dialled(_, let at, _, _, _) = contacts.list[index].phase,
+                now < at + settings.dialDelayMin
+            {
                 return false
             }
             nextAnswer = now + Self.dialPeriod

@@ -24,7 +24,7 @@ extension Membership {
         {
             // Whoever gave way may have moved it. If both dial at once, both have chosen; but for its place nobody was.
             let place = contacts.index(of: sender)!
-            let isChosen = contacts.dialled.contains(place) && nearness.dialled != sender
+            let isChosen = isOwnChoice(place, at: now)
             noteTurn(place, at: now)
             connect(
                 place, endpoint, isOutbound: isChosen, isPressing: way == .forced, at: now, &actions)
@@ -74,7 +74,7 @@ extension Membership {
         if isTrusted {
             if hasRoom { return .open }
             if strangersToSpare > 0 { return dismissStranger(at: now, &actions) ? .open : nil }
-        } else if hasRoom, isSmall || hasRoomForUnchosen {
+        } else if hasRoom, hasRoomForCallers {
             return .open
         }
         guard isUrgent, nextSwap <= now else { return nil }
@@ -91,6 +91,9 @@ extension Membership {
         }
         return unchosen < settings.activeMax - settings.outboundMin
     }
+
+    /// In a small network everybody is a peer, whoever dialled.
+    var hasRoomForCallers: Bool { isSmall || hasRoomForUnchosen }
 
     func hasRoom(inPrefixOf endpoint: Endpoint) -> Bool {
         guard let prefix = settings.prefix(of: endpoint) else { return true }
@@ -146,6 +149,7 @@ extension Membership {
             // It must not take us for a peer.
             return actions.append(.send(sender, endpoint, .goodbye))
         }
+        let isCalledBack: Bool
         switch contacts.list[index].phase {
         case .active(let link):
             learn(card, from: endpoint, at: now)
@@ -155,7 +159,9 @@ extension Membership {
                 hear(sender, endpoint, at: now)
             }
             return
-        case .dialled: break
+        case .dialled(_, let at, _, _, let isCalled):
+            guard now < at + Self.answerPatience else { fallthrough }
+            isCalledBack = isCalled
         case .idle: return actions.append(.send(sender, endpoint, .goodbye))
         }
         contacts.setProven(at: index)
@@ -170,13 +176,15 @@ extension Membership {
         } else if !hasRoom, isTrusted, strangersToSpare > 0 {
             hasRoom = dismissStranger(at: now, &actions)
         }
+        if isCalledBack, !isTrusted, !hasRoomForCallers { hasRoom = false }
         guard hasRoom, isTrusted || self.hasRoom(inPrefixOf: endpoint) else {
             contacts.set(refusals: contacts.list[index].refusals + 1, at: index)
             contacts.set(.idle(retryAt: now + refusalDelay(of: index), attempts: 0), at: index)
             return actions.append(.send(sender, endpoint, .goodbye))
         }
         connect(
-            contacts.index(of: sender)!, endpoint, isOutbound: true, isNear: isNear, at: now, &actions)
+            contacts.index(of: sender)!, endpoint, isOutbound: !isCalledBack, isNear: isNear, at: now,
+            &actions)
     }
 
     mutating func receiveRefusal(

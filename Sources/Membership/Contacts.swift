@@ -9,7 +9,8 @@ struct Contact: Equatable, Sendable {
     enum Phase: Equatable, Sendable {
         /// Dialled at `retryAt` at the earliest. `attempts` counts dials without answer.
         case idle(retryAt: Instant, attempts: Int)
-        case dialled(Endpoint, at: Instant, retryAt: Instant, attempts: Int)
+        /// `isCalledBack`: because it called as if it were a peer, and not as we chose it.
+        case dialled(Endpoint, at: Instant, retryAt: Instant, attempts: Int, isCalledBack: Bool)
         /// Apart from the contact: of a hundred contacts a dozen have a link, and it is the larger part.
         indirect case active(Link)
     }
@@ -96,7 +97,7 @@ struct Contact: Equatable, Sendable {
     /// Dials without answer.
     var attempts: Int {
         switch phase {
-        case .idle(_, let attempts), .dialled(_, _, _, let attempts): attempts
+        case .idle(_, let attempts), .dialled(_, _, _, let attempts, _): attempts
         case .active: 0
         }
     }
@@ -104,7 +105,7 @@ struct Contact: Equatable, Sendable {
     /// When it may be dialled; nil for a peer.
     var retryAt: Instant? {
         switch phase {
-        case .idle(let retryAt, _), .dialled(_, _, let retryAt, _): retryAt
+        case .idle(let retryAt, _), .dialled(_, _, let retryAt, _, _): retryAt
         case .active: nil
         }
     }

@@ -24,6 +24,9 @@ extension Membership {
     static let dialPeriod: Duration = .milliseconds(50)
     /// How long a dial counts as a peer to come.
     static let dialPatience: Duration = .seconds(1)
+    /// How long a dial may be answered, which the session to carry it may take some seconds for: who keeps silent, to say
+    /// welcome when the view is full of others, was not dialled for that.
+    static let answerPatience: Duration = .seconds(10)
     /// Dials without answer after which a contact is not counted on, and gives way to a newer one.
     static let attemptsBeforeForgetting = 4
     static let anchorsMax = 2
@@ -42,7 +45,7 @@ extension Membership {
     func appetite(at now: Instant) -> Appetite {
         var pending = 0
         for index in contacts.dialled {
-            if case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase,
+            if case .dialled(_, let at, let retryAt, _, _) = contacts.list[index].phase,
                 now < min(at + Self.dialPatience, retryAt)
             {
                 pending += 1
@@ -131,9 +134,18 @@ extension Membership {
         return first + fellows + different + others + hearsay + expired
     }
 
-    /// - Parameter place: Where it was heard a moment ago; nil: where its card says.
+    /// Whether we dialled it a moment ago, among all, of our own accord.
+    func isOwnChoice(_ index: Int, at now: Instant) -> Bool {
+        guard case .dialled(_, let at, _, _, isCalledBack: false) = contacts.list[index].phase else {
+            return false
+        }
+        return now < at + Self.answerPatience && nearness.dialled != contacts.list[index].node
+    }
+
+    /// - Parameter place: Where it called from a moment ago, as if it were a peer; nil: where its card says.
     mutating func dial(_ index: Int, to place: Endpoint? = nil, at now: Instant, _ actions: inout [Action]) {
         let contact = contacts.list[index]
+        let isCalledBack = place != nil && !isOwnChoice(index, at: now)
         if nearness.dialled == contact.node { nearness.dialled = nil }
         let endpoints = place.map { [$0] } ?? contact.endpoints
         let attempts = contact.attempts
@@ -148,7 +160,10 @@ extension Membership {
             now
             + jittered(
                 delay(settings.dialDelayMin, after: attempts, atMost: settings.dialDelayMax))
-        contacts.set(.dialled(endpoint, at: now, retryAt: retryAt, attempts: attempts + 1), at: index)
+        contacts.set(
+            .dialled(
+                endpoint, at: now, retryAt: retryAt, attempts: attempts + 1, isCalledBack: isCalledBack),
+            at: index)
     }
 
     /// Lets one peer too many go, and tries one that is none.

@@ -20,8 +20,8 @@ public import Wire
 ///   its own accord if possible; of the committee and the list it is who last came so, or one in a `yieldPeriod`. All others are refused, and told of others; they ask again in 2 s, 4 s, … 5 min.
 /// - Members of the committee dial each other beyond the target, up to the view's maximum; those that told no place,
 ///   as they are behind translators of addresses, at none: whoever carries the dial has others introduce them.
-/// - Upon welcome by whom we dialled: it is a peer; if there is no room any more, say goodbye. Upon welcome by
-///   anybody else: goodbye. Upon refusal or goodbye by a peer: it is none.
+/// - Upon welcome by whom we dialled within ten seconds: it is a peer; if there is no room any more, say goodbye. Upon
+///   welcome by anybody else: goodbye. Whom we dialled only since it called came by itself. Upon refusal or goodbye by a peer: it is none.
 /// - Upon a card: it supersedes one of a lower sequence, and one of the same sequence if what it says has the greater
 ///   digest, so that all end with the same. A peer's own card of a higher sequence, said by itself: it was started
 ///   anew; disconnect and connect it. Cards of others are taken from peers and from whom we dialled, and no others.
@@ -277,7 +277,7 @@ extension Membership {
         if seeksNear { due = min(due, nearness.nextQuery) }
         var retry = Instant.never
         for index in contacts.dialled {
-            guard case .dialled(_, let at, let retryAt, _) = contacts.list[index].phase else { continue }
+            guard case .dialled(_, let at, let retryAt, _, _) = contacts.list[index].phase else { continue }
             // Until then it counts as a peer to come.
             let hopeEnds = min(at + Self.dialPatience, retryAt)
             if hopeEnds > now { due = min(due, hopeEnds) }

@@ -225,4 +225,77 @@ extension MembershipRuleTests {
         }
         #expect(found == [Instant.origin + .seconds(60)])
     }
+
+    // MARK: Who calls to be called back
+
+    /// Told of forty nodes, each in a prefix of its own, of which none has answered yet.
+    private func lonely() -> Membership {
+        let cards = (1...40).map { World.record($0, endpoint: World.spreadEndpoint($0)) }
+        return Membership(
+            record: World.record(0, endpoint: World.spreadEndpoint(0)), bootstrap: [], remembered: cards,
+            chance: Chance(seed: 1), now: .origin)
+    }
+
+    @Test
+    func `who pings to be dialled is a peer that came by itself, and fills no place of one's own choice`() {
+        var machine = lonely()
+        let liars = (0..<20).map { number in
+            card(number, Endpoint(ipv4: 0xC000_0001 + UInt32(number) << 8, port: 4_000))
+        }
+        var now = Instant.origin
+        func pass(_ said: [Membership.Action]) {
+            for case .send(let node, let place, .dial) in said {
+                if let liar = liars.first(where: { $0.node == node }) {
+                    _ = handle(&machine, .welcome([liar], from: node, place), at: now)
+                } else {
+                    _ = handle(&machine, .refusal([], from: node, place), at: now)
+                }
+            }
+        }
+        for liar in liars {
+            _ = isWelcome(&machine, liar, from: liar.endpoints[0])
+            _ = handle(&machine, .goodbye(from: liar.node))
+        }
+        // It dials nobody of its own accord here: it might choose one of them.
+        while now < .origin + .seconds(20) {
+            now = now + .milliseconds(50)
+            let liar = liars[Int(now.nanoseconds / 50_000_000) % liars.count]
+            pass(handle(&machine, .ping(nonce: 1, from: liar.node, liar.endpoints[0]), at: now))
+            machine.assertInvariants()
+        }
+        #expect(machine.peers.count == 9, "three places are left for whom it chooses")
+        #expect(machine.accounts.allSatisfy { $0.link?.isOutbound != true })
+    }
+
+    @Test func `whom we dialled and who calls before it has our dial is of our own choice`() {
+        var machine = lonely()
+        let first = handle(&machine, .woke)
+        guard case .send(let node, let place, .dial)? = first.first,
+            let card = machine.records.first(where: { $0.node == node })
+        else {
+            Issue.record("no dial")
+            return
+        }
+        let now = Instant.origin + .milliseconds(300)
+        let again = handle(&machine, .ping(nonce: 1, from: node, place), at: now)
+        #expect(again.contains { if case .send(node, place, .dial) = $0 { true } else { false } })
+        _ = handle(&machine, .welcome([card], from: node, place), at: now)
+        #expect(machine.accounts.filter { $0.link?.isOutbound == true }.map(\.node) == [node])
+    }
+
+    @Test(arguments: [9, 11])
+    func `a welcome is an answer for ten seconds`(seconds: Int) {
+        var machine = lonely()
+        let first = handle(&machine, .woke)
+        guard case .send(let node, let place, .dial)? = first.first,
+            let card = machine.records.first(where: { $0.node == node })
+        else {
+            Issue.record("no dial")
+            return
+        }
+        let now = Instant.origin + .seconds(seconds)
+        let said = handle(&machine, .welcome([card], from: node, place), at: now)
+        #expect(machine.peers == (seconds < 10 ? [node] : []))
+        #expect(said.contains(.send(node, place, .goodbye)) == (seconds > 10))
+    }
 }

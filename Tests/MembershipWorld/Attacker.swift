@@ -122,6 +122,8 @@ package final class Attacker {
             if tactic == .maskedCards, chance.happens(1, in: 2) { card = others[chance.below(others.count)] }
             say(.dial(card, isUrgent: true), as: card, to: place, world)
             say(.records([card] + lies(), asks: true), as: card, to: place, world)
+            // As if it were a peer already, so that it is dialled.
+            say(.ping(nonce: 0), as: card, to: place, world)
         }
     }
 
