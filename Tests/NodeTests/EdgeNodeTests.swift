@@ -70,10 +70,10 @@ import Wire
 
     @Test func `one vote said twice is one vote`() throws {
         // On the wire voters ascend, so a page cannot repeat one; two pages could.
-        var hand = try Hand()
+        var hand = try Hand(Followed(validators: 40))
         let asked = hand.untilAsked()
         let header = hand.followed.next()
-        let certificate = hand.followed.certificate(of: header, voters: 2)
+        let certificate = hand.followed.certificate(of: header, voters: 15)
         let whole = certificate.page(0)!
         hand.answer(.header(header, lastFinal: 1, age: 0), by: asked.of)
         for page in UInt8(0)..<3 {
@@ -237,6 +237,58 @@ import Wire
         hand.answer(.open(lastFinal: 1, age: 0), by: asked.of)
         let next = hand.untilAsked()
         #expect(next.epoch == 2)
+    }
+
+    @Test func `who promises the future above a header that does not hold is left for another`() throws {
+        var hand = try Hand()
+        let liar = hand.untilAsked()
+        let header = hand.followed.next()
+        var forged = header
+        forged.network = Digest(of: [7])
+        hand.answer(.header(forged, lastFinal: .max, age: 0), by: liar.of)
+        let next = hand.untilAsked()
+        #expect(next.of != liar.of && next.epoch == 1)
+        hand.answer(truly: header, by: next.of)
+        #expect(hand.node.openEpoch == 2)
+    }
+
+    @Test func `who promises the future and shows no votes is left for another`() throws {
+        var hand = try Hand()
+        let liar = hand.untilAsked()
+        let header = hand.followed.next()
+        hand.answer(.header(header, lastFinal: .max, age: 0), by: liar.of)
+        let next = hand.untilAsked()
+        #expect(next.of != liar.of && next.epoch == 1)
+        hand.answer(truly: header, by: next.of)
+        #expect(hand.node.openEpoch == 2)
+    }
+
+    /// Among many it is not asked again before its pause has passed; alone it is, and the pauses show.
+    @Test func `who lies again is left alone for longer, until it shows a header that holds`() throws {
+        var hand = try Hand(Followed(validators: 1))
+        let header = hand.followed.next()
+        var forged = header
+        forged.network = Digest(of: [7])
+        var failures: [Int] = []
+        for _ in 0..<4 {
+            let liar = hand.untilAsked()
+            hand.answer(.header(forged, lastFinal: 1, age: 0), by: liar.of)
+            failures.append(hand.node.uplinks.contacts[0].pause.failures)
+        }
+        #expect(failures == [1, 2, 3, 4])
+        let asked = hand.untilAsked()
+        hand.answer(truly: header, by: asked.of)
+        #expect(hand.node.openEpoch == 2 && hand.node.uplinks.contacts[0].pause.failures == 0)
+    }
+
+    @Test func `votes come on as few pages as a committee fills`() throws {
+        var hand = try Hand(Followed(validators: 40))
+        let asked = hand.untilAsked()
+        let header = hand.followed.next()
+        let whole = hand.followed.certificate(of: header, voters: 27).page(0)!
+        let drop = VotesPage(ballot: whole.ballot, page: 0, pages: 4, entries: Array(whole.entries.prefix(1)))
+        hand.answer(.header(header, lastFinal: 1, age: 0), .votes(drop), by: asked.of)
+        #expect(hand.node.counts[EdgeNode.Counter.lies.rawValue] == 1)
     }
 
     @Test func `two certified headers that contradict each other stop it`() throws {

@@ -18,6 +18,8 @@ struct Exchange {
     var digest: Digest?
     /// When the validator said it became final there.
     var age: UInt32 = .max
+    /// What it called the last final epoch with the header: worth following once that is final.
+    var lastFinal: Epoch = 0
     /// Who must have voted for the header, once that is known.
     var committee: Committee?
     var output: VRFOutput?
@@ -46,7 +48,8 @@ struct Exchange {
 /// - Upon silence: once more for what is missing, then another uplink; after three of them neighbours too.
 /// - Upon a header that is final: if the own bundle was of its epoch, its place is proven, by another uplink if the first
 ///   has no proof; two that have none are believed, as a bundle that is handed in twice harms nobody.
-/// - Upon a validator that is further on: straight to the last epoch that known committees can vouch for.
+/// - Upon a validator that is further on, as it said with a header that is final now: straight to the last epoch that known
+///   committees can vouch for.
 extension EdgeNode {
     /// Whom to ask about an inclusion, at most.
     static let placesMax = 3
@@ -148,10 +151,10 @@ extension EdgeNode {
         case .open(let lastFinal, let age): wait(lastFinal, age, current, at: now, &actions)
         case .header(let header, let lastFinal, let age):
             guard header.epoch == current.epoch, current.header == nil else { return count(.unasked) }
-            if lastFinal > header.epoch { tip = (lastFinal, sender) }
             exchange!.header = header
             exchange!.digest = header.digest
             exchange!.age = age
+            exchange!.lastFinal = lastFinal
             examine(header, at: now, &actions)
         case .votes(let page):
             guard current.header != nil, current.committee != nil else { return exchange!.early = page }
@@ -243,6 +246,11 @@ extension EdgeNode {
             return
         }
         guard page.page == current.page else { return count(.unasked) }
+        // Each page has a new deadline: as many as hold all votes, or one validator could drag it on for an epoch.
+        let pagesMax = (committee.seats.count + VotesPage.entriesMax - 1) / VotesPage.entriesMax
+        guard Int(page.pages) <= pagesMax else {
+            return refute("votes on more pages than they fill", at: now, &actions)
+        }
         // Pages of two certificates do not add up.
         guard let checks = chain.checks(of: page, for: header, in: committee),
             current.ballot ?? page.ballot == page.ballot
@@ -291,6 +299,9 @@ extension EdgeNode {
             let ballot = current.ballot
         else { return }
         exchange = nil
+        believed(current.uplink)
+        // Before that it was anybody's word, and whoever said it would be asked again and again.
+        if current.lastFinal > header.epoch { tip = (current.lastFinal, current.uplink) }
         guard !chain.contradicts(header) else {
             isHalted = true
             let known = chain.last.map { "\($0.digest.hex) of epoch \($0.epoch)" } ?? "genesis"

@@ -30,11 +30,16 @@ extension EdgeNode {
     }
 
     /// It said what it was asked for.
-    func answered(_ node: NodeID, at place: Endpoint) {
+    /// - Parameter isProof: What it says stands for itself, or is all there is to say; a header and what belongs to it is
+    ///   believed when it is final (`believed`), so that who lies again is left alone for longer.
+    func answered(_ node: NodeID, at place: Endpoint, isProof: Bool) {
         if uplinks.isKnown(node) { silence = 0 }
         uplinks.answered(node, at: place)
+        if isProof { uplinks.believed(node) }
         neighbours.answered(node, at: place)
     }
+
+    func believed(_ node: NodeID) { uplinks.believed(node) }
 
     /// Whom to ask about the chain in place of an uplink, if it is time for that.
     func neighbourToFollow(at now: Instant) -> Destination? {
@@ -140,6 +145,16 @@ extension EdgeNode {
             handToOneMore(at: now)
         case .unknown, .partial:
             if outbox!.handovers[place].attempts == 2 { outbox!.handovers[place].nextAt = now }
+        }
+    }
+}
+
+extension Answer {
+    /// A header, or what belongs to one: what it is worth shows when that is final.
+    var isOfHeader: Bool {
+        switch self {
+        case .header, .votes, .committee, .inclusion: true
+        case .open, .device, .deviceProof, .deviceProofPage, .bundle, .cards, .neighbours: false
         }
     }
 }

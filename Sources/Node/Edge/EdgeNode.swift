@@ -252,7 +252,9 @@ public final class EdgeNode {
                 count(.unasked)
                 continue
             }
-            if awaits(answer, from: sender) { answered(sender, at: place) }
+            if awaits(answer, from: sender) {
+                answered(sender, at: place, isProof: !answer.isOfHeader)
+            }
             receive(answer, from: sender, at: now, &actions)
         }
     }

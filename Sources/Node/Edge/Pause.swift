@@ -6,7 +6,7 @@ struct Pause {
     private static let most: Duration = .seconds(300)
     private static let failuresMax = 16
 
-    /// Since it last answered.
+    /// Since it was last believed.
     private(set) var failures = 0
     var until: Instant = .origin
 

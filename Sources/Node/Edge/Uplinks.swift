@@ -145,10 +145,17 @@ struct Uplinks {
         return others.isEmpty ? nil : others[chance.below(others.count)]
     }
 
+    /// It is there; whether it tells the truth is another question.
     mutating func answered(_ node: NodeID, at place: Endpoint) {
         guard let index = self.place(of: node) else { return }
-        contacts[index].pause = Pause()
+        contacts[index].pause.until = .origin
         contacts[index].endpoint = place
+    }
+
+    /// What it said is so, or nobody can tell: its next failure is the first.
+    mutating func believed(_ node: NodeID) {
+        guard let index = self.place(of: node) else { return }
+        contacts[index].pause = Pause()
     }
 
     /// It did not answer, or said what is not so.
