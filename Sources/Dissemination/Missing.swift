@@ -19,6 +19,7 @@ struct MissingMessages: Sendable {
     static let turnsMax = triesMax * advertisersMax
     /// Questions to one advertiser after which its silence about the message breaks its word: over a quarter-lossy path and back,
     /// three in a thousand; over one that loses six in ten, one in four, which `Dissemination.promisesForgiven` allows for.
+    /// Fewer break it where nobody gives the message at all.
     static let asksOfPromise = 8
 
     struct Missing: Sendable {
@@ -123,8 +124,14 @@ struct MissingMessages: Sendable {
         return (isFulfilled, Self.breakers(of: missing).filter { $0 != peer }, since)
     }
 
-    private static func breakers(of missing: Missing) -> [NodeID] {
-        zip(missing.advertisers, missing.asks).filter { $1 ?? 0 >= asksOfPromise }.map(\.0)
+    private static func breakers(of missing: Missing, asks least: Int = asksOfPromise) -> [NodeID] {
+        zip(missing.advertisers, missing.asks).filter { Int($1 ?? 0) >= least }.map(\.0)
+    }
+
+    /// All were silent to as many questions as no loss explains, however many shared them: or else three that announce the
+    /// same inventions would answer for none.
+    private static func breakersTogether(of missing: Missing) -> [NodeID] {
+        breakers(of: missing, asks: min(asksOfPromise, triesMax / max(1, missing.advertisers.count)))
     }
 
     mutating func takeBroken() -> [(peer: NodeID, since: Instant)] {
@@ -140,7 +147,7 @@ struct MissingMessages: Sendable {
             guard let missing = messages[timer.id], missing.due == timer.due else { continue }
             guard missing.tries < Self.triesMax, !missing.advertisers.isEmpty else {
                 if let since = missing.firstAsk {
-                    broken += Self.breakers(of: missing).map { ($0, since) }
+                    broken += Self.breakersTogether(of: missing).map { ($0, since) }
                 }
                 remove(timer.id)
                 continue

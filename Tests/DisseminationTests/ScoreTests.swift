@@ -252,4 +252,18 @@ import Wire
         }
         #expect(hears == [true, false, true])
     }
+
+    @Test(arguments: [2, 3, 5, 8])
+    func `peers that announce together what nobody has are charged, however many share the questions`(
+        liars: Int
+    ) {
+        let web = Web(9, chance: Chance(seed: 1))
+        for second in 0..<20 {
+            let ids = (0..<20).map { Web.short(Web.message(0, second * 20 + $0)) }
+            for liar in 1...liars { web.handle(.frame(.have(ids), from: Web.id(liar)), at: 0) }
+            web.run(for: .seconds(1))
+        }
+        for liar in 1...liars { #expect(web.machines[0].standing(of: Web.id(liar), at: web.now) != .good) }
+        #expect(web.ignored.allSatisfy { $0.isEmpty })
+    }
 }
