@@ -11,14 +11,12 @@ extension Membership {
         guard sender != own.node, record.node == sender else { return }
         learn(record, from: endpoint, isOwn: true, at: now)
         guard let index = contacts.index(of: sender) else {
-            return actions.append(
-                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
+            return refuse(sender, endpoint, at: now, &actions)
         }
         if let link = contacts.list[index].link {
             if record.life > link.life { restart(index, endpoint, at: now, &actions) }
         } else if isTurningTooOften(index, at: now) {
-            return actions.append(
-                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
+            return refuse(sender, endpoint, at: now, &actions)
         } else if now >= contacts.list[index].shunnedUntil,
             let way = wayIn(index, endpoint, isUrgent: isUrgent, at: now, &actions)
         {
@@ -35,10 +33,26 @@ extension Membership {
             noteTurn(place, at: now)
             connect(place, endpoint, isOutbound: false, isNear: true, at: now, &actions)
         } else {
-            return actions.append(
-                .send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
+            return refuse(sender, endpoint, at: now, &actions)
         }
         actions.append(.send(sender, endpoint, .welcome(sample(for: sender, withOwn: true))))
+    }
+
+    /// Between two refusals of strangers of whom nothing is kept that tell of others.
+    static let tellingPeriod: Duration = .milliseconds(50)
+
+    /// A refusal is four times as long as a dial, and asks for a walk over all cards. An honest node repeats no dial as soon.
+    private mutating func refuse(
+        _ sender: NodeID, _ endpoint: Endpoint, at now: Instant, _ actions: inout [Action]
+    ) {
+        if let index = contacts.index(of: sender) {
+            guard contacts.list[index].refusableAt <= now else { return }
+            contacts.set(refusableAt: now + settings.dialDelayMin / 2, at: index)
+        } else {
+            guard nextTelling <= now else { return actions.append(.send(sender, endpoint, .refusal([]))) }
+            nextTelling = now + Self.tellingPeriod
+        }
+        actions.append(.send(sender, endpoint, .refusal(sample(for: sender, withOwn: mayHaveExpired))))
     }
 
     /// In the long run, how often a node becomes a peer because it says so, by a dial after a goodbye or as started anew; and how

@@ -45,6 +45,8 @@ struct Contact: Equatable, Sendable {
     var doubtedUntil = Instant.origin
     /// When news of it are told on again, at the earliest.
     var spreadAt = Instant.origin
+    /// When a dial of it is refused next, at the earliest.
+    var refusableAt = Instant.origin
     /// Becoming a peer costs us more than a dial costs it: a virtual clock of how often it did so by its own will.
     var admittedUntil = Instant.origin
 
@@ -282,6 +284,7 @@ struct Contacts: Equatable, Sendable {
     mutating func set(doubtedUntil: Instant, at index: Int) { list[index].doubtedUntil = doubtedUntil }
     mutating func set(spreadAt: Instant, at index: Int) { list[index].spreadAt = spreadAt }
     mutating func set(shunnedUntil: Instant, at index: Int) { list[index].shunnedUntil = shunnedUntil }
+    mutating func set(refusableAt: Instant, at index: Int) { list[index].refusableAt = refusableAt }
     mutating func set(admittedUntil: Instant, at index: Int) { list[index].admittedUntil = admittedUntil }
 
     mutating func noteForgery(at index: Int) { list[index].forgeries += 1 }

@@ -78,6 +78,8 @@ public struct Membership: Equatable, Sendable {
     /// Cached: recomputed after whatever may bring it forward, so early at times and never late.
     public internal(set) var deadline: Instant
     var nextDial: Instant
+    /// When a stranger of whom nothing is kept is told of others next.
+    var nextTelling = Instant.origin
     /// When somebody who takes us for a peer may be dialled next.
     var nextAnswer = Instant.origin
     /// Dials since the last peer was won.

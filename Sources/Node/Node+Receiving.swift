@@ -30,6 +30,10 @@ extension Node {
             }
         } else {
             frames = Array(frames.prefix(Self.strangersFramesMax))
+            // Each is answered with four cards, in a datagram of its own.
+            if let first = frames.firstIndex(where: \.isDial) {
+                frames = frames.indices.filter { $0 <= first || !frames[$0].isDial }.map { frames[$0] }
+            }
         }
         if isPeer, endpoints[sender] != place { endpoints[sender] = place }
         if isPeer, frames.contains(where: { !$0.isForAnybody }) {

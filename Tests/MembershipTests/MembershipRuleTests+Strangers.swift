@@ -298,4 +298,40 @@ extension MembershipRuleTests {
         #expect(machine.peers == (seconds < 10 ? [node] : []))
         #expect(said.contains(.send(node, place, .goodbye)) == (seconds > 10))
     }
+
+    // MARK: Who is refused
+
+    private func refusals(_ said: [Membership.Action]) -> [[NodeRecord]] {
+        said.compactMap { if case .send(_, _, .refusal(let cards)) = $0 { cards } else { nil } }
+    }
+
+    @Test(arguments: [(10, 10), (100, 10), (250, 4)])
+    func `who dials again and again is refused ten times a second at most`(period: Int, count: Int) {
+        var machine = machine()
+        _ = meet(&machine, 1)
+        _ = handle(&machine, .shun(World.id(1), until: .origin + .seconds(60)))
+        var said = 0
+        for turn in 0..<(1_000 / period) {
+            let now = Instant.origin + .seconds(1) + .milliseconds(Int64(period * turn))
+            said += refusals(meet(&machine, 1, at: now)).count
+        }
+        #expect(said == count)
+    }
+
+    @Test func `who is refused and not remembered is told of others twenty times a second at most`() {
+        var machine = machine()
+        for index in 1...12 { _ = meet(&machine, index) }
+        func there(_ number: Int) -> Endpoint { Endpoint(ipv4: 0xC633_6400 + UInt32(number), port: 4_000) }
+        func told(_ number: Int, at now: Instant) -> Int {
+            let card = card(number, there(number))
+            let said = handle(
+                &machine, .dial(card, isUrgent: false, from: card.node, .loopback(port: 1)), at: now)
+            return refusals(said).first?.count ?? -1
+        }
+        // The prefix has ten places, and these dial from elsewhere.
+        for number in 1...10 { _ = told(number, at: .origin) }
+        let counts = (11...110).map { told($0, at: .origin + .milliseconds(10 * $0)) }
+        #expect(counts.count { $0 == 4 } == 20 && counts.count { $0 == 0 } == 80)
+        machine.assertInvariants()
+    }
 }

@@ -69,6 +69,31 @@ private func stranger(_ number: UInt8) -> NodeID {
         #expect(sends(probes, from: world.key(1).nodeID, world.endpoint(1), in: world) == 32, "a peer's are")
     }
 
+    @Test
+    func `a stranger's dials are answered one a payload, and no faster than an honest node repeats them`()
+        throws
+    {
+        let world = try world()
+        let node = world.nodes[0]!
+        // Refused, as it is shunned; held, so that nothing is checked.
+        let card = NodeRecord(
+            node: stranger(1), sequence: 1, roles: .sensor, endpoints: [.loopback(port: 5_000)], region: nil,
+            version: 1)
+        var actions: [NodeAction] = []
+        node.run(
+            membership: .dial(card, isUrgent: false, from: stranger(1), .loopback(port: 5_000)),
+            at: world.now,
+            &actions)
+        node.run(
+            membership: .shun(stranger(1), until: world.now + .seconds(60)), at: world.now, &actions)
+        let dials = (0..<4).map { _ in Frame.dial(card, isUrgent: true) }
+        var answers = 0
+        for _ in 0..<20 {
+            answers += sends(dials, from: stranger(1), .loopback(port: 5_000), in: world)
+        }
+        #expect(answers == 1)
+    }
+
     @Test func `one thing at a time is read from the store for a stranger`() throws {
         let world = try world()
         #expect(world.run(for: .seconds(60)) { world.commonEpoch >= 2 })
