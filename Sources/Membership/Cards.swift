@@ -68,8 +68,7 @@ extension Membership {
         contacts.set(listed: places)
         for node in nodes {
             if let index = contacts.index(of: node) {
-                guard !contacts.list[index].isActive else { continue }
-                contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+                contacts.hasten(index, at: now)
             } else if contacts.list.count < Self.contactsMax {
                 contacts.insert(Contact(node: node, record: nil, listed: places[node] ?? [], retryAt: now))
             }
@@ -115,7 +114,7 @@ extension Membership {
             if !contacts.list[index].isActive, known != nil {
                 // It was started anew, or has moved: worth a dial at once.
                 contacts.set(refusals: 0, at: index)
-                contacts.set(.idle(retryAt: now, attempts: 0), at: index)
+                contacts.hasten(index, at: now)
             }
             spread(record.node, toldAt: teller, at: now)
             return noteNews(record.node, at: now)

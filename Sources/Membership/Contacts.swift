@@ -3,6 +3,11 @@ internal import Geo
 internal import Identity
 internal import Wire
 
+extension Endpoint {
+    /// Whether a card can name it.
+    fileprivate var isAddress: Bool { port != 0 && !isUnspecified && !isRelayed }
+}
+
 /// One node that might be a peer.
 struct Contact: Equatable, Sendable {
     /// How we stand with it. Each case carries only what is true while it lasts.
@@ -71,6 +76,8 @@ struct Contact: Equatable, Sendable {
     /// Where to try it, the bootstrap list's places last: its own word is newer.
     var endpoints: [Endpoint] {
         var endpoints = record?.endpoints ?? []
+        // Whoever signs a card writes into it what it likes: ways of our own, or no address.
+        if !endpoints.allSatisfy(\.isAddress) { endpoints.removeAll { !$0.isAddress } }
         for place in listed where !endpoints.contains(place) { endpoints.append(place) }
         return endpoints
     }
@@ -79,7 +86,7 @@ struct Contact: Equatable, Sendable {
 
     /// Whether it can be dialled at all: fellows without a place are brought together by others, and anybody else
     /// without one must come by itself.
-    var isReachable: Bool { isTrusted || record?.endpoints.isEmpty == false }
+    var isReachable: Bool { isTrusted || record?.endpoints.contains(where: \.isAddress) == true }
 
     /// A peer, or one that can be dialled and has not left too many dials unanswered.
     var isLive: Bool { isActive || isReachable && attempts < Membership.attemptsBeforeForgetting }
@@ -272,6 +279,17 @@ struct Contacts: Equatable, Sendable {
         guard list[index].saying != saying else { return false }
         noteChange()
         return true
+    }
+
+    /// Worth a dial at once; one that is on its way may still be answered.
+    mutating func hasten(_ index: Int, at now: Instant) {
+        switch list[index].phase {
+        case .active: break
+        case .idle: set(.idle(retryAt: now, attempts: 0), at: index)
+        case .dialled(let endpoint, let at, _, _, let isCalledBack):
+            set(
+                .dialled(endpoint, at: at, retryAt: now, attempts: 0, isCalledBack: isCalledBack), at: index)
+        }
     }
 
     mutating func set(refusals: Int, at index: Int) { list[index].refusals = refusals }

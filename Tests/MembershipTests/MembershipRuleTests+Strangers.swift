@@ -334,4 +334,48 @@ extension MembershipRuleTests {
         #expect(counts.count { $0 == 4 } == 20 && counts.count { $0 == 0 } == 80)
         machine.assertInvariants()
     }
+
+    // MARK: What cards name
+
+    @Test func `places that no card can be at are not dialled`() {
+        let bad: [Endpoint] = [
+            .relayed(7), Endpoint(ipv4: 0, port: 7), Endpoint(high: 0, low: 0, port: 7),
+            Endpoint(ipv4: 0x0808_0808, port: 0),
+        ]
+        let good = Endpoint(ipv4: 0x0909_0909, port: 7)
+        var machine = machine(remembered: bad.enumerated().map { card($0, $1) } + [card(9, bad[0], good)])
+        var dialled: Set<Endpoint> = []
+        var now = Instant.origin
+        while now < .origin + .seconds(60) {
+            now = max(now + .milliseconds(50), min(machine.deadline, .origin + .seconds(60)))
+            for case .send(_, let place, .dial) in handle(&machine, .woke, at: now) { dialled.insert(place) }
+            machine.assertInvariants()
+        }
+        #expect(dialled == [good])
+    }
+
+    @Test(arguments: [false, true])
+    func `a card or a list that comes while a dial is answered does not undo the dial`(isListed: Bool) {
+        var machine = machine(
+            bootstrap: [(World.id(1), World.endpoint(1))], remembered: [World.record(1), World.record(2)])
+        _ = meet(&machine, 2)
+        _ = handle(&machine, .woke)
+        #expect(machine.hasDialled(World.id(1)))
+        let moved = World.record(1, sequence: 2, endpoint: .loopback(port: 9_999))
+        if isListed {
+            _ = handle(&machine, .bootstrap([.init(World.id(1), .loopback(port: 9_999))]))
+        } else {
+            tell(&machine, [moved], by: 2)
+        }
+        let now = Instant.origin + .milliseconds(150)
+        var other = machine
+        _ = handle(&other, .welcome([moved], from: World.id(1), World.endpoint(1)), at: now)
+        #expect(other.peers.contains(World.id(1)))
+        // If it has not had the dial, it is tried at once where it is now.
+        let dials: [Endpoint] = handle(&machine, .woke, at: now).compactMap {
+            if case .send(World.id(1), let place, .dial) = $0 { place } else { nil }
+        }
+        #expect(dials == [isListed ? World.endpoint(1) : .loopback(port: 9_999)])
+        machine.assertInvariants()
+    }
 }
