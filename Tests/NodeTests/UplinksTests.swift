@@ -1,3 +1,4 @@
+import Bytes
 import Chance
 import Identity
 import Testing
@@ -79,5 +80,19 @@ import Wire
         #expect(place(uplinks) == v4)
         _ = uplinks.learn(card([v6], sequence: 3))
         #expect(place(uplinks) == v6)
+    }
+
+    @Test func `who is off the list gives way to who is on it`() {
+        let nodes = (0..<(Uplinks.contactsMax + 1)).map { number in
+            SigningKey(seed: [UInt8](repeating: UInt8(number + 1), count: 32).octetBytes).nodeID
+        }
+        var uplinks = Uplinks(
+            own: own, bootstrap: nodes.prefix(Uplinks.contactsMax).filter { $0 != own }.map { ($0, v4) },
+            remembered: [], chance: Chance(seed: 1))
+        let others = nodes.suffix(1) + [SigningKey(seed: [UInt8](repeating: 99, count: 32).octetBytes).nodeID]
+        uplinks.relist(others.map { ($0, v6) }, own: own)
+        #expect(others.allSatisfy(uplinks.isKnown))
+        #expect(uplinks.contacts.count { $0.listed != nil } == 2)
+        uplinks.assertInvariants()
     }
 }

@@ -67,12 +67,16 @@ struct Uplinks {
 
     /// The bootstrap list was read again: who is on it is worth a try at once.
     mutating func relist(_ list: [(NodeID, Endpoint)], own: NodeID) {
+        for index in contacts.indices { contacts[index].listed = nil }
         for (node, endpoint) in list.prefix(Self.contactsMax) where node != own {
             if let index = place(of: node) {
                 contacts[index].endpoint = endpoint
                 contacts[index].listed = endpoint
                 contacts[index].pause.until = .origin
-            } else if contacts.count < Self.contactsMax {
+            }
+        }
+        for (node, endpoint) in list.prefix(Self.contactsMax) where node != own && place(of: node) == nil {
+            if makeRoom() {
                 insert(Contact(node: node, endpoint: endpoint, listed: endpoint))
             }
         }
@@ -180,19 +184,21 @@ struct Uplinks {
             contacts[index].take(record)
             return true
         }
-        if contacts.count >= Self.contactsMax {
-            // Whoever lost its seat or fails most gives way, if anybody does.
-            let spare = contacts.indices.filter {
-                contacts[$0].listed == nil && !chosen.contains(contacts[$0].node)
-                    && (!committee.contains(contacts[$0].node) || contacts[$0].pause.failures > 2)
-            }
-            guard let worst = spare.max(by: { contacts[$0].pause.failures < contacts[$1].pause.failures })
-            else {
-                return false
-            }
-            contacts.remove(at: worst)
-        }
+        guard makeRoom() else { return false }
         insert(Contact(node: record.node, endpoint: endpoint, record: record))
+        return true
+    }
+
+    /// Whoever lost its seat or fails most gives way, if anybody does.
+    private mutating func makeRoom() -> Bool {
+        guard contacts.count >= Self.contactsMax else { return true }
+        let spare = contacts.indices.filter {
+            contacts[$0].listed == nil && !chosen.contains(contacts[$0].node)
+                && (!committee.contains(contacts[$0].node) || contacts[$0].pause.failures > 2)
+        }
+        guard let worst = spare.max(by: { contacts[$0].pause.failures < contacts[$1].pause.failures })
+        else { return false }
+        contacts.remove(at: worst)
         return true
     }
 
