@@ -9,6 +9,10 @@ extension Membership {
     static let cardsPeriod: Duration = .milliseconds(100)
     /// Of the passive view, those that once answered and that nobody's word displaces.
     var provenMax: Int { settings.passiveMax / 2 }
+    /// In the long run, how often all cards are written, and how often in a row: anybody can be news by changing its card, and
+    /// each time what is sent waits for the disk.
+    static let persistPeriod: Duration = .seconds(30)
+    static let persistsAtOnce = 10
     /// While exchanges are as frequent, the last news is worth repeating.
     static let freshPeriod: Duration = .seconds(2)
     /// Between two forgers that the host is told of: their keys cost nothing.
@@ -108,7 +112,7 @@ extension Membership {
             let known = contacts.list[index].record
             guard contacts.set(record: record, at: index) else {
                 // Renewed, and no news.
-                persistAt = min(persistAt, now + Self.renewalSpread)
+                persistSoon(at: now, after: Self.renewalSpread)
                 return
             }
             if !contacts.list[index].isActive, known != nil {
@@ -224,11 +228,17 @@ extension Membership {
         return indices.filter { counts[contacts.list[$0].teller] == most }
     }
 
+    /// Written together with what else is news within a moment; and if there is always news, seldom.
+    mutating func persistSoon(at now: Instant, after delay: Duration? = nil) {
+        let ahead = persistedUntil - now - Self.persistPeriod * (Self.persistsAtOnce - 1)
+        persistAt = min(persistAt, now + max(delay ?? settings.persistDelay, ahead))
+    }
+
     /// Worth telling peers and the store. In a network larger than the view there is always somebody new, and that
     /// is no news.
     mutating func noteNews(_ node: NodeID, at now: Instant) {
         freshest = node
-        persistAt = min(persistAt, now + settings.persistDelay)
+        persistSoon(at: now)
         guard contacts.passiveCount < settings.passiveMax * 3 / 4 else { return }
         shufflePeriod = settings.shufflePeriodMin
         nextShuffle = min(nextShuffle, now + jittered(shufflePeriod))

@@ -246,6 +246,6 @@ extension Membership {
             ? refusalDelay(of: index)
             : jittered(settings.dialDelayMin)
         contacts.set(.idle(retryAt: now + wait, attempts: 0), at: index)
-        persistAt = min(persistAt, now + settings.persistDelay)
+        persistSoon(at: now)
     }
 }

@@ -42,7 +42,7 @@ public import Wire
 /// - Every 5 to 10 min: one random peer above the target gives way, and one random contact is dialled, of those that expired
 ///   if there are any: so views stay random and halves of a network that was split find each other.
 /// - Probing: see `Probing.swift`. Peers for where they are: see `Nearness.swift`.
-/// - Upon news, at most once a second: `persist`, from which a restarted node rejoins without its list.
+/// - Upon news, at most once a second, and ten times in a row: `persist`, from which a restarted node rejoins without its list.
 ///
 /// - Upon `shun`: goodbye; until its end the node is neither dialled nor welcomed.
 /// - Upon anything from a peer at another place than before: that is its place now.
@@ -93,6 +93,8 @@ public struct Membership: Equatable, Sendable {
     /// When the next forger is worth telling of.
     var nextForger = Instant.origin
     var persistAt: Instant = .never
+    /// A virtual clock of how often cards were written: see `persistPeriod`.
+    var persistedUntil = Instant.origin
     /// Of the last final epoch, as far as this node knows.
     private(set) var final: Epoch
     /// In epochs.
@@ -310,6 +312,7 @@ extension Membership {
         if seeksNear, nearness.nextQuery <= now { seekNear(at: now, &actions) }
         if persistAt <= now {
             persistAt = .never
+            persistedUntil = max(persistedUntil, now) + Self.persistPeriod
             actions.append(.persist(remembered()))
         }
     }

@@ -378,4 +378,20 @@ extension MembershipRuleTests {
         #expect(dials == [isListed ? World.endpoint(1) : .loopback(port: 9_999)])
         machine.assertInvariants()
     }
+
+    @Test func `whoever changes its card all the time has no store written all the time`() {
+        var machine = machine()
+        var writes: [Instant] = []
+        for turn in 0..<600 {
+            let now = Instant.origin + .seconds(turn)
+            let changed = card(1, Endpoint(ipv4: 0x0808_0808, port: UInt16(1 + turn)))
+            let news = NodeRecord(
+                node: changed.node, sequence: UInt64(turn + 1), roles: .sensor, endpoints: changed.endpoints,
+                region: nil, version: 1)
+            _ = handle(&machine, .dial(news, isUrgent: false, from: news.node, changed.endpoints[0]), at: now)
+            for case .persist in handle(&machine, .woke, at: now) { writes.append(now) }
+        }
+        #expect(writes.count < 60 && writes.count >= 20)
+        #expect(writes.count > 9 && writes[9] < .origin + .seconds(25), "soon at first")
+    }
 }
