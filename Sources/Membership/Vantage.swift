@@ -58,6 +58,10 @@ extension Membership {
     mutating func observe(
         _ seen: Endpoint, by node: NodeID, _ place: Endpoint, at now: Instant, _ actions: inout [Action]
     ) {
+        // Of whom we called for others we know nothing: any peer could have us call as many as it likes.
+        guard let index = contacts.index(of: node),
+            contacts.list[index].isActive || contacts.dialled.contains(index)
+        else { return }
         // No public place; but who shares this machine sees its loopback, as all do in a laboratory.
         guard seen.port != 0, !seen.isUnspecified, !seen.isLoopback || place.isLoopback else { return }
         vantage.note(seen, by: node, in: settings.prefix(of: place), at: now)

@@ -166,7 +166,7 @@ extension MembershipRuleTests {
     }
 
     @Test func `three liars do not outvote eight who see a node where it is`() {
-        var machine = machine()
+        var machine = seen()
         let (place, elsewhere) = (Endpoint(ipv4: 0x0808_0808, port: 7), Endpoint(ipv4: 0x0909_0909, port: 7))
         for index in 1...8 {
             let said = see(&machine, place, by: index, prefix: UInt32(index))
@@ -184,7 +184,7 @@ extension MembershipRuleTests {
     }
 
     @Test func `what is no public place is seen by nobody, but for the loopback by who is there too`() {
-        var machine = machine()
+        var machine = seen()
         let none: [Endpoint] = [
             Endpoint(ipv4: 0, port: 7), Endpoint(high: 0, low: 0, port: 7),
             Endpoint(ipv4: 0x0808_0808, port: 0), .loopback(port: 7), Endpoint(high: 0, low: 1, port: 7),
@@ -207,7 +207,7 @@ extension MembershipRuleTests {
     }
 
     @Test func `a node that moves on within a minute is found there when it has passed`() {
-        var machine = machine()
+        var machine = seen()
         let places = (0..<2).map { Endpoint(ipv4: 0x0808_0808, port: UInt16(7 + $0)) }
         for index in 1...3 { _ = see(&machine, places[0], by: index, prefix: UInt32(index)) }
         _ = handle(&machine, .card(World.record(0, sequence: 2, endpoint: places[0])))

@@ -125,6 +125,17 @@ import Wire
         #expect(calls(2, at: .loopback(port: 9), by: 1, at: now) == 0)
     }
 
+    /// Whoever sees it, it has dialled.
+    func seen() -> Membership {
+        var machine = machine(bootstrap: (1...45).map { (World.id($0), World.endpoint($0)) })
+        var now = Instant.origin
+        while !(1...45).allSatisfy({ machine.hasDialled(World.id($0)) }) {
+            now = max(now, machine.deadline)
+            _ = handle(&machine, .woke, at: now)
+        }
+        return machine
+    }
+
     func see(
         _ machine: inout Membership, _ seen: Endpoint, by index: Int, prefix: UInt32,
         at now: Instant = .origin
@@ -134,7 +145,7 @@ import Wire
     }
 
     @Test func `three in different prefixes who agree locate a node, and one with many keys does not`() {
-        var machine = machine()
+        var machine = seen()
         let (place, elsewhere) = (Endpoint(ipv4: 0x0808_0808, port: 7), Endpoint(ipv4: 0x0909_0909, port: 7))
         for index in 1...40 { #expect(see(&machine, elsewhere, by: index, prefix: 1).isEmpty) }
         #expect(see(&machine, place, by: 41, prefix: 2).isEmpty)
@@ -147,6 +158,16 @@ import Wire
         // It moves, a minute later at the earliest: the newest word of each prefix counts.
         let now = Instant.origin + .seconds(60)
         #expect(see(&machine, elsewhere, by: 41, prefix: 2, at: now) == [.located(elsewhere)])
+    }
+
+    @Test func `whom it called for others only does not say where it is`() {
+        var machine = seen()
+        let elsewhere = Endpoint(ipv4: 0x0909_0909, port: 7)
+        for index in 101...116 {
+            #expect(see(&machine, elsewhere, by: index, prefix: UInt32(index)).isEmpty)
+        }
+        for index in 1...2 { #expect(see(&machine, elsewhere, by: index, prefix: UInt32(index)).isEmpty) }
+        #expect(see(&machine, elsewhere, by: 3, prefix: 3) == [.located(elsewhere)])
     }
 
     @Test func `a list that is read again adds, moves and takes away`() {
