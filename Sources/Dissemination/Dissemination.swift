@@ -155,6 +155,7 @@ public struct Dissemination: Sendable {
 
     var chance: Chance
     var peers = Peers()
+    var left = LeftAllowances()
     /// No later than the first moment at which something is due for a peer: kept, because it is asked for at every
     /// event. It may be earlier than that, until the next wake.
     var peersDue: Instant = .never
@@ -200,7 +201,7 @@ public struct Dissemination: Sendable {
         switch event {
         case .woke: wake(at: now, &actions)
         case .connected(let peer): connect(peer, at: now)
-        case .disconnected(let peer): disconnect(peer)
+        case .disconnected(let peer): disconnect(peer, at: now)
         case .publish(let octets, let spread): publish(octets, spread, at: now, &actions)
         case .sendDirect(let octets, let peer):
             checkSize(octets)
@@ -256,7 +257,7 @@ public struct Dissemination: Sendable {
 
     /// Run after each event in debug builds; a simulation may run it at any time.
     public func assertInvariants() {
-        precondition(peers.count <= Self.peersMax)
+        precondition(peers.count <= Self.peersMax && left.count <= LeftAllowances.countMax)
         precondition(seen.count <= SeenCache.countMax)
         precondition(missing.count <= MissingMessages.countMax)
         precondition(reassembly.byteCount <= Reassembly.byteCountMax)

@@ -8,6 +8,7 @@ extension Dissemination {
         guard peers.place(of: peer) == nil else { return }
         precondition(peers.count < Self.peersMax, "the active view is smaller")
         var newcomer = Peers.Peer()
+        if let allowance = left.take(peer) { newcomer.allowance = allowance }
         if standing(of: peer, at: now) < .noGossip {
             newcomer.haves = kept.newest(Self.greetingMax) {
                 $0.spread != .consensus && now - $0.since <= Self.keptAge - Self.greetingLeft
@@ -18,8 +19,9 @@ extension Dissemination {
         peers.insert(newcomer, peer)
     }
 
-    mutating func disconnect(_ peer: NodeID) {
+    mutating func disconnect(_ peer: NodeID, at now: Instant) {
         guard let place = peers.place(of: peer) else { return }
+        left.keep(peers.list[place].allowance, of: peer, at: now)
         peers.remove(at: place)
         missing.remove(peer: peer)
         reassembly.remove(peer: peer)

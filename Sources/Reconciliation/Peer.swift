@@ -1,4 +1,5 @@
 internal import Chance
+internal import Identity
 internal import Wire
 
 /// What is kept of one peer.
@@ -69,6 +70,9 @@ struct Allowance: Sendable {
 
     init(now: Instant) { since = now }
 
+    /// Whether a new one would allow no more.
+    func isFull(at now: Instant) -> Bool { since + Self.period * (Self.most - count) <= now }
+
     mutating func take(_ amount: Int, at now: Instant) -> Bool {
         let earned = Int((now - since).nanoseconds / Self.period.nanoseconds)
         if earned > 0 {
@@ -78,5 +82,27 @@ struct Allowance: Sendable {
         guard count >= amount else { return false }
         count -= amount
         return true
+    }
+}
+
+/// Allowances of those that left last before they were full again: who comes again under the same key goes on where it was.
+struct LeftAllowances: Sendable {
+    /// None is kept for a third of a second. Whoever has more keys than this gains nothing by it: each has its own.
+    static let countMax = 64
+
+    /// Who left last is the last.
+    private var list: [(peer: NodeID, allowance: Allowance)] = []
+
+    var count: Int { list.count }
+
+    mutating func keep(_ allowance: Allowance, of peer: NodeID, at now: Instant) {
+        guard !allowance.isFull(at: now) else { return }
+        list.removeAll { $0.peer == peer || $0.allowance.isFull(at: now) }
+        if list.count == Self.countMax { list.removeFirst() }
+        list.append((peer, allowance))
+    }
+
+    mutating func take(_ peer: NodeID) -> Allowance? {
+        list.firstIndex { $0.peer == peer }.map { list.remove(at: $0).allowance }
     }
 }

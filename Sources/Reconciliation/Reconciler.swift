@@ -99,6 +99,7 @@ public struct Reconciler: Sendable {
     var peers: [NodeID: Peer] = [:]
     /// The keys of `peers`, ascending: no walk over peers depends on a hash.
     var order: [NodeID] = []
+    private var left = LeftAllowances()
     var items: [SetKind: ItemSet] = [:]
     /// The keys of `items`, ascending.
     var kinds: [SetKind] = []
@@ -140,7 +141,8 @@ public struct Reconciler: Sendable {
         case .woke: wake(at: now, &actions)
         case .connected(let peer, let keys): connect(peer, keys, at: now)
         case .disconnected(let peer):
-            guard peers.removeValue(forKey: peer) != nil else { return }
+            guard let gone = peers.removeValue(forKey: peer) else { return }
+            left.keep(gone.allowance, of: peer, at: now)
             order.removeAll { $0 == peer }
         case .opened(let kind):
             guard items[kind] == nil, open(kind) else { return }
@@ -171,7 +173,7 @@ public struct Reconciler: Sendable {
         peers[peer] = Peer(
             keys: keys, version: version, nextRound: UInt16(truncatingIfNeeded: numbers),
             interval: Self.intervalMin, due: now + chance.duration(in: .zero...Self.intervalMin),
-            allowance: Allowance(now: now))
+            allowance: peers[peer]?.allowance ?? left.take(peer) ?? Allowance(now: now))
         if !order.contains(peer) {
             order.append(peer)
             order.sort()
@@ -305,6 +307,7 @@ public struct Reconciler: Sendable {
     /// Run after each event in debug builds; a simulation may run it at any time.
     public func assertInvariants() {
         precondition(order.count == peers.count && order.count <= Self.peersMax)
+        precondition(left.count <= LeftAllowances.countMax)
         precondition(kinds.count == items.count && kinds.count <= Self.kindsMax)
         for (name, value, limit) in gauges { precondition(value <= limit, name) }
         for peer in order {

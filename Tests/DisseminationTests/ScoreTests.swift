@@ -223,6 +223,43 @@ import Wire
         }
     }
 
+    @Test func `who says goodbye and dials again may say no more than who stays`() {
+        var machine = Dissemination(chance: Chance(seed: 1), now: .origin)
+        var actions: [Dissemination.Action] = []
+        func dial(_ node: NodeID, at now: Instant) {
+            machine.handle(.disconnected(node), at: now, actions: &actions)
+            machine.handle(.connected(node), at: now, actions: &actions)
+        }
+        /// Octets that are taken in the ten seconds from a time on, with a new session in each tenth of one.
+        func said(in lane: Dissemination.Lane, from start: Instant) -> Int {
+            (0..<100).reduce(into: 0) { said, tenth in
+                let now = start + .milliseconds(100) * tenth
+                dial(peer, at: now)
+                // Who owes nothing takes nobody's place.
+                for other in 0..<80 {
+                    dial(Web.id(100 + other), at: now)
+                    machine.handle(.disconnected(Web.id(100 + other)), at: now, actions: &actions)
+                }
+                while machine.admits(16_000, lane, from: peer, at: now, actions: &actions) != nil {
+                    said += 16_000
+                }
+            }
+        }
+        for (place, lane) in Dissemination.Lane.allCases.enumerated() {
+            let octets = said(in: lane, from: Self.seconds(place * 20))
+            #expect(octets <= lane.burst + 10 * lane.octetsPerSecond)
+            #expect(octets > lane.burst)
+        }
+        // As many as come and go are not all remembered.
+        let now = Self.seconds(100)
+        for other in 0..<200 {
+            dial(Web.id(other), at: now)
+            _ = machine.admits(16_000, .talk, from: Web.id(other), at: now, actions: &actions)
+            machine.handle(.disconnected(Web.id(other)), at: now, actions: &actions)
+        }
+        machine.assertInvariants()
+    }
+
     @Test func `what was valid and new is given back`() {
         var allowance = Allowance()
         for _ in 0..<(10 * Dissemination.Lane.talk.burst / 1_000) {

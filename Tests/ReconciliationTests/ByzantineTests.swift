@@ -104,6 +104,30 @@ import Wire
         machine.assertInvariants()
     }
 
+    @Test(arguments: [true, false])
+    func `answers no more where who asks is connected anew for each question`(saysGoodbye: Bool) {
+        var machine = Reconciler(chance: Chance(seed: 1))
+        var actions: [Reconciler.Action] = []
+        let (peer, keys) = (Link.id(1), SketchKeys(secret: [1], nonce: 1))
+        for number: UInt64 in 0..<300 {
+            machine.handle(.inserted(Self.kind, Samples.digest(number)), at: .origin, actions: &actions)
+        }
+        actions = []
+        var now = Instant.origin
+        for millisecond in 0..<1_000 {
+            now = now + .milliseconds(1)
+            if saysGoodbye { machine.handle(.disconnected(peer), at: now, actions: &actions) }
+            machine.handle(.connected(peer, keys), at: now, actions: &actions)
+            // Others, who asked for nothing.
+            machine.handle(.connected(Link.id(9 + millisecond), keys), at: now, actions: &actions)
+            machine.handle(.disconnected(Link.id(9 + millisecond)), at: now, actions: &actions)
+            let request = PagesRequest(kind: Self.kind, round: UInt16(millisecond), pages: [0])
+            machine.handle(.frame(.turn(request), from: peer), at: now, actions: &actions)
+        }
+        #expect(actions.count > Allowance.most && actions.count <= Allowance.most + 1_000 / 9)
+        for (name, value, limit) in machine.gauges { #expect(value <= limit, "\(name)") }
+    }
+
     @Test func `takes neither more peers nor more sets than it may`() {
         var machine = Reconciler(chance: Chance(seed: 1))
         var actions: [Reconciler.Action] = []
