@@ -178,21 +178,22 @@ private final class Stage {
         let stage = try await Stage()
         stage.write()
         let data = stage.folder.path + "/data/data.mdb"
-        func faults() async throws -> [NodeHealth.Fault] {
+        // On a busy machine the node may be stalled too: it is alone.
+        func isMisplaced() async throws -> Bool {
             let driver = stage.driver
             let status = try await stage.group.next().flatSubmit {
                 driver.value!.lookForStore().map {
                     driver.value!.status(at: Driver.now, wallTime: Driver.wallTime)
                 }
             }.get()
-            return NodeHealth(of: status, at: status.updatedAt).faults
+            return NodeHealth(of: status, at: status.updatedAt).faults.contains(.misplaced)
         }
-        #expect(try await faults().isEmpty && stage.said.isEmpty)
+        #expect(try await !isMisplaced() && stage.said.isEmpty)
         try FileManager.default.moveItem(atPath: data, toPath: data + ".away")
-        for _ in 0..<3 { #expect(try await faults() == [.misplaced]) }
+        for _ in 0..<3 { #expect(try await isMisplaced()) }
         #expect(stage.said.count == 1 && stage.said[0].contains("data.mdb was removed"), "\(stage.said)")
         try FileManager.default.moveItem(atPath: data + ".away", toPath: data)
-        #expect(try await faults().isEmpty)
+        #expect(try await !isMisplaced())
         #expect(try await stage.stop(within: .hours(1)).get())
         try await stage.end()
     }
